@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// DefaultPrefix is where our keys are in etcd.
+const DefaultPrefix = "/strata/v1"
+
+// Options say how to reach etcd. Only Endpoints must be set.
+type Options struct {
+	Endpoints   []string // "http://127.0.0.1:2379"; https with TLS set
+	Prefix      string   // default DefaultPrefix
+	TLS         TLS
+	User        string
+	Password    string
+	DialTimeout time.Duration // default 2s
+	Timeout     time.Duration // of one read or write, default 5s
+
+	Log *slog.Logger // default slog.Default()
+	// Skip is told of each value in etcd that is none of ours. Default: a
+	// warning in Log. It may be called by several goroutines at once.
+	Skip func(key string, err error)
+}
+
+// TLS names PEM files. All empty: no TLS.
+type TLS struct{ CA, Cert, Key string }
+
+// A Client reads and writes records. It is safe for use by many goroutines.
+type Client struct {
+	opts Options
+	keys keys
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	etcd   *clientv3.Client // nil until the first use that succeeded
+	closed bool
+}
+
+// ErrClosed is returned by a client that was closed.
+var ErrClosed = errors.New("the etcd client is closed")
+
+// Open makes a client. It does not wait for etcd, which may be away; errors are
+// those of the options: no endpoint, a PEM file that can't be read.
+func Open(opts Options) (*Client, error) {
+	if len(opts.Endpoints) == 0 {
+		return nil, errors.New("open etcd: no endpoints")
+	}
+	if _, err := opts.TLS.config(); err != nil {
+		return nil, fmt.Errorf("open etcd: %w", err)
+	}
+	if opts.Prefix == "" {
+		opts.Prefix = DefaultPrefix
+	}
+	if opts.DialTimeout <= 0 {
+		opts.DialTimeout = 2 * time.Second
+	}
+	if opts.Timeout <= 0 {
+		opts.Timeout = 5 * time.Second
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	c := &Client{opts: opts, keys: newKeys(opts.Prefix), log: opts.Log}
+	if c.opts.Skip == nil {
+		c.opts.Skip = func(key string, err error) {
+			c.log.Warn("record in etcd left out", "key", key, "error", err)
+		}
+	}
+	return c, nil
+}
+
+// Close ends the client and all it has in flight.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.etcd == nil {
+		return nil
+	}
+	err := c.etcd.Close()
+	c.etcd = nil
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("close etcd client: %w", err)
+	}
+	return nil
+}
+
+// conn gives the etcd client. Made on first use and not in Open, because with a
+// user and a password etcd must answer for it to be made.
+func (c *Client) conn() (*clientv3.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	if c.etcd != nil {
+		return c.etcd, nil
+	}
+	tls, err := c.opts.TLS.config()
+	if err != nil {
+		return nil, err
+	}
+	etcd, err := clientv3.New(clientv3.Config{
+		Endpoints:            c.opts.Endpoints,
+		TLS:                  tls,
+		Username:             c.opts.User,
+		Password:             c.opts.Password,
+		DialTimeout:          c.opts.DialTimeout,
+		DialKeepAliveTime:    5 * time.Second, // a peer that vanished is noticed
+		DialKeepAliveTimeout: 3 * time.Second, // within 8 s, idle watch or not
+		PermitWithoutStream:  true,
+		Logger:               zapToSlog(c.log, "etcd client"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.etcd = etcd
+	return etcd, nil
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// Data errors.
+var (
+	ErrType = errors.New("not a type that records have")
+	ErrData = errors.New("bad data")
+)
+
+// ParseType reads a type's name: "A", "AAAA", "TYPE65280" (RFC 3597 §5).
+func ParseType(s string) (uint16, error) { return parseType([]byte(strings.ToUpper(s))) }
+
+// TypeString gives a type's name as it stands in keys.
+func TypeString(typ uint16) string {
+	if typ == dns.TypeA {
+		return "A"
+	}
+	return dns.Type(typ).String()
+}
+
+// parseType takes each type by one name only: TYPE1 is not A.
+func parseType(s []byte) (uint16, error) {
+	typ, known := dns.StringToType[string(s)]
+	if !known {
+		digits, _ := strings.CutPrefix(string(s), "TYPE")
+		n, err := strconv.ParseUint(digits, 10, 16)
+		if typ = uint16(n); err != nil || TypeString(typ) != string(s) {
+			return 0, fmt.Errorf("%w: %q", ErrType, s)
+		}
+	}
+	if !storable(typ) {
+		return 0, fmt.Errorf("%w: %q", ErrType, s)
+	}
+	return typ, nil
+}
+
+// storable leaves out what only questions and messages have (RFC 6895 §3.1).
+func storable(typ uint16) bool {
+	return typ != dns.TypeNone && typ != dns.TypeOPT && (typ < 128 || typ > 255) && typ != dns.TypeReserved
+}
+
+// rrHead is the root's octet, type, class, TTL and RDLENGTH in front of rdata.
+const rrHead = 1 + 10
+
+// appendRdata appends the wire form of data in presentation form.
+func appendRdata(b []byte, typ uint16, text string) ([]byte, error) {
+	switch typ {
+	case dns.TypeA:
+		if a, err := netip.ParseAddr(text); err == nil && a.Is4() {
+			return append(b, a.AsSlice()...), nil
+		}
+	case dns.TypeAAAA:
+		if a, err := netip.ParseAddr(text); err == nil && a.Is6() && a.Zone() == "" {
+			return append(b, a.AsSlice()...), nil
+		}
+	}
+	return appendParsed(b, typ, text)
+}
+
+func appendParsed(b []byte, typ uint16, text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\n\r\x00") || strings.TrimSpace(text) == "" {
+		return b, fmt.Errorf("%w: %q", ErrData, text) // a second record, or none at all
+	}
+	rr, err := dns.NewRR(". 0 IN " + TypeString(typ) + " " + text)
+	if err != nil {
+		var parse *dns.ParseError
+		if errors.As(err, &parse) { // its position is in our line, not the user's
+			return b, fmt.Errorf("%w: %q: %s", ErrData, text, strings.TrimPrefix(parse.Error(), "dns: "))
+		}
+		return b, fmt.Errorf("%w: %q: %w", ErrData, text, err)
+	}
+	if rr == nil || rr.Header().Rrtype != typ {
+		return b, fmt.Errorf("%w: %q", ErrData, text)
+	}
+	buf := make([]byte, rrHead+dns.Len(rr))
+	end, err := dns.PackRR(rr, buf, 0, nil, false)
+	if err != nil {
+		return b, fmt.Errorf("%w: %q: %w", ErrData, text, err)
+	}
+	rdata := buf[rrHead:end]
+	if err := checkRdata(typ, rdata); err != nil {
+		return b, fmt.Errorf("%w: %q: %w", ErrData, text, err)
+	}
+	return append(b, rdata...), nil
+}
+
+// checkRdata reports whether rdata can be read and written out again.
+func checkRdata(typ uint16, rdata []byte) error {
+	_, err := rdataText(typ, rdata)
+	return err
+}
+
+// rdataText gives the presentation form of rdata.
+func rdataText(typ uint16, rdata []byte) (string, error) {
+	if len(rdata) > 65535 {
+		return "", fmt.Errorf("%w: %d octets", ErrData, len(rdata))
+	}
+	head := dns.RR_Header{Name: ".", Rrtype: typ, Class: dns.ClassINET, Rdlength: uint16(len(rdata))}
+	switch {
+	case typ == dns.TypeA && len(rdata) == 4, typ == dns.TypeAAAA && len(rdata) == 16:
+		a, _ := netip.AddrFromSlice(rdata)
+		return a.String(), nil
+	case len(rdata) == 0 && mayBeEmpty(typ):
+		return `\# 0`, nil
+	case len(rdata) == 0:
+		return "", fmt.Errorf("%w: %s of no octets", ErrData, TypeString(typ))
+	}
+	rr, _, err := dns.UnpackRRWithHeader(head, rdata, 0)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s of %d octets: %w", ErrData, TypeString(typ), len(rdata), err)
+	}
+	part := strings.SplitN(rr.String(), "\t", 5) // name, TTL, class, type, data
+	if len(part) < 5 {
+		return "", fmt.Errorf("%w: %s of %d octets", ErrData, TypeString(typ), len(rdata))
+	}
+	return part[4], nil
+}
+
+// mayBeEmpty says which types may have rdata of no octets: APL (RFC 3123 §4),
+// NULL (RFC 1035 §3.3.10), and all we know nothing of.
+func mayBeEmpty(typ uint16) bool {
+	_, known := dns.TypeToRR[typ]
+	return !known || typ == dns.TypeAPL || typ == dns.TypeNULL
+}
