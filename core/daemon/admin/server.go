@@ -1,0 +1,117 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Time limits of a request. A profile takes 30 s by default, and may not take
+// longer than writeTimeout.
+const (
+	readTimeout  = 10 * time.Second
+	writeTimeout = 2 * time.Minute
+	idleTimeout  = time.Minute
+	stopTimeout  = time.Second
+)
+
+// A Server serves the pages of one Source. It is a task: Listen, then Run.
+type Server struct {
+	source   Source
+	mux      *http.ServeMux
+	http     *http.Server
+	listener net.Listener
+	serving  atomic.Bool
+}
+
+// New makes the pages of a source. Nothing is opened yet.
+func New(source Source) *Server {
+	s := &Server{source: source, mux: http.NewServeMux()}
+	s.http = &http.Server{
+		Handler:           s.mux,
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+	}
+	s.mux.HandleFunc("GET /{$}", s.page)
+	s.mux.HandleFunc("GET /livez", s.livez)
+	s.mux.HandleFunc("GET /readyz", s.readyz)
+	s.mux.HandleFunc("GET /status", s.status)
+	// Registry is asked for at each scrape: the source may still be in the making here.
+	s.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		promhttp.HandlerFor(source.Registry(), promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	})
+	s.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	s.mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	s.mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	s.mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	s.mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return s
+}
+
+// Handle adds a page of the binary's own; pattern is that of http.ServeMux.
+func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
+
+// Listen opens the TCP address, host:port. The error names it.
+func (s *Server) Listen(ctx context.Context, address string) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	s.listener = listener
+	return nil
+}
+
+// Addr is the address that is listened on, nil before Listen.
+func (s *Server) Addr() net.Addr {
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// Run serves until ctx is done, and then gives requests under way a second.
+func (s *Server) Run(ctx context.Context) error {
+	stopped := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		limit, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if s.http.Shutdown(limit) != nil {
+			s.http.Close()
+		}
+	})()
+	s.serving.Store(true)
+	defer s.serving.Store(false)
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+// Close closes the address without ever having run.
+func (s *Server) Close() {
+	if s.listener != nil {
+		s.listener.Close()
+	}
+}
+
+// Ready tells whether pages are served.
+func (s *Server) Ready() bool { return s.serving.Load() }
+
+func (s *Server) String() string {
+	if s.listener == nil {
+		return "admin"
+	}
+	return "admin " + s.listener.Addr().String()
+}

@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+)
+
+// What systemd is told (sd_notify(3)).
+const (
+	ready    = systemd.SdNotifyReady
+	stopping = systemd.SdNotifyStopping
+	watchdog = systemd.SdNotifyWatchdog
+)
+
+// Start-up is watched this often; each look that finds the daemon still waiting
+// asks systemd for extension more, so that a server whose store is away for an
+// hour is not killed and restarted meanwhile.
+const (
+	startLook = 100 * time.Millisecond
+	extension = 15 * time.Second
+)
+
+// reloading is sent before a reload; systemd orders it by the monotonic clock.
+func reloading() string {
+	return systemd.SdNotifyReloading + "\n" + systemd.SdNotifyMonotonicUsec()
+}
+
+// notify tells the service manager, if there is one. A failure changes nothing
+// for clients, and systemd itself acts on what it does not hear.
+func notify(state string) { _, _ = systemd.SdNotify(false, state) }
+
+// notifyReady says that a reload is over, unless READY was never said.
+func (d *Daemon) notifyReady() {
+	if d.phase.Load() == running {
+		notify(ready)
+	}
+}
+
+// notifier is the task that tells systemd when the daemon is ready, and feeds
+// the watchdog while all tasks move.
+type notifier struct {
+	daemon *Daemon
+	done   atomic.Bool
+}
+
+func (n *notifier) Ready() bool    { return true }
+func (n *notifier) String() string { return "service manager" }
+
+func (n *notifier) Run(ctx context.Context) error {
+	// Fed at half the interval, as sd_watchdog_enabled(3) advises; 0 is off.
+	every, err := systemd.SdWatchdogEnabled(false)
+	if err != nil {
+		return fmt.Errorf("watchdog: %w", err)
+	}
+	var fed <-chan time.Time
+	if every > 0 {
+		ticker := time.NewTicker(every / 2)
+		defer ticker.Stop()
+		fed = ticker.C
+	}
+	look := time.NewTicker(startLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+			if n.lookReady() {
+				look.Stop()
+			}
+		case <-fed:
+			if n.daemon.Alive() {
+				notify(watchdog)
+			}
+		}
+	}
+}
+
+// lookReady says READY once the daemon is, or asks for more time.
+func (n *notifier) lookReady() bool {
+	if n.daemon.Ready() {
+		notify(ready + "\nSTATUS=ready")
+		n.daemon.log.Info("ready", "after", time.Since(n.daemon.started).Round(time.Millisecond))
+		return true
+	}
+	if n.daemon.phase.Load() == running {
+		notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=waiting for %s", extension.Microseconds(), n.daemon.unready()))
+	}
+	return false
+}
