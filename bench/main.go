@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := bench(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		stop()
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the command line.
+type options struct {
+	Setting
+	tables   []string
+	out      string
+	tune     bool
+	packages bool
+}
+
+func parseOptions(args []string) (options, error) {
+	var o options
+	var only, peers string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&only, "only", "", "tables to measure, comma-separated: authoritative, nodecache, memory (default all)")
+	flags.StringVar(&peers, "peers", "", "contenders beside Strata, comma-separated, by the names of the tables (default all)")
+	flags.StringVar(&o.out, "out", "", "directory for RESULTS.md and results.json (default bench/)")
+	flags.IntVar(&o.Rounds, "rounds", 3, "rounds; fewer than three prove only that it runs")
+	flags.IntVar(&o.Seconds, "seconds", 5, "length of one measurement")
+	flags.IntVar(&o.Clients, "clients", defaultClients, "dnsperf -c: client sockets")
+	flags.IntVar(&o.InFlight, "in-flight", defaultInFlight, "dnsperf -q: queries outstanding")
+	flags.IntVar(&o.LatencyRate, "rate", 10_000, "queries a second of the latency run")
+	flags.IntVar(&o.Latent, "latency-seconds", 2, "length of the latency run")
+	flags.IntVar(&o.ServerCPU, "server-cpu", 1, "the CPU servers run on")
+	flags.IntVar(&o.LoadCPU, "load-cpu", 0, "the CPU dnsperf runs on")
+	flags.IntVar(&o.Hosts, "hosts", 50_000, "names in the zone of authoritative and nodecache")
+	flags.IntVar(&o.Large, "large", 2_000_000, "names in the zone of memory")
+	flags.BoolVar(&o.tune, "tune", false, "only try dnsperf settings against the authoritatives")
+	flags.BoolVar(&o.packages, "packages", false, "only print what the peers are installed from")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.tables = list(only)
+	if len(o.tables) == 0 {
+		o.tables = []string{tableAuthoritative, tableNodecache, tableMemory}
+	}
+	for _, name := range o.tables {
+		if tables[name] == nil {
+			return o, fmt.Errorf("parse options: no table is called %q", name)
+		}
+	}
+	o.Peers = list(peers)
+	switch {
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("parse options: what is %q?", flags.Arg(0))
+	case o.Rounds < 1 || o.Seconds < 1 || o.Latent < 1 || o.Clients < 1 || o.InFlight < 1 || o.LatencyRate < 1:
+		return o, errors.New("parse options: rounds, lengths, rates and counts begin at 1")
+	case o.Hosts < cached || o.Hosts > firstMissing || o.Large < 1 || o.Large > firstMissing:
+		return o, fmt.Errorf("parse options: hosts must be %d to %d, large 1 to %[2]d", cached, firstMissing)
+	}
+	return o, nil
+}
+
+func list(text string) []string {
+	return slices.DeleteFunc(strings.Split(text, ","), func(s string) bool { return s == "" })
+}
+
+// tables are the measurements, by the names --only takes.
+var tables = map[string]func(context.Context, Setting, string) (*Run, error){
+	tableAuthoritative: authoritative,
+	tableNodecache:     nodecache,
+	tableMemory:        large,
+}
+
+func bench(ctx context.Context, args []string) error {
+	o, err := parseOptions(args)
+	if err != nil {
+		return err
+	}
+	if o.packages {
+		fmt.Println(strings.Join(packages(), "\n"))
+		return nil
+	}
+	if err := fit(o.Setting); err != nil {
+		return err
+	}
+	if o.Root, err = root(); err != nil {
+		return err
+	}
+	if o.out == "" {
+		o.out = filepath.Join(o.Root, "bench")
+	}
+	if o.Work, err = os.MkdirTemp("", "bench-"); err != nil {
+		return fmt.Errorf("make a work directory: %w", err)
+	}
+	defer os.RemoveAll(o.Work)
+	if o.tune {
+		return tune(ctx, o.Setting)
+	}
+	command := strings.TrimSpace("go run ./bench " + strings.Join(args, " "))
+	for _, name := range o.tables {
+		slog.Info("table", "name", name)
+		run, err := tables[name](ctx, o.Setting, command)
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", name, err)
+		}
+		// After each table: a later failure costs only what is not yet measured.
+		if err := save(o.out, name, run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// save puts the run in results.json and writes RESULTS.md anew.
+func save(dir, name string, run *Run) error {
+	path := filepath.Join(dir, "results.json")
+	results, err := readResults(path)
+	if err != nil {
+		return err
+	}
+	results[name] = run
+	if err := results.write(path); err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(dir, "RESULTS.md"))
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := report(f, results); err != nil {
+		f.Close()
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// fit says what this machine lacks for a measurement.
+func fit(set Setting) error {
+	for _, program := range []string{"taskset", "dnsperf"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("find %s: bench/deps installs it: %w", program, err)
+		}
+	}
+	if n := runtime.NumCPU(); set.ServerCPU >= n || set.LoadCPU >= n || set.ServerCPU == set.LoadCPU {
+		return fmt.Errorf("pin to CPUs %d and %d: two different ones of this machine's %d are needed", set.ServerCPU, set.LoadCPU, n)
+	}
+	return nil
+}
+
+// root is the directory above this one that holds go.mod.
+func root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("find the checkout: no go.mod above the working directory")
+		}
+	}
+}
+
+// packages lists what must be installed, the generator first.
+func packages() []string {
+	names := []string{"dnsperf", "util-linux"}
+	for _, c := range slices.Concat(authoritatives, caches) {
+		for _, name := range strings.Fields(c.Package) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// titles are the report's sections, in its order.
+var titles = []struct{ table, title string }{
+	{tableAuthoritative, "Authoritative"},
+	{tableNodecache, "Node cache"},
+	{tableMemory, "Memory and load time"},
+}
+
+// report writes RESULTS.md.
+func report(w io.Writer, results Results) error {
+	p := &printer{w: w}
+	p.line("# Benchmark results\n")
+	p.line("Written by `go run ./bench`; the samples are in `results.json`, the configurations in `peers/`. Ratios travel")
+	p.line("between machines, figures do not. Each table's contenders were measured in one run, alternating.\n")
+	p.targets(results)
+	for _, section := range titles {
+		if run := results[section.table]; run != nil {
+			p.section(section.title, run)
+		}
+	}
+	return p.err
+}
+
+// A printer keeps the first error, so that the report reads as its text.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+func (p *printer) row(cells ...string) { p.line("| %s |", strings.Join(cells, " | ")) }
+
+// head prints a header row; columns after the first are numbers.
+func (p *printer) head(cells ...string) {
+	p.row(cells...)
+	p.row("---", strings.TrimSuffix(strings.Repeat("---: | ", len(cells)-1), " | "))
+}
+
+func (p *printer) targets(results Results) {
+	p.line("## Targets\n")
+	p.line("| table | load | figure | target | measured | reached |")
+	p.line("| --- | --- | --- | --- | ---: | --- |")
+	for _, t := range targets {
+		v := t.judge(results[t.Table])
+		measured := "–"
+		if v.Measured > 0 {
+			measured = fmt.Sprintf("%.2f × %s's", v.Measured, v.Peer)
+		}
+		p.row(t.Table, t.Load, string(t.Metric), t.text(), measured, v.Reached)
+	}
+	p.line("")
+}
+
+func (p *printer) section(title string, run *Run) {
+	p.line("## %s\n", title)
+	m := run.Machine
+	p.line("%s · %s, %d cores, %s · %s, kernel %s · %s · `%s`\n",
+		run.Date, m.CPU, m.Cores, mebibytes(float64(m.Memory)), m.System, m.Kernel, m.Go, run.Command)
+	for _, s := range run.Settings {
+		p.line("- %s", s)
+	}
+	if rounds := run.rounds(); rounds < 3 {
+		p.line("- **Only %d rounds: a proof that it runs, not a measurement.**", rounds)
+	}
+	if stolen := run.stolen(); stolen > 0.01 {
+		p.line("- **The hypervisor gave up to %.0f %% of the machine's time to others during a sample.**", stolen*100)
+	}
+	p.line("")
+	for _, load := range run.loads() {
+		p.line("### %s\n", strings.ToUpper(load[:1])+load[1:])
+		if load == loaded {
+			p.sizes(run, load)
+		} else {
+			p.speeds(run, load)
+		}
+	}
+	p.contenders(run)
+	p.line("Generator:\n")
+	for _, c := range run.Commands {
+		p.line("    %s", c)
+	}
+	p.line("")
+}
+
+// speeds is the table of a load that dnsperf drove.
+func (p *printer) speeds(run *Run, load string) {
+	p.head("server", "CPU µs/query", "queries/s", "min–max", "server busy", "dnsperf busy", "p50 µs", "p99 µs", "lost", "resident",
+		"Strata's CPU ÷ this", "Strata's queries/s ÷ this")
+	var limited []string
+	for _, e := range run.Entries {
+		if _, ok := run.median(load, e.Name, queryRate); !ok {
+			continue
+		}
+		low, high := run.span(load, e.Name, queryRate)
+		if busy, _ := run.median(load, e.Name, loadBusy); busy >= atLimit {
+			limited = append(limited, e.Name)
+		}
+		p.row(e.Name, run.cell(load, e.Name, cpuPerQuery), run.cell(load, e.Name, queryRate),
+			fmt.Sprintf("%.0f–%.0f", low, high), run.cell(load, e.Name, serverBusy), run.cell(load, e.Name, loadBusy),
+			run.cell(load, e.Name, p50), run.cell(load, e.Name, p99), run.cell(load, e.Name, lost), run.cell(load, e.Name, memory),
+			run.ratio(load, e, cpuPerQuery), run.ratio(load, e, queryRate))
+	}
+	p.line("")
+	if len(limited) > 0 {
+		p.line("dnsperf had its CPU at %.0f %% or more with %s: there the generator bounds queries/s, and CPU per query decides.\n",
+			atLimit*100, strings.Join(limited, ", "))
+	}
+}
+
+// sizes is the table of the loaded zone.
+func (p *printer) sizes(run *Run, load string) {
+	p.head("server", "resident", "peak", "load time", "Strata's memory ÷ this", "Strata's load time ÷ this")
+	for _, e := range run.Entries {
+		if _, ok := run.median(load, e.Name, memory); ok {
+			p.row(e.Name, run.cell(load, e.Name, memory), run.cell(load, e.Name, peakMemory), run.cell(load, e.Name, loadTime),
+				run.ratio(load, e, memory), run.ratio(load, e, loadTime))
+		}
+	}
+	p.line("")
+}
+
+func (p *printer) contenders(run *Run) {
+	p.line("| server | version | started as, or why not |")
+	p.line("| --- | --- | --- |")
+	for _, e := range run.Entries {
+		how := e.Missing
+		if how == "" {
+			how = "`" + e.Command + "`"
+		}
+		version := e.Version
+		if version == "" {
+			version = "–"
+		}
+		p.row(e.Name, version, strings.ReplaceAll(how, "|", "¦"))
+	}
+	p.line("")
+}
+
+// cell is a contender's median, in the metric's unit.
+func (r *Run) cell(load, contender string, m Metric) string {
+	v, ok := r.median(load, contender, m)
+	if !ok {
+		return "–"
+	}
+	switch m {
+	case cpuPerQuery:
+		return fmt.Sprintf("%.2f", v/float64(time.Microsecond))
+	case p50, p99:
+		return fmt.Sprintf("%.0f", v/float64(time.Microsecond))
+	case memory, peakMemory:
+		return mebibytes(v)
+	case loadTime:
+		return fmt.Sprintf("%.2f s", v/float64(time.Second))
+	case serverBusy, loadBusy:
+		return fmt.Sprintf("%.0f %%", v*100)
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
+// ratio is Strata's median over the contender's.
+func (r *Run) ratio(load string, e Entry, m Metric) string {
+	ours, ok := r.median(load, r.ours(), m)
+	theirs, known := r.median(load, e.Name, m)
+	if e.Ours || !ok || !known {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", ours/theirs)
+}
+
+// span is a contender's smallest and largest figure over the rounds.
+func (r *Run) span(load, contender string, m Metric) (low, high float64) {
+	for _, s := range r.Samples {
+		if v, ok := m.of(s); ok && s.Load == load && s.Contender == contender {
+			if low == 0 || v < low {
+				low = v
+			}
+			high = max(high, v)
+		}
+	}
+	return low, high
+}
+
+func (r *Run) rounds() (n int) {
+	for _, s := range r.Samples {
+		n = max(n, s.Round)
+	}
+	return n
+}
+
+func (r *Run) stolen() (most float64) {
+	for _, s := range r.Samples {
+		most = max(most, s.Stolen)
+	}
+	return most
+}
+
+func mebibytes(v float64) string { return fmt.Sprintf("%.0f MiB", v/(1<<20)) }

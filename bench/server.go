@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// A Server is one running contender.
+type Server struct {
+	Command string // as started, for the report
+	Seat    Seat
+	cmd     *exec.Cmd
+	cpu     int
+	log     string
+	ended   chan struct{} // closed once the process is gone
+}
+
+// start runs the contender pinned to one CPU, in a directory of its own below
+// work. It returns at once; ready tells when it answers.
+func start(c Contender, path, work string, cpu int, seat Seat) (*Server, error) {
+	dir, err := os.MkdirTemp(work, strings.ToLower(strings.ReplaceAll(c.Name, " ", "-"))+"-")
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	seat.Dir = dir
+	if seat.Port, err = freePort(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	if seat.Admin, err = freePort(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	args, err := c.settle(seat)
+	if err != nil {
+		return nil, err
+	}
+	args = append([]string{"-c", strconv.Itoa(cpu), path}, args...)
+	s := &Server{Seat: seat, cmd: exec.Command("taskset", args...), cpu: cpu,
+		log: filepath.Join(dir, "output"), ended: make(chan struct{})}
+	s.Command = "taskset " + strings.Join(args, " ")
+	out, err := os.Create(s.log)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	defer out.Close() // the child has its own copy
+	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Dir = out, out, dir
+	// A group of its own: Ctrl-C reaches this program alone, which then stops
+	// its servers one by one; and should it be killed, the kernel kills them.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	go func() {
+		_ = s.cmd.Wait() // how it ended is told by its output
+		close(s.ended)
+	}()
+	return s, nil
+}
+
+func (s *Server) pid() int { return s.cmd.Process.Pid }
+
+// stop ends the process and its children, asking first, and removes its files.
+// It is safe to call twice.
+func (s *Server) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+	case <-time.After(10 * time.Second):
+	}
+	// Also after a clean end: a child may have outlived its parent.
+	_ = syscall.Kill(-s.pid(), syscall.SIGKILL)
+	<-s.ended
+	_ = os.RemoveAll(s.Seat.Dir)
+}
+
+// ready asks for the host until its right address comes back, returns the
+// moment it did, and pins what threads there are by then. patience bounds the
+// wait.
+func (s *Server) ready(ctx context.Context, host int, patience time.Duration) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	question := new(dns.Msg).SetQuestion(hostName(host)+"."+origin+".", dns.TypeA)
+	client := dns.Client{Timeout: 100 * time.Millisecond}
+	target := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Seat.Port))
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for {
+		reply, _, err := client.ExchangeContext(ctx, question, target)
+		if err == nil && carries(reply, address(host)) {
+			return time.Now(), pin(s.pid(), s.cpu)
+		}
+		select {
+		case <-s.ended:
+			return time.Time{}, errors.New("wait for an answer: the process ended: " + s.tail())
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("wait for an answer: %w: %s", ctx.Err(), s.tail())
+		case <-again.C:
+		}
+	}
+}
+
+func carries(reply *dns.Msg, want string) bool {
+	for _, rr := range reply.Answer {
+		if a, ok := rr.(*dns.A); ok && a.A.String() == want {
+			return true
+		}
+	}
+	return false
+}
+
+// tail is the end of what the process printed, on one line.
+func (s *Server) tail() string {
+	data, err := os.ReadFile(s.log)
+	if err != nil || len(bytes.TrimSpace(data)) == 0 {
+		return "no output"
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-3):], " | ")
+}
+
+// freePort finds a port that is free for both UDP and TCP on loopback. Nothing
+// holds it until the server binds it, so the kernel could lend it to another;
+// then the server fails to start and says so.
+func freePort() (int, error) {
+	for range 100 {
+		tcp, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			return 0, fmt.Errorf("find a free port: %w", err)
+		}
+		port := tcp.Addr().(*net.TCPAddr).Port
+		udp, err := net.ListenPacket("udp4", tcp.Addr().String())
+		tcp.Close()
+		if err == nil {
+			udp.Close()
+			return port, nil
+		}
+	}
+	return 0, errors.New("find a free port: none is free for both UDP and TCP")
+}

@@ -1,0 +1,92 @@
+package main
+
+import "fmt"
+
+// A Target is a ratio of Strata's median to a peer's.
+type Target struct {
+	Table, Load string
+	Metric      Metric
+	Against     string // a contender; empty: the best of the peers in this metric
+	Factor      float64
+	AtMost      bool // else at least
+}
+
+// targets are those of the first milestone, in its order.
+var targets = []Target{
+	{tableAuthoritative, existing, cpuPerQuery, "", 0.9, true},
+	{tableAuthoritative, existing, queryRate, "", 1.1, false},
+	{tableAuthoritative, existing, queryRate, "CoreDNS", 5, false},
+	{tableAuthoritative, halfMissing, cpuPerQuery, "", 0.9, true},
+	{tableAuthoritative, halfMissing, queryRate, "", 1.1, false},
+	{tableAuthoritative, halfMissing, queryRate, "CoreDNS", 5, false},
+	{tableNodecache, hits, cpuPerQuery, "unbound", 0.85, true},
+	{tableNodecache, hits, cpuPerQuery, "CoreDNS cache", 0.35, true},
+	{tableNodecache, hits, queryRate, "unbound", 1.1, false},
+	{tableNodecache, hits, queryRate, "CoreDNS cache", 2.5, false},
+	{tableNodecache, hits, memory, "unbound", 2, true},
+	{tableMemory, loaded, memory, "", 0.5, true},
+	{tableMemory, loaded, loadTime, "", 1, true},
+}
+
+// The tables, by the names --only takes.
+const (
+	tableAuthoritative = "authoritative"
+	tableNodecache     = "nodecache"
+	tableMemory        = "memory"
+)
+
+// atLimit is the share of its CPU above which dnsperf, not the server, is what
+// bounds queries per second.
+const atLimit = 0.95
+
+// A Verdict is a target beside what was measured.
+type Verdict struct {
+	Target
+	Peer     string // whom it was held against
+	Measured float64
+	Reached  string // yes, no, or why neither
+}
+
+// text is the target as the report states it.
+func (t Target) text() string {
+	bound, peer := "at least", t.Against
+	if t.AtMost {
+		bound = "at most"
+	}
+	if peer == "" {
+		peer = "the best peer"
+	}
+	return fmt.Sprintf("%s %g × %s's", bound, t.Factor, peer)
+}
+
+// judge holds the run against the target. run may be nil.
+func (t Target) judge(run *Run) Verdict {
+	v := Verdict{Target: t, Peer: t.Against, Reached: "not measured"}
+	if run == nil {
+		return v
+	}
+	ours, ok := run.median(t.Load, run.ours(), t.Metric)
+	if !ok {
+		return v
+	}
+	theirs, ok := 0.0, true
+	if t.Against == "" {
+		v.Peer, theirs = run.best(t.Load, t.Metric)
+		ok = v.Peer != ""
+	} else {
+		theirs, ok = run.median(t.Load, t.Against, t.Metric)
+	}
+	if !ok || theirs == 0 {
+		return v
+	}
+	v.Measured = ours / theirs
+	switch busy, _ := run.median(t.Load, run.ours(), loadBusy); {
+	case t.AtMost && v.Measured <= t.Factor, !t.AtMost && v.Measured >= t.Factor:
+		v.Reached = "yes"
+	case t.Metric == queryRate && busy >= atLimit:
+		v.Reached = "no: dnsperf is the limit, CPU per query decides"
+	default:
+		v.Reached = "no"
+	}
+	return v
+}
