@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -38,6 +39,8 @@ type Client struct {
 	opts Options
 	keys keys
 	log  *slog.Logger
+
+	skipped atomic.Uint64
 
 	mu     sync.Mutex
 	etcd   *clientv3.Client // nil until the first use that succeeded

@@ -1,0 +1,152 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/miekg/dns"
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// An Op says what an Edit does to its owner's RRset of its name and type.
+type Op uint8
+
+// The operations.
+const (
+	Add    Op = iota // add the values; the RRset's TTL becomes the edit's
+	Remove           // take the values away, all where none are given; nothing left: the key is deleted
+	Set              // these values and no others
+)
+
+// An Edit is one wish for Write. Its data are compared octet for octet: names in
+// them that differ in case are two values.
+type Edit struct {
+	Op Op
+	Record
+}
+
+// Errors of edits.
+var (
+	ErrEdit = errors.New("not a record to write")
+	// ErrCNAME is a CNAME beside other data of its owner (RFC 1034 §3.6.2).
+	ErrCNAME = errors.New("a CNAME is alone at its name")
+	// ErrSingle is a second value where a name may have one: SOA, CNAME
+	// (RFC 2181 §10.1), DNAME (RFC 6672 §2.4).
+	ErrSingle = errors.New("a name has but one")
+)
+
+// check finds what can be said without asking etcd.
+func (e Edit) check() error {
+	switch {
+	case checkName(e.Name) != nil:
+		return fmt.Errorf("%w: name %q: %w", ErrEdit, e.Name, errName)
+	case !storable(e.Type):
+		return fmt.Errorf("%w: %s: %w", ErrEdit, e.Record, ErrType)
+	case len(e.Owner) == 0 || len(e.Owner) > MaxOwner:
+		return fmt.Errorf("%w: %s: %w", ErrEdit, e.Record, ErrOwner)
+	case e.TTL > MaxTTL:
+		return fmt.Errorf("%w: %s: ttl %d is more than %d (RFC 2181 §8)", ErrEdit, e.Record, e.TTL, MaxTTL)
+	case e.Op > Set:
+		return fmt.Errorf("%w: %s: unknown operation %d", ErrEdit, e.Record, e.Op)
+	case e.Op != Remove && len(e.Data) == 0:
+		return fmt.Errorf("%w: %s: no data", ErrEdit, e.Record)
+	}
+	for _, rdata := range e.Data {
+		if err := checkRdata(e.Type, rdata); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrEdit, e.Record, err)
+		}
+	}
+	return nil
+}
+
+// apply gives the values after the edit of what there was.
+func (e Edit) apply(ttl uint32, have [][]byte) (uint32, [][]byte) {
+	switch e.Op {
+	case Add:
+		return e.TTL, union(slices.Clone(have), e.Data)
+	case Set:
+		return e.TTL, union(nil, e.Data)
+	}
+	if len(e.Data) == 0 {
+		return ttl, nil
+	}
+	return ttl, slices.DeleteFunc(slices.Clone(have), func(rdata []byte) bool {
+		return hasRdata(e.Data, rdata)
+	})
+}
+
+func union(set, more [][]byte) [][]byte {
+	for _, rdata := range more {
+		if !hasRdata(set, rdata) {
+			set = append(set, rdata)
+		}
+	}
+	return set
+}
+
+// sameSet compares sets without doubles.
+func sameSet(a, b [][]byte) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(rdata []byte) bool { return !hasRdata(b, rdata) })
+}
+
+// besideCNAME says which types a CNAME suffers (RFC 4035 §2.5, RFC 2181 §10.1).
+func besideCNAME(typ uint16) bool {
+	return typ == dns.TypeRRSIG || typ == dns.TypeNSEC || typ == dns.TypeKEY || typ == dns.TypeSIG || typ == dns.TypeNXT
+}
+
+func single(typ uint16) bool {
+	return typ == dns.TypeCNAME || typ == dns.TypeDNAME || typ == dns.TypeSOA
+}
+
+// Limits of a transaction. etcd takes 128 comparisons and 128 operations, and
+// 1.5 MiB; a key takes up to two comparisons.
+const (
+	maxKeys   = 60
+	maxOctets = 256 << 10 // of wire form, which grows up to fourfold as text
+)
+
+// chunk cuts edits into transactions. Those of one name stay together and in
+// order, because what a name may hold is decided by all of its types.
+func chunk(edits []Edit) ([][]Edit, error) {
+	edits = slices.Clone(edits)
+	slices.SortStableFunc(edits, func(a, b Edit) int { return bytes.Compare(a.Name, b.Name) })
+	var chunks [][]Edit
+	begin, keys, octets := 0, 0, 0
+	for at := 0; at < len(edits); {
+		end, k, o := sameName(edits, at)
+		if k > maxKeys {
+			return nil, fmt.Errorf("%w: %d RRsets at %s in one write, at most %d",
+				ErrEdit, k, wire.NameString(edits[at].Name), maxKeys)
+		}
+		if begin < at && (keys+k > maxKeys || octets+o > maxOctets) {
+			chunks = append(chunks, edits[begin:at])
+			begin, keys, octets = at, 0, 0
+		}
+		at, keys, octets = end, keys+k, octets+o
+	}
+	if begin < len(edits) {
+		chunks = append(chunks, edits[begin:])
+	}
+	return chunks, nil
+}
+
+// sameName gives the end of the edits with the name of that at, how many keys
+// they touch, and their octets.
+func sameName(edits []Edit, at int) (end, keys, octets int) {
+	type key struct {
+		typ   uint16
+		owner string
+	}
+	seen := make(map[key]bool, 1)
+	for end = at; end < len(edits) && bytes.Equal(edits[end].Name, edits[at].Name); end++ {
+		e := edits[end]
+		seen[key{e.Type, e.Owner}] = true
+		octets += len(e.Name) + len(e.Owner)
+		for _, rdata := range e.Data {
+			octets += len(rdata)
+		}
+	}
+	return end, len(seen), octets
+}

@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"iter"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// pageKeys are asked for at once: some 200 octets each, far below what a message
+// may hold, and enough for the round trips not to count.
+const pageKeys = 2000
+
+// A pager walks a key range at the revision its first page came with.
+type pager struct {
+	c        *Client
+	end      string
+	revision int64
+	page     *clientv3.GetResponse
+}
+
+// openRange gets the first page. It is linearizable: its revision is no older
+// than any change that was made before.
+func (c *Client) openRange(ctx context.Context, start, end string) (*pager, error) {
+	p := &pager{c: c, end: end}
+	page, err := p.get(ctx, start)
+	if err != nil {
+		return nil, err
+	}
+	p.page, p.revision = page, page.Header.Revision
+	return p, nil
+}
+
+func (p *pager) get(ctx context.Context, start string) (*clientv3.GetResponse, error) {
+	etcd, err := p.c.conn()
+	if err != nil {
+		return nil, fault(ctx, "read etcd", p.c.opts.DialTimeout, "", err)
+	}
+	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), p.c.opts.Timeout)
+	defer cancel()
+	page, err := etcd.Get(timed, start, clientv3.WithRange(p.end),
+		clientv3.WithLimit(pageKeys), clientv3.WithRev(p.revision))
+	if err != nil {
+		return nil, fault(ctx, "read etcd", p.c.opts.Timeout, "", err)
+	}
+	return page, nil
+}
+
+// each yields the keys in order, until an error or until yield has enough. The
+// next page is under way while one is worked on.
+func (p *pager) each(ctx context.Context, yield func(*mvccpb.KeyValue) bool) error {
+	type result struct {
+		page *clientv3.GetResponse
+		err  error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	next := make(chan result, 1)
+	waiting := false
+	defer func() {
+		cancel()
+		if waiting {
+			<-next
+		}
+	}()
+	for page := p.page; ; {
+		if waiting = page.More && len(page.Kvs) > 0; waiting {
+			start := string(page.Kvs[len(page.Kvs)-1].Key) + "\x00"
+			go func() {
+				page, err := p.get(ctx, start)
+				next <- result{page, err}
+			}()
+		}
+		for _, kv := range page.Kvs {
+			if !yield(kv) {
+				return nil
+			}
+		}
+		if !waiting {
+			return nil
+		}
+		got := <-next
+		waiting = false
+		if got.err != nil {
+			return got.err
+		}
+		page = got.page
+	}
+}
+
+// records decodes what the pager walks over; of one owner where it isn't empty.
+func (p *pager) records(ctx context.Context, owner string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		d := newDecoder(p.c.keys)
+		stopped := false
+		err := p.each(ctx, func(kv *mvccpb.KeyValue) bool {
+			d.reset()
+			rec, err := d.key(kv.Key)
+			if err == nil && owner != "" && rec.Owner != owner {
+				return true
+			}
+			if err == nil {
+				err = d.fill(&rec, kv.Value)
+			}
+			if err != nil {
+				p.c.skip(kv.Key, err)
+				return true
+			}
+			stopped = !yield(rec, nil)
+			return !stopped
+		})
+		if err != nil && !stopped {
+			yield(Record{}, err)
+		}
+	}
+}
+
+// Records gives all records at one revision, in the order of their keys, and
+// that revision. The sequence can be walked once; it holds a page at a time.
+func (c *Client) Records(ctx context.Context) (iter.Seq2[Record, error], int64, error) {
+	start, end := c.keys.all()
+	p, err := c.openRange(ctx, start, end)
+	if err != nil {
+		return nil, 0, err
+	}
+	return p.records(ctx, ""), p.revision, nil
+}
+
+// List gives the records at and below a name (wire form, lower-cased), of one
+// owner where owner is not empty. Errors of etcd end the sequence.
+func (c *Client) List(ctx context.Context, under []byte, owner string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		if err := checkName(under); err != nil {
+			yield(Record{}, err)
+			return
+		}
+		start, end := c.keys.under(under)
+		p, err := c.openRange(ctx, start, end)
+		if err != nil {
+			yield(Record{}, err)
+			return
+		}
+		p.records(ctx, owner)(yield)
+	}
+}
+
+func (c *Client) skip(key []byte, err error) {
+	c.skipped.Add(1)
+	c.opts.Skip(string(key), err)
+}
+
+// Skipped counts how often a value was met that is none of ours.
+func (c *Client) Skipped() uint64 { return c.skipped.Load() }

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+)
+
+// A Result counts keys: RRsets of an owner. Where there is an error too, it is
+// of what was done before.
+type Result struct {
+	Written   int   // put, because their value was another
+	Deleted   int   // deleted
+	Unchanged int   // already right, and not written
+	Revision  int64 // etcd's revision after the last change, or of the reading that found all right
+}
+
+// Changed reports whether anything was written or deleted.
+func (r Result) Changed() bool { return r.Written+r.Deleted > 0 }
+
+func (r *Result) add(more Result) {
+	r.Written += more.Written
+	r.Deleted += more.Deleted
+	r.Unchanged += more.Unchanged
+	r.Revision = max(r.Revision, more.Revision)
+}
+
+// ErrConflict is others changing the same keys all the time.
+var ErrConflict = errors.New("others kept changing the same records")
+
+// Add adds values to the owner's RRset, whose TTL becomes rec's.
+func (c *Client) Add(ctx context.Context, rec Record) (Result, error) {
+	return c.Write(ctx, Edit{Add, rec})
+}
+
+// Remove takes values from the owner's RRset, all of them where rec has no data.
+func (c *Client) Remove(ctx context.Context, rec Record) (Result, error) {
+	return c.Write(ctx, Edit{Remove, rec})
+}
+
+// Set makes the owner's RRset exactly rec.
+func (c *Client) Set(ctx context.Context, rec Record) (Result, error) {
+	return c.Write(ctx, Edit{Set, rec})
+}
+
+// inFlight transactions hide etcd's disk: it syncs many of them at once.
+const inFlight = 4
+
+// Write applies the edits, those of one name in order. Each transaction, of up
+// to 60 keys, is done as a whole or not at all; edits of one name are never in
+// two. Concurrent writers, here or elsewhere, lose nothing: each transaction is
+// bound to what it was decided on, and decided anew when that has changed.
+//
+// Errors: ErrEdit, ErrCNAME, ErrSingle (nothing was changed in that transaction),
+// ErrUnavailable (says whether it may have been changed), ErrConflict.
+func (c *Client) Write(ctx context.Context, edits ...Edit) (Result, error) {
+	for _, e := range edits {
+		if err := e.check(); err != nil {
+			return Result{}, fmt.Errorf("write to etcd: %w", err)
+		}
+	}
+	chunks, err := chunk(edits)
+	if err != nil {
+		return Result{}, fmt.Errorf("write to etcd: %w", err)
+	}
+	results := make([]Result, len(chunks))
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(inFlight)
+	for i := range chunks {
+		group.Go(func() (err error) {
+			if gctx.Err() != nil {
+				return gctx.Err()
+			}
+			results[i], err = c.commit(ctx, chunks[i]) // not gctx: what has begun is finished
+			return err
+		})
+	}
+	err = group.Wait()
+	var sum Result
+	for _, res := range results {
+		sum.add(res)
+	}
+	if err != nil && sum.Changed() {
+		err = fmt.Errorf("%w (of %d edits, %d keys were written and %d deleted all the same)",
+			err, len(edits), sum.Written, sum.Deleted)
+	}
+	return sum, err
+}
+
+// commit makes one transaction of the edits, and tries again where somebody else
+// changed what it was built on.
+func (c *Client) commit(ctx context.Context, edits []Edit) (Result, error) {
+	op := "write " + about(edits)
+	etcd, err := c.conn()
+	if err != nil {
+		return Result{}, fault(ctx, op, c.opts.DialTimeout, nothingChanged, err)
+	}
+	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
+	defer cancel()
+	for try := 0; ; try++ {
+		v, err := c.view(timed, etcd, edits)
+		if err != nil {
+			if try > 0 && away(err) && ctx.Err() == nil {
+				return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
+			}
+			return Result{}, fault(ctx, op, c.opts.Timeout, nothingChanged, err)
+		}
+		for _, e := range edits {
+			if err := v.edit(e); err != nil {
+				return Result{}, fmt.Errorf("write to etcd: %w", err)
+			}
+		}
+		if err := v.check(); err != nil {
+			return Result{}, fmt.Errorf("write to etcd: %w", err)
+		}
+		cmps, ops, res, err := v.txn()
+		if err != nil {
+			return Result{}, fmt.Errorf("write to etcd: %w", err)
+		}
+		if len(ops) == 0 {
+			res.Revision = v.revision
+			return res, nil
+		}
+		done, err := etcd.Txn(timed).If(cmps...).Then(ops...).Commit()
+		if err != nil {
+			return Result{}, fault(ctx, op, c.opts.Timeout, outcomeUnknown, err)
+		}
+		if done.Succeeded {
+			res.Revision = done.Header.Revision
+			return res, nil
+		}
+		stepAside(timed, try)
+	}
+}
+
+// view reads all there is at the names of the edits, at one revision.
+func (c *Client) view(ctx context.Context, etcd *clientv3.Client, edits []Edit) (*view, error) {
+	var reads []clientv3.Op
+	for _, name := range names(edits) {
+		start, end := c.keys.at(name)
+		reads = append(reads, clientv3.OpGet(start, clientv3.WithRange(end)))
+	}
+	got, err := etcd.Txn(ctx).Then(reads...).Commit()
+	if err != nil {
+		return nil, err
+	}
+	v := newView(c.keys, got.Header.Revision)
+	for _, resp := range got.Responses {
+		for _, kv := range resp.GetResponseRange().Kvs {
+			v.load(kv)
+		}
+	}
+	return v, nil
+}
+
+// stepAside waits up to 2 ms after the first conflict and up to 64 ms later on.
+func stepAside(ctx context.Context, try int) {
+	most := 2 * time.Millisecond << min(try, 5)
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(rand.Int64N(int64(most)))):
+	}
+}
