@@ -42,6 +42,7 @@ const (
 	RcodeNXDomain = 3
 	RcodeNotImp   = 4
 	RcodeRefused  = 5
+	RcodeYXDomain = 6
 	RcodeBadVers  = 16
 )
 
@@ -64,6 +65,7 @@ const (
 	EDEOther            uint16 = 0
 	EDEStaleAnswer      uint16 = 3
 	EDEForgedAnswer     uint16 = 4
+	EDENotReady         uint16 = 14
 	EDEBlocked          uint16 = 15
 	EDEFiltered         uint16 = 17
 	EDEProhibited       uint16 = 18

@@ -51,3 +51,8 @@ func HashName(name []byte) uint64 {
 	}
 	return h
 }
+
+// HashWildcard is the hash of the name *.parent, given the parent's.
+func HashWildcard(parent uint64) uint64 {
+	return mix(parent^uint64('*')<<8^1, seedWord)
+}

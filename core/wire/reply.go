@@ -79,6 +79,9 @@ func (r *Reply) Len() int { return r.n }
 // Count is how many records a section has.
 func (r *Reply) Count(s Section) int { return int(r.counts[s]) }
 
+// Written is what was written between two offsets.
+func (r *Reply) Written(from, to int) []byte { return r.msg[from:to] }
+
 // Mark and Rollback undo what was put since.
 func (r *Reply) Mark() Mark { return Mark{r.n, r.counts} }
 

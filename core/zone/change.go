@@ -1,0 +1,376 @@
+package zone
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"unsafe"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// union is the source of an entry that joins several sources' parts.
+const union Source = 0xffff
+
+// maxEntry bounds one RRset's records. What is larger than a message cannot be
+// answered whole, but is kept: the answer then holds as many as fit.
+const maxEntry = 8 << 20
+
+// A builder holds what the writer uses again from change to change.
+type builder struct {
+	rrs     []byte
+	merged  []byte
+	data    [][]byte
+	entries []entry
+}
+
+// replace gives a node the record in place of what its source held of that RRset.
+func (tx *Tx) replace(h uint64, r ref, rec *Record) (bool, error) {
+	n := tx.t.node(r)
+	b := &tx.t.build
+	b.rrs = b.render(b.rrs[:0], rec)
+	b.entries = b.entries[:0]
+	held, old := false, 0
+	off := n.records()
+	for i := range n.entries() {
+		var e entry
+		if e, off = n.entryAt(i, off); e.Type != rec.Type {
+			b.entries = append(b.entries, e)
+			continue
+		}
+		switch e.Source {
+		case union:
+		case rec.Source:
+			if bytes.Equal(e.RRs, b.rrs) {
+				n[e.at+10] = tx.t.pass
+				return false, nil
+			}
+			held, old = true, e.Count
+		default:
+			e.hidden = false
+			b.entries = append(b.entries, e)
+		}
+	}
+	if len(b.rrs) == 0 && !held {
+		return false, nil
+	}
+	count := countRRs(b.rrs)
+	if count > 0 {
+		if tx.strict && b.aliased(rec) {
+			return false, ErrAlias
+		}
+		b.entries = append(b.entries, entry{Type: rec.Type, Source: rec.Source, Count: count, mark: tx.t.pass, RRs: b.rrs})
+	}
+	b.join(rec.Type)
+	if len(b.entries) > 255 || len(b.rrs) > maxEntry {
+		return false, ErrSize
+	}
+	tx.t.records += count - old
+	return true, tx.rebuild(h, r, n)
+}
+
+// aliased reports a CNAME beside other data of one source. Where that is let
+// be, the other type answers for itself and the CNAME for all the rest.
+func (b *builder) aliased(rec *Record) bool {
+	for i := range b.entries {
+		e := &b.entries[i]
+		if e.Source == rec.Source && e.Type != rec.Type && (plain(e.Type) && rec.Type == wire.TypeCNAME || e.Type == wire.TypeCNAME && plain(rec.Type)) {
+			return true
+		}
+	}
+	return false
+}
+
+// plain types may not stand beside a CNAME (RFC 4034 §3, §4 allow the others).
+func plain(typ uint16) bool {
+	return typ != wire.TypeRRSIG && typ != wire.TypeNSEC
+}
+
+// render writes a record's data in order and without repetition, so that equal
+// sets are equal bytes.
+func (b *builder) render(dst []byte, rec *Record) []byte {
+	b.data = append(b.data[:0], rec.Data...)
+	if len(b.data) > 1 {
+		slices.SortFunc(b.data, bytes.Compare)
+		b.data = slices.CompactFunc(b.data, bytes.Equal)
+	}
+	for _, d := range b.data {
+		dst = binary.BigEndian.AppendUint16(dst, rec.Type)
+		dst = binary.BigEndian.AppendUint16(dst, wire.ClassIN)
+		dst = binary.BigEndian.AppendUint32(dst, rec.TTL)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(d)))
+		dst = append(dst, d...)
+	}
+	return dst
+}
+
+func countRRs(b []byte) (n int) {
+	for ; len(b) > 0; b = b[rrSize(b):] {
+		n++
+	}
+	return n
+}
+
+// join adds the union of a type that several sources hold, and hides their parts.
+func (b *builder) join(typ uint16) {
+	parts, first := 0, Source(0)
+	rec := Record{Type: typ, TTL: 1<<32 - 1}
+	for i := range b.entries {
+		e := &b.entries[i]
+		if e.Type != typ {
+			continue
+		}
+		if single(typ) && (parts == 0 || e.Source < first) {
+			rec.Data = rec.Data[:0]
+		}
+		if !single(typ) || len(rec.Data) == 0 {
+			for rr := e.RRs; len(rr) > 0; rr = rr[rrSize(rr):] {
+				rec.Data = append(rec.Data, rrData(rr))
+			}
+			first = e.Source
+		}
+		rec.TTL = min(rec.TTL, binary.BigEndian.Uint32(e.RRs[4:])) // RFC 2181 §5.2
+		parts++
+	}
+	if parts < 2 {
+		return
+	}
+	for i := range b.entries {
+		if b.entries[i].Type == typ {
+			b.entries[i].hidden = true
+		}
+	}
+	b.merged = b.render(b.merged[:0], &rec)
+	b.entries = append(b.entries, entry{Type: typ, Source: union, Count: countRRs(b.merged), RRs: b.merged})
+}
+
+// single types have one record a name: of several sources the one with the
+// lowest number wins.
+func single(typ uint16) bool {
+	return typ == wire.TypeSOA || typ == wire.TypeCNAME || typ == wire.TypeDNAME
+}
+
+// rebuild writes a node's new block with the builder's entries and shows it, or
+// takes the node out where nothing holds it any more.
+func (tx *Tx) rebuild(h uint64, r ref, n node) error {
+	flags := n.flags() & (flagApex | flagWildcard)
+	for i := range tx.t.build.entries {
+		switch tx.t.build.entries[i].Type {
+		case wire.TypeCNAME:
+			flags |= flagCNAME
+		case wire.TypeDNAME:
+			flags |= flagDNAME
+		case wire.TypeNS:
+			if flags&flagApex == 0 {
+				flags |= flagCut
+			}
+		}
+	}
+	before, zone := n.flags(), n.zone()
+	apex := flags&flagApex != 0
+	if len(tx.t.build.entries) == 0 && n.children() == 0 && !apex {
+		tx.countBelow(zone, before, 0)
+		name := bytes.Clone(n.name())
+		tx.unlink(h, r, n)
+		tx.orphaned(name)
+		return nil
+	}
+	m, s, err := tx.block(n.name(), zone, flags, tx.t.build.entries)
+	if err != nil {
+		return err
+	}
+	m.setChildren(n.children())
+	tx.show(h, r, s, n)
+	tx.countBelow(zone, before, flags)
+	if apex {
+		tx.setSOA(zone, m)
+	}
+	return nil
+}
+
+// show puts a node's new block in the place of its old one.
+func (tx *Tx) show(h uint64, old, new ref, n node) {
+	tx.idx.set(h, old, new)
+	tx.t.retire(old, len(n))
+}
+
+// block writes a new block, not yet shown.
+func (tx *Tx) block(name []byte, zone int, flags byte, entries []entry) (node, ref, error) {
+	size := nodeHead + len(name) + len(entries)*entrySize
+	for i := range entries {
+		size += len(entries[i].RRs)
+	}
+	r, err := tx.t.arena.alloc(size)
+	if err != nil {
+		return nil, 0, err
+	}
+	n := node(unsafe.Slice((*byte)(tx.t.arena.at(r)), size))
+	binary.LittleEndian.PutUint32(n, uint32(size))
+	n.setChildren(0)
+	binary.LittleEndian.PutUint16(n[8:], uint16(zone))
+	n[10], n[11], n[12] = flags, byte(len(entries)), byte(len(name))
+	copy(n[nodeHead:], name)
+	at, off := nodeHead+len(name), n.records()
+	for i := range entries {
+		e := &entries[i]
+		count := uint16(min(e.Count, hidden-1))
+		if e.hidden {
+			count |= hidden
+		}
+		b := n[at : at+entrySize]
+		binary.LittleEndian.PutUint16(b, e.Type)
+		binary.LittleEndian.PutUint16(b[2:], uint16(e.Source))
+		binary.LittleEndian.PutUint16(b[4:], count)
+		binary.LittleEndian.PutUint32(b[6:], uint32(len(e.RRs)))
+		b[10] = e.mark
+		at += entrySize
+		off += copy(n[off:], e.RRs)
+	}
+	return n, r, nil
+}
+
+// add makes an empty node for a name, and those that lead to it (RFC 8020: they
+// exist as empty non-terminals).
+func (tx *Tx) add(h uint64, name []byte) (ref, error) {
+	n := tx.ancestor(name)
+	if n == nil {
+		return 0, ErrZone
+	}
+	zone := n.zone()
+	if err := tx.link(name, zone); err != nil {
+		return 0, err
+	}
+	return tx.create(h, name, zone, 0)
+}
+
+// ancestor is the nearest name above that there is.
+func (tx *Tx) ancestor(name []byte) node {
+	for len(name) > 1 {
+		name = wire.Parent(name)
+		if n := tx.lookup(name); n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// link counts a new name at its parent, which it makes where it is missing.
+func (tx *Tx) link(name []byte, zone int) error {
+	parent := wire.Parent(name)
+	h := wire.HashName(parent)
+	r := tx.findRef(h, parent)
+	if r == 0 {
+		if err := tx.link(parent, zone); err != nil {
+			return err
+		}
+		var err error
+		if r, err = tx.create(h, parent, zone, 0); err != nil {
+			return err
+		}
+	}
+	n := tx.t.node(r)
+	n.setChildren(n.children() + 1)
+	if isWildcard(name) {
+		return tx.amend(h, r, func(n node) { n[10] |= flagWildcard })
+	}
+	return nil
+}
+
+func isWildcard(name []byte) bool { return len(name) > 2 && name[0] == 1 && name[1] == '*' }
+
+// amend shows a copy of a node with another flag.
+func (tx *Tx) amend(h uint64, r ref, f func(node)) error {
+	n := tx.t.node(r)
+	s, err := tx.t.arena.alloc(len(n))
+	if err != nil {
+		return err
+	}
+	m := node(unsafe.Slice((*byte)(tx.t.arena.at(s)), len(n)))
+	copy(m, n)
+	f(m)
+	tx.show(h, r, s, n)
+	return nil
+}
+
+// create shows a node without records.
+func (tx *Tx) create(h uint64, name []byte, zone int, flags byte) (ref, error) {
+	if tx.idx.crowded() {
+		y, err := tx.idx.grown()
+		if err != nil {
+			return 0, err
+		}
+		tx.t.waiting = append(tx.t.waiting, retired{epoch: tx.t.epoch.Load(), index: tx.idx})
+		tx.t.idx.Store(y)
+		tx.look()
+	}
+	_, r, err := tx.block(name, zone, flags, nil)
+	if err != nil {
+		return 0, err
+	}
+	tx.idx.set(h, 0, r)
+	return r, nil
+}
+
+// unlink takes a node out of the index.
+func (tx *Tx) unlink(h uint64, r ref, n node) {
+	tx.idx.set(h, r, 0)
+	tx.t.retire(r, len(n))
+}
+
+// orphaned tells a name's parent that the name is gone, and takes the parent out
+// too where nothing else holds it.
+func (tx *Tx) orphaned(name []byte) {
+	parent := wire.Parent(name)
+	h := wire.HashName(parent)
+	r := tx.findRef(h, parent)
+	if r == 0 {
+		return
+	}
+	n := tx.t.node(r)
+	n.setChildren(n.children() - 1)
+	if n.children() == 0 && n.entries() == 0 && n.flags()&flagApex == 0 {
+		parent = bytes.Clone(parent)
+		tx.unlink(h, r, n)
+		tx.orphaned(parent)
+		return
+	}
+	if isWildcard(name) {
+		// Without memory for the copy the flag stays: a look-up more, no wrong answer.
+		_ = tx.amend(h, r, func(n node) { n[10] &^= flagWildcard })
+	}
+}
+
+// countBelow keeps a zone's count of delegations and DNAMEs.
+func (tx *Tx) countBelow(zone int, before, after byte) {
+	delta := 0
+	if after&(flagCut|flagDNAME) != 0 {
+		delta++
+	}
+	if before&(flagCut|flagDNAME) != 0 {
+		delta--
+	}
+	if z := tx.zones[zone]; delta != 0 && z != nil {
+		y := *z
+		y.below += delta
+		tx.t.setZone(zone, &y)
+		tx.look()
+	}
+}
+
+// setSOA keeps what a zone's negative answers carry: the SOA with the lesser of
+// its TTL and its MINIMUM (RFC 2308 §5).
+func (tx *Tx) setSOA(zone int, n node) {
+	z := tx.zones[zone]
+	set, ok := n.find(wire.TypeSOA)
+	var soa []byte
+	if ok && len(set.Data()) >= 22 {
+		soa = bytes.Clone(set.RRs[:rrSize(set.RRs)])
+		binary.BigEndian.PutUint32(soa[4:], min(set.TTL(), binary.BigEndian.Uint32(soa[len(soa)-4:])))
+	}
+	if !bytes.Equal(soa, z.soa) {
+		y := *z
+		y.soa = soa
+		tx.t.setZone(zone, &y)
+		tx.look()
+	}
+}

@@ -1,0 +1,15 @@
+// Package zone holds the data of all zones a server answers for, and finds the
+// answer to a question as RFC 1034 §4.3.2 says.
+//
+// All names of all zones stand in one [Table]: a hash of the name leads to a
+// node, an immutable block with the name, its flags and its RRsets as ready wire
+// bytes. Blocks and index live in mapped memory outside the Go heap and hold no
+// pointers: the collector has nothing to follow however many records there are.
+// A change writes the new block of each name it touches and then swaps one 64-bit
+// word of the index; readers take no lock and see a name's old or its new
+// RRsets, never a mixture. The memory of an old block is used again once
+// no reader can still be looking at it (see [Reader]).
+//
+// A lookup ends in a named state ([Outcome]); reply.go turns states into
+// messages. Master files are read through miekg/dns in master.go.
+package zone

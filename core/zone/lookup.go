@@ -1,0 +1,213 @@
+package zone
+
+import "github.com/strata-dns/strata/core/wire"
+
+// Outcome is how a look-up ended (RFC 1034 §4.3.2).
+type Outcome uint8
+
+const (
+	Refused      Outcome = iota // no zone of ours holds the name
+	NotReady                    // the zone has no SOA yet
+	Hit                         // the RRset that was asked for
+	NoData                      // the name exists, and has no such RRset
+	NoName                      // the name does not exist, nor a wildcard for it
+	Referral                    // the name is at or below a delegation
+	Alias                       // the name has a CNAME instead
+	Substitution                // a name above has a DNAME
+)
+
+func (o Outcome) String() string {
+	return [...]string{"refused", "not ready", "hit", "nodata", "nxdomain", "referral", "alias", "substitution"}[o]
+}
+
+// A Result is a look-up's outcome and what an answer needs of it.
+type Result struct {
+	Outcome Outcome
+	Set     RRset // of Hit, Alias (CNAME), Referral (NS), Substitution (DNAME)
+	Zone    *Zone
+	// Owner is the label of the question's name at which Set stands: 0 the name
+	// itself, also where a wildcard answers.
+	Owner    int
+	Wildcard bool
+}
+
+// Prepare looks a batch up ahead: first all places of the index, then all
+// blocks, so that their cache misses overlap instead of following one another.
+// Lookup of the queries by their place then finds everything at hand.
+func (r *Reader) Prepare(queries []wire.Query) {
+	var refs [len(r.hint)]ref
+	mask := len(r.idx.slots) - 1
+	queries = queries[:min(len(queries), len(r.hint))]
+	for i := range queries {
+		r.sink ^= byte(r.idx.slots[r.idx.place(queries[i].Hash[0])&mask])
+	}
+	for i := range queries {
+		refs[i] = r.guess(queries[i].Hash[0])
+	}
+	for i := range queries {
+		if refs[i] != 0 {
+			r.sink ^= *(*byte)(r.t.arena.at(refs[i]))
+		}
+	}
+	for i := range queries {
+		r.hint[i] = nil
+		if refs[i] != 0 {
+			if n := r.t.node(refs[i]); string(n.name()) == string(queries[i].Name()) {
+				r.hint[i] = n
+			}
+		}
+	}
+}
+
+// guess is findRef without a look at the node: the upper half of the hash says
+// nearly always which it is.
+func (v *view) guess(h uint64) ref {
+	x := v.idx
+	mask := len(x.slots) - 1
+	for i := x.place(h); ; i = (i + 1) & mask {
+		s := x.slots[i]
+		if s == 0 {
+			return 0
+		}
+		if (s^h)>>32 == 0 && ref(s) > grave {
+			return ref(s)
+		}
+	}
+}
+
+// Lookup finds what there is for a name and type. at is the query's place in the
+// batch that was prepared, or -1.
+func (r *Reader) Lookup(q *wire.Query, typ uint16, at int) (res Result) {
+	var n node
+	if at >= 0 && at < len(r.hint) {
+		n = r.hint[at]
+	}
+	if n == nil {
+		n = r.find(q.Hash[0], q.Name())
+	}
+	if n == nil {
+		return r.missing(q, typ)
+	}
+	res.Zone = r.zones[n.zone()]
+	if !res.Zone.Ready() {
+		res.Outcome = NotReady
+		return res
+	}
+	if typ == wire.TypeDS && n.flags()&flagApex != 0 {
+		r.aboveCut(q, &res)
+	}
+	if res.Zone.below > 0 && r.above(q, 1, &res) {
+		return res
+	}
+	r.at(n, typ, &res)
+	return res
+}
+
+// aboveCut makes the zone around the asked one answer, where it is ours: a DS
+// RRset is the parent's (RFC 4035 §3.1.4.1).
+func (r *Reader) aboveCut(q *wire.Query, res *Result) {
+	for i := 1; i <= q.Labels; i++ {
+		if n := r.find(q.Hash[i], q.Suffix(i)); n != nil {
+			if z := r.zones[n.zone()]; z.Ready() {
+				res.Zone = z
+			}
+			return
+		}
+	}
+}
+
+// at ends a look-up at the node of the name, or of the wildcard for it.
+func (r *Reader) at(n node, typ uint16, res *Result) {
+	flags := n.flags()
+	var ok bool
+	switch {
+	case flags&flagCut != 0 && typ != wire.TypeDS && !res.Wildcard:
+		res.Outcome = Referral
+		res.Set, _ = n.find(wire.TypeNS)
+		return
+	case typ == wire.TypeANY:
+		res.Set, ok = n.any()
+	default:
+		res.Set, ok = n.find(typ)
+	}
+	if ok {
+		res.Outcome = Hit
+		return
+	}
+	if flags&flagCNAME != 0 {
+		res.Outcome = Alias
+		res.Set, _ = n.find(wire.TypeCNAME)
+		return
+	}
+	res.Outcome = NoData
+}
+
+// any is the one RRset that ANY is answered with (RFC 8482 §4.1).
+func (n node) any() (RRset, bool) {
+	off := n.records()
+	for i := range n.entries() {
+		var e entry
+		if e, off = n.entryAt(i, off); !e.hidden {
+			return RRset{Type: e.Type, Count: e.Count, RRs: e.RRs}, true
+		}
+	}
+	return RRset{}, false
+}
+
+// missing ends a look-up whose name has no node: at a delegation or DNAME above
+// it, at the wildcard of its closest encloser (RFC 4592 §3.3.1), or nowhere.
+func (r *Reader) missing(q *wire.Query, typ uint16) (res Result) {
+	for i := 1; i <= q.Labels; i++ {
+		n := r.find(q.Hash[i], q.Suffix(i))
+		if n == nil {
+			continue
+		}
+		res.Zone = r.zones[n.zone()]
+		if !res.Zone.Ready() {
+			res.Outcome = NotReady
+			return res
+		}
+		if res.Zone.below > 0 && r.above(q, i, &res) {
+			return res
+		}
+		if n.flags()&flagWildcard != 0 {
+			if w := r.wildcard(q, i); w != nil {
+				res.Wildcard = true
+				r.at(w, typ, &res)
+				return res
+			}
+		}
+		res.Outcome = NoName
+		return res
+	}
+	return res
+}
+
+// wildcard finds the name *.encloser, the encloser being the suffix at label i.
+func (r *Reader) wildcard(q *wire.Query, i int) node {
+	r.star[0], r.star[1] = 1, '*'
+	n := 2 + copy(r.star[2:], q.Suffix(i))
+	return r.find(wire.HashWildcard(q.Hash[i]), r.star[:n])
+}
+
+// above looks from the zone's apex down to label last for the first delegation
+// or DNAME that the name is below of.
+func (r *Reader) above(q *wire.Query, last int, res *Result) bool {
+	for i := q.Labels - res.Zone.Labels; i >= last; i-- {
+		n := r.find(q.Hash[i], q.Suffix(i))
+		if n == nil {
+			return false // nothing of ours is below a name that is not there
+		}
+		switch flags := n.flags(); {
+		case flags&flagCut != 0:
+			res.Outcome, res.Owner = Referral, i
+			res.Set, _ = n.find(wire.TypeNS)
+			return true
+		case flags&flagDNAME != 0:
+			res.Outcome, res.Owner = Substitution, i
+			res.Set, _ = n.find(wire.TypeDNAME)
+			return true
+		}
+	}
+	return false
+}

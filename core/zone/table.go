@@ -1,0 +1,220 @@
+package zone
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// A Source says whose records these are: one number per owner, chosen by the
+// caller. What a source holds of an RRset is replaced or deleted as a whole, and
+// leaves what other sources hold of it alone.
+type Source uint16
+
+// A Table holds the zones of one server. Any number of goroutines read, each
+// through a Reader of its own; updates follow one another.
+type Table struct {
+	idx   atomic.Pointer[index]
+	zones atomic.Pointer[[]*Zone] // by number; nil where a zone was removed
+	epoch atomic.Uint64
+	arena arena
+
+	mu      sync.Mutex // what follows, and all changes
+	seats   []*seat
+	waiting []retired
+	records int
+	pass    byte // the mark of the sync in progress
+	build   builder
+}
+
+// A Zone is what is known of one zone. It is immutable: a change of its SOA or
+// of how many delegations it has makes a new one.
+type Zone struct {
+	Apex   []byte
+	Labels int // of the apex
+	number int
+	soa    []byte // the record for negative answers, its TTL as RFC 2308 §5 says; nil until there is one
+	below  int    // delegations and DNAMEs: where there are none, nobody looks for them
+}
+
+// Ready reports whether the zone has an SOA: until then it is not answered from.
+func (z *Zone) Ready() bool { return z.soa != nil }
+
+// ErrZone is what changes outside of all zones are refused with.
+var ErrZone = errors.New("no zone of this server holds the name")
+
+// maxZones is what 16 bits in a node can number.
+const maxZones = 1 << 16
+
+// New makes an empty table.
+func New() (*Table, error) {
+	t := &Table{}
+	x, err := newIndex(minSlots)
+	if err != nil {
+		return nil, err
+	}
+	t.idx.Store(x)
+	t.zones.Store(&[]*Zone{})
+	t.epoch.Store(1)
+	return t, nil
+}
+
+// Close gives the memory back. No reader may be inside.
+func (t *Table) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range t.waiting {
+		if w.index != nil {
+			w.index.close()
+		}
+	}
+	t.idx.Load().close()
+	t.arena.close()
+	t.waiting = nil
+}
+
+// A Reader looks things up. It belongs to one goroutine. Between Enter and
+// Leave, which enclose a batch, what it returns stays valid.
+type Reader struct {
+	view
+	seat seat
+	turn uint32 // rotates RRsets
+	hint [64]node
+	star [wire.MaxName + 2]byte
+	sink byte
+}
+
+// A view is the table as of one moment.
+type view struct {
+	t     *Table
+	idx   *index
+	zones []*Zone
+}
+
+// NewReader registers a reader.
+func (t *Table) NewReader() *Reader {
+	r := &Reader{view: view{t: t}}
+	t.mu.Lock()
+	t.seats = append(t.seats, &r.seat)
+	t.mu.Unlock()
+	return r
+}
+
+// Close unregisters the reader.
+func (r *Reader) Close() {
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	for i, s := range r.t.seats {
+		if s == &r.seat {
+			r.t.seats = append(r.t.seats[:i], r.t.seats[i+1:]...)
+			return
+		}
+	}
+}
+
+// Enter begins a batch of look-ups.
+func (r *Reader) Enter() {
+	r.seat.epoch.Store(r.t.epoch.Load())
+	r.look()
+}
+
+func (v *view) look() {
+	v.idx = v.t.idx.Load()
+	v.zones = *v.t.zones.Load()
+}
+
+// Leave ends it: what was returned since Enter may change from now on.
+func (r *Reader) Leave() { r.seat.epoch.Store(0) }
+
+// find looks a folded name up.
+func (v *view) find(h uint64, name []byte) node {
+	r := v.findRef(h, name)
+	if r == 0 {
+		return nil
+	}
+	return v.t.node(r)
+}
+
+func (v *view) findRef(h uint64, name []byte) ref {
+	x := v.idx
+	mask := len(x.slots) - 1
+	for i := x.place(h); ; i = (i + 1) & mask {
+		s := atomic.LoadUint64(&x.slots[i])
+		if s == 0 {
+			return 0
+		}
+		if (s^h)>>32 == 0 && ref(s) > grave && string(v.t.node(ref(s)).name()) == string(name) {
+			return ref(s)
+		}
+	}
+}
+
+// Stats of a table, for metrics.
+type Stats struct {
+	Zones   int   // served or loading
+	Names   int   // nodes, empty non-terminals among them
+	Records int   // resource records, each owner's counted
+	Bytes   int64 // of live blocks and index
+	Waiting int   // old blocks that readers may still see
+}
+
+// Stats counts.
+func (t *Table) Stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Stats{Names: t.idx.Load().live, Records: t.records, Waiting: len(t.waiting)}
+	s.Bytes = t.arena.used + int64(len(t.idx.Load().slots)*8)
+	for _, z := range *t.zones.Load() {
+		if z != nil {
+			s.Zones++
+		}
+	}
+	return s
+}
+
+// Zones lists the zones there are.
+func (t *Table) Zones() []*Zone {
+	var zs []*Zone
+	for _, z := range *t.zones.Load() {
+		if z != nil {
+			zs = append(zs, z)
+		}
+	}
+	return zs
+}
+
+// Zone gives the zone with this apex, nil where there is none.
+func (t *Table) Zone(apex []byte) *Zone {
+	for _, z := range *t.zones.Load() {
+		if z != nil && string(z.Apex) == string(apex) {
+			return z
+		}
+	}
+	return nil
+}
+
+// setZone publishes a zone under its number.
+func (t *Table) setZone(number int, z *Zone) {
+	old := *t.zones.Load()
+	zs := make([]*Zone, max(len(old), number+1))
+	copy(zs, old)
+	zs[number] = z
+	t.zones.Store(&zs)
+}
+
+// freeNumber finds a number for a new zone.
+func (t *Table) freeNumber() (int, error) {
+	zs := *t.zones.Load()
+	for i, z := range zs {
+		if z == nil {
+			return i, nil
+		}
+	}
+	if len(zs) == maxZones {
+		return 0, fmt.Errorf("a server holds at most %d zones", maxZones)
+	}
+	return len(zs), nil
+}
