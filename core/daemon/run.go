@@ -13,6 +13,9 @@ import (
 // after a signal (SIGTERM, SIGINT) or the end of ctx has drained them: nil. A
 // task that fails ends the others; its error is returned, with its name.
 func (d *Daemon) Run(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
 	told := make(chan struct{})
 	house, err := d.open(ctx, told)
 	if err != nil {

@@ -14,10 +14,11 @@ import (
 // Load reads a config into the struct that into points to, which holds the
 // defaults: the file ("" for none), over it STRATA_… variables (STRATA_CACHE_SIZE
 // for cache.size), over those the given flags that were set (see [Flags]; nil
-// for none). A struct that is a [Validator] is asked last.
+// for none). Then a struct that is a [Validator] is asked, and, if it found
+// nothing, the given checks.
 //
 // The error is Problems, or that of reading the file; into is then not to be used.
-func Load(file string, into any, flags *pflag.FlagSet) error {
+func Load(file string, into any, flags *pflag.FlagSet, checks ...func(*Report)) error {
 	shape := reflect.TypeOf(into).Elem()
 	t := &tree{file: file, lines: make(map[string]int)}
 	values, err := t.read(shape)
@@ -37,7 +38,10 @@ func Load(file string, into any, flags *pflag.FlagSet) error {
 		if err := v.Unmarshal(into, decoding); err != nil {
 			return fmt.Errorf("read config %s: %w", file, err)
 		}
-		t.validate(into, sources)
+		if validator, ok := into.(Validator); ok {
+			checks = append([]func(*Report){validator.Validate}, checks...)
+		}
+		t.validate(checks, sources)
 	}
 	if len(t.problems) > 0 {
 		t.problems.sort()
@@ -81,7 +85,11 @@ func (t *tree) override(v *viper.Viper, settings []setting, flags *pflag.FlagSet
 		if flags == nil {
 			continue
 		}
-		if flag := flags.Lookup(s.key); flag != nil && flag.Changed { // its value was checked when it was set
+		flag := flags.Lookup(s.key)
+		if flag == nil || !flag.Changed {
+			continue
+		}
+		if _, ours := flag.Value.(*flagValue); ours { // so its value was checked when it was set
 			if err := v.BindPFlag(s.key, flag); err != nil {
 				return nil, fmt.Errorf("read config: %w", err)
 			}
@@ -91,14 +99,13 @@ func (t *tree) override(v *viper.Viper, settings []setting, flags *pflag.FlagSet
 	return sources, nil
 }
 
-// validate asks the config itself, and finds where in the file its problems are.
-func (t *tree) validate(config any, sources map[string]string) {
-	validator, ok := config.(Validator)
-	if !ok {
-		return
-	}
+// validate asks one check after another until one finds something, and finds
+// where in the file that is.
+func (t *tree) validate(checks []func(*Report), sources map[string]string) {
 	var report Report
-	validator.Validate(&report)
+	for i := 0; i < len(checks) && len(report.found) == 0; i++ {
+		checks[i](&report)
+	}
 	for _, found := range report.found {
 		problem := Problem{t.file, t.line(found.key), found.key, found.text}
 		if source, ok := sources[found.key]; ok {

@@ -1,0 +1,6 @@
+// Package command makes a daemon's program of a [Spec]: serve, check, ctl,
+// lookup and version, the same in all binaries, and whatever else a binary adds.
+//
+// Errors are one line on stderr, begin with the program's name, and end it with
+// status 1.
+package command
