@@ -42,7 +42,7 @@ func (a *arena) alloc(bytes int) (ref, error) {
 		a.used += int64(units) * unit
 		return r, nil
 	}
-	if a.next == 0 || a.next>>chunkBits != (a.next+units-1)>>chunkBits {
+	if int((a.next+units-1)>>chunkBits) >= len(a.maps) {
 		if err := a.grow(); err != nil {
 			return 0, err
 		}
