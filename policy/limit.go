@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// A Limiter bounds the queries a second of each client. It is one table of fixed
+// size without locks, for all workers: clients that have been quiet long enough to
+// have their whole burst again leave nothing to remember, so their places are free.
+// Where a client finds no place it counts as limited: the table fails closed.
+//
+// Each place holds a virtual arrival time (the generic cell rate algorithm of ITU-T
+// I.371): a query is good when its client's time lies less than a burst ahead, and
+// moves it on by a query's share of a second.
+type Limiter struct {
+	slots    []atomic.Uint64 // buckets of 8, a cache line each: tag<<48 | µs since start
+	seed     maphash.Seed
+	start    time.Time
+	interval uint64 // µs a query
+	burst    uint64 // µs ahead that are still good
+	slip     int
+	bits4    int
+	bits6    int
+	exempt   prefixMap
+	limited  count
+	full     count
+}
+
+const (
+	bucketSlots   = 8
+	timeBits      = 48 // of microseconds: nine years
+	timeMask      = 1<<timeBits - 1
+	defaultTable  = 65536
+	maxTable      = 1 << 26
+	maxPerSecond  = 1_000_000
+	defaultClient = 56 // what one site gets of IPv6 (RFC 6177)
+)
+
+// NewLimiter makes the limiter of a configuration, nil where there is none to be.
+// The error joins everything that is wrong, named by key.
+func NewLimiter(c Rate) (*Limiter, error) {
+	l := &Limiter{seed: maphash.MakeSeed(), start: time.Now(), slip: c.Slip, bits4: or(c.IPv4, 32), bits6: or(c.IPv6, defaultClient)}
+	clients := or(c.Clients, defaultTable)
+	burst := or(c.Burst, max(c.PerSecond, 1))
+	err := errors.Join(
+		within("policy.rate.per_second", c.PerSecond, 0, maxPerSecond),
+		within("policy.rate.burst", burst, 1, maxPerSecond),
+		within("policy.rate.slip", c.Slip, 0, 1000),
+		within("policy.rate.clients", clients, 1, maxTable),
+		within("policy.rate.ipv4", l.bits4, 1, 32),
+		within("policy.rate.ipv6", l.bits6, 1, 128),
+		l.exempted(c.Exempt),
+	)
+	if err != nil || c.PerSecond == 0 {
+		return nil, err
+	}
+	size := bucketSlots
+	for size < clients {
+		size *= 2
+	}
+	l.slots = make([]atomic.Uint64, size)
+	l.interval = uint64(time.Second/time.Microsecond) / uint64(c.PerSecond)
+	l.burst = l.interval * uint64(burst)
+	return l, nil
+}
+
+func or(v, otherwise int) int {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+func within(path string, v, low, high int) error {
+	if v < low || v > high {
+		return fmt.Errorf("%s: %d is not within %d and %d", path, v, low, high)
+	}
+	return nil
+}
+
+func (l *Limiter) exempted(list []string) error {
+	var all []prefixValue
+	var errs []error
+	for i, s := range list {
+		prefix, err := parsePrefix(s)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("policy.rate.exempt[%d]: %w", i, err))
+			continue
+		}
+		all = append(all, prefixValue{prefix, 1})
+	}
+	l.exempt = newPrefixMap(all)
+	return errors.Join(errs...)
+}
+
+// Ask counts a query and gives Pass, Drop or Truncate. Ask it for datagrams only:
+// over a stream the client's address is proven. A nil Limiter passes everything.
+func (l *Limiter) Ask(client netip.Addr, now time.Time) Action {
+	if l == nil {
+		return Pass
+	}
+	client = client.Unmap().WithZone("")
+	if l.exempt.find(client) != 0 || l.take(client, now) {
+		return Pass
+	}
+	l.limited.n.Add(1)
+	// Which queries slip is drawn, so that it needs no counter; with a slip of 1
+	// all do.
+	if l.slip > 0 && rand.IntN(l.slip) == 0 {
+		return Truncate
+	}
+	return Drop
+}
+
+// take moves the client's time on, or reports that it lies too far ahead.
+func (l *Limiter) take(client netip.Addr, now time.Time) bool {
+	t := uint64(max(0, now.Sub(l.start)/time.Microsecond)) & timeMask
+	tag, bucket := l.place(client)
+	for {
+		slot, at := find(bucket, tag, t)
+		if slot == nil {
+			l.full.n.Add(1)
+			return false
+		}
+		was := at & timeMask
+		if at>>timeBits != tag || was < t { // a free place, or quiet for long
+			was = t
+		}
+		next := was + l.interval
+		if next > t+l.burst {
+			return false
+		}
+		if slot.CompareAndSwap(at, tag<<timeBits|next) {
+			return true
+		}
+	}
+}
+
+// find gives the client's slot, or else a free one, with what stands in it.
+func find(bucket []atomic.Uint64, tag, t uint64) (slot *atomic.Uint64, at uint64) {
+	for i := range bucket {
+		v := bucket[i].Load()
+		if v>>timeBits == tag && v&timeMask > t {
+			return &bucket[i], v
+		}
+		if slot == nil && v&timeMask <= t {
+			slot, at = &bucket[i], v
+		}
+	}
+	return slot, at
+}
+
+// place hashes the client's prefix, with a seed of this process's, to a bucket and
+// a tag within it.
+func (l *Limiter) place(client netip.Addr) (tag uint64, bucket []atomic.Uint64) {
+	bits := l.bits6
+	if client.Is4() {
+		bits = l.bits4
+	}
+	prefix, _ := client.Prefix(bits)
+	k := keyOf(prefix.Addr())
+	h := maphash.Comparable(l.seed, k)
+	at := h % uint64(len(l.slots)/bucketSlots) * bucketSlots
+	return h >> timeBits, l.slots[at : at+bucketSlots]
+}
+
+// Limited is how many queries were over their limit, Full how many of them only
+// because the table had no place.
+func (l *Limiter) Limited() (limited, full uint64) {
+	if l == nil {
+		return 0, 0
+	}
+	return l.limited.n.Load(), l.full.n.Load()
+}

@@ -1,0 +1,112 @@
+package policy
+
+import (
+	"net/netip"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// A Policy is a compiled set of rules. It never changes but for its counters, and
+// may be asked from any number of goroutines.
+type Policy struct {
+	table    table
+	rules    []rule // [0] is no rule
+	sets     []set  // [0] is no set
+	clients  clients
+	tops     map[string]topKind
+	negative uint32 // TTL in seconds
+	counts   []count
+}
+
+// A rule is one item of the configuration.
+type rule struct {
+	kind  Kind
+	path  string // "policy.synth[1]"
+	name  string // the item in presentation form
+	ttl   uint32
+	rcode uint8
+	to    []byte // site: put in the zone's place; reverse: the zone of the targets
+	drop  bool   // client
+}
+
+// Ask gives the verdict on a parsed query of class IN and counts it for the rule
+// that decided. Rate limits are not asked here: see [Limiter].
+func (p *Policy) Ask(q *wire.Query, client netip.Addr) Verdict {
+	v := p.decide(q, client)
+	if v.rule != 0 {
+		p.counts[v.rule].n.Add(1)
+	}
+	return v
+}
+
+func (p *Policy) decide(q *wire.Query, client netip.Addr) Verdict {
+	if v := p.client(client); v.Action != Pass {
+		return v
+	}
+	var m match
+	p.table.walk(q, &m)
+	return p.judge(q, &m)
+}
+
+// judge goes through the rules that a walk met, in the order of the package's
+// documentation.
+func (p *Policy) judge(q *wire.Query, m *match) Verdict {
+	if m.exact != nil && m.exact.dataSet != 0 {
+		return p.data(q, m)
+	}
+	above := q.Labels + 1 // rules must be for a longer suffix than this label's
+	if m.zone != 0 {
+		if p.rules[m.zone].kind != KindTransparent {
+			return p.zone(q, m)
+		}
+		above = m.zoneAt
+	}
+	if m.junk != 0 && m.junkAt < above && p.isJunk(q, m) {
+		return p.noName(m.junk, m.junkAt)
+	}
+	if m.aaaa != 0 && m.aaaaAt < above && q.Type == wire.TypeAAAA {
+		v := p.noData(m.aaaa, m.aaaaAt)
+		v.Rcode = p.rules[m.aaaa].rcode
+		v.AskA = v.Rcode == wire.RcodeSuccess
+		return v
+	}
+	return Verdict{rule: m.zone}
+}
+
+// zone decides for the zones that keep their names to themselves.
+func (p *Policy) zone(q *wire.Query, m *match) Verdict {
+	switch r := &p.rules[m.zone]; r.kind {
+	case KindRefused:
+		return Verdict{Action: Refuse, rule: m.zone}
+	case KindStatic:
+		return p.static(q, m)
+	case KindReverse:
+		return p.reverse(q, m)
+	case KindIP:
+		return p.address(q, m)
+	default:
+		return p.site(q, m, r)
+	}
+}
+
+func (p *Policy) noData(rule int32, apex int) Verdict {
+	return Verdict{Action: Answer, Rcode: wire.RcodeSuccess, form: formNegative, apex: uint8(apex), rule: rule}
+}
+
+func (p *Policy) noName(rule int32, apex int) Verdict {
+	v := p.noData(rule, apex)
+	v.Rcode = wire.RcodeNXDomain
+	return v
+}
+
+// atApex is the answer at a made-up zone's own name: its SOA, and nothing else.
+func (p *Policy) atApex(q *wire.Query, rule int32) Verdict {
+	v := p.noData(rule, 0)
+	if q.Type == wire.TypeSOA || q.Type == wire.TypeANY {
+		v.form = formSOA
+	}
+	return v
+}
+
+// Kind says what sort of rule decided.
+func (p *Policy) Kind(v Verdict) Kind { return p.rules[v.rule].kind }
