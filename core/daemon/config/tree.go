@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -23,34 +24,45 @@ type tree struct {
 // yamlLine finds the line in an error of the YAML parser.
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
-// parse returns the root node of the file's one document, nil for an empty
-// file. The error is a Problem, or that of reading the file.
+// parse returns the root node of a file's one document, nil for an empty file.
+// The error is a Problem, or that of reading the file.
 func parse(file string) (*yaml.Node, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)
 	}
+	return parseDocument(file, data)
+}
+
+func parseDocument(file string, data []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document, more yaml.Node
-	err = decoder.Decode(&document)
+	err := decoder.Decode(&document)
 	if errors.Is(err, io.EOF) {
 		return nil, nil
 	}
-	if err == nil && decoder.Decode(&more) == nil {
-		return nil, Problem{File: file, Line: more.Line, Text: "a second document begins here; a config is one"}
-	}
-	if err != nil {
-		match := yamlLine.FindStringSubmatch(err.Error())
-		if match == nil {
-			match = []string{"", ""}
+	if err == nil {
+		if err = decoder.Decode(&more); err == nil {
+			return nil, Problem{File: file, Line: more.Line, Text: "a second document begins here; a config is one"}
 		}
-		line, _ := strconv.Atoi(match[1]) // 0, no line, where the parser gives none
-		return nil, Problem{File: file, Line: line, Text: "not YAML: " + err.Error()[len(match[0]):]}
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, syntaxProblem(file, err)
 	}
 	if document.Kind != yaml.DocumentNode || len(document.Content) == 0 {
 		return nil, nil
 	}
 	return document.Content[0], nil
+}
+
+// syntaxProblem takes the line out of an error of the YAML parser.
+func syntaxProblem(file string, err error) Problem {
+	text, line := err.Error(), 0
+	if match := yamlLine.FindStringSubmatch(text); match != nil {
+		text = text[len(match[0]):]
+		line, _ = strconv.Atoi(match[1]) // 0, no line, where the parser gives none
+	}
+	return Problem{File: file, Line: line, Text: "not YAML: " + text}
 }
 
 // at adds a problem with a node.
@@ -110,7 +122,7 @@ func (t *tree) section(n *yaml.Node, typ reflect.Type, key string) (any, bool) {
 	seen := make(map[string]int)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name := n.Content[i]
-		full := join(key, name.Value)
+		full := join(key, strings.Trim(strconv.Quote(name.Value), `"`)) // a key may hold a newline, a problem not
 		if first, twice := seen[name.Value]; twice {
 			t.at(name, full, "given twice, first on line %d", first)
 			continue
