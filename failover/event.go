@@ -73,17 +73,21 @@ func (f *Fleet) deliver() {
 		return
 	}
 	f.record.delivering = true
+	defer func() { f.record.delivering = false }()
 	for len(f.record.pending) > 0 {
-		batch, tell := f.record.pending, f.cfg.OnEvent
+		batch := f.record.pending
 		f.record.pending = nil
-		if tell == nil {
-			continue
+		if f.cfg.OnEvent != nil {
+			f.unlocked(f.cfg.OnEvent, batch)
 		}
-		f.mu.Unlock()
-		for _, e := range batch {
-			tell(e)
-		}
-		f.mu.Lock()
 	}
-	f.record.delivering = false
+}
+
+// unlocked gives the lock away meanwhile, and takes it again even on a panic.
+func (f *Fleet) unlocked(tell func(Event), batch []Event) {
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	for _, e := range batch {
+		tell(e)
+	}
 }

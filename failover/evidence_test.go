@@ -1,0 +1,159 @@
+package failover
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestServerStates(t *testing.T) {
+	s := tell(t, twoSites()).state("a1", Up)
+	s.checked(false, "a1").state("a1", Suspect).checked(true, "a1").state("a1", Up)
+	s.checked(false, "a1").checked(false, "a1").state("a1", Down)
+	s.checked(true, "a1").state("a1", Probation).checked(false, "a1").state("a1", Down)
+	s.checked(true, "a1").checked(true, "a1").state("a1", Up)
+	s.checked(false, "a1").state("a1", Suspect) // one again, not a third
+}
+
+func TestFallAndRiseOfOne(t *testing.T) {
+	cfg := twoSites()
+	cfg.Pace.Fall, cfg.Pace.Rise = 1, 1
+	s := tell(t, cfg).checked(false, "a1").state("a1", Down).checked(true, "a1").state("a1", Up)
+	var way []string
+	for _, e := range s.events {
+		way = append(way, e.To)
+	}
+	if want := []string{"suspect", "down", "probation", "up"}; !slices.Equal(way, want) {
+		t.Errorf("went %v, want %v", way, want)
+	}
+}
+
+// A client who asks for names whose own servers are dead makes exchanges fail
+// and must not take a resolver down.
+func TestPassiveFailuresAloneTakeNobodyDown(t *testing.T) {
+	s := tell(t, twoSites())
+	for range 1000 {
+		s.used(false, "a1")
+	}
+	s.state("a1", Suspect).checked(true, "a1").state("a1", Up)
+	suspicions := 0
+	for range 600 { // ten minutes of it, checks answering all the while
+		s.wait(time.Second).used(false, "a1")
+		if s.Current().Servers[0].Address != "a1" { // suspect: a2 first
+			suspicions++
+			s.checked(true, "a1")
+		}
+	}
+	if suspicions > 20 {
+		t.Errorf("suspected %d times in ten minutes; hints that misled should be muted", suspicions)
+	}
+	s.wait(time.Hour).checked(true, "a1").used(false, "a1").state("a1", Suspect) // but not for ever
+}
+
+func TestPassiveFailureCountsTowardsFall(t *testing.T) {
+	s := tell(t, twoSites()).used(false, "a1").checked(false, "a1").state("a1", Down)
+	s.checked(false, "a2").used(false, "a2").state("a2", Down)
+	if why := s.events[1].Why; !strings.Contains(why, "2 failures in a row: no answer") {
+		t.Errorf("went down because %q", why)
+	}
+}
+
+// A resolver whose way out is cut answers from its cache: only checks know.
+func TestPassiveSuccessProvesNothing(t *testing.T) {
+	s := tell(t, twoSites()).checked(false, "a1").used(true, "a1").state("a1", Suspect)
+	s.checked(false, "a1").state("a1", Down).used(true, "a1", "a1", "a1").state("a1", Down)
+	s.checked(true, "a1").used(true, "a1").state("a1", Probation).used(false, "a1").state("a1", Probation)
+	s.checked(true, "a1").state("a1", Up)
+}
+
+// due is when a server's next check is, after the story's now.
+func (s *story) due(server string) time.Duration {
+	return (*s.address.Load())[server].timing.due.Sub(s.now)
+}
+
+func TestSchedule(t *testing.T) {
+	s := tell(t, twoSites())
+	if checks := s.Take(s.now, 2); len(checks) != 2 || checks[0].Server.Address != "a1" || checks[0].Timeout != time.Second {
+		t.Fatalf("took %+v at the start, want a1 and a2, with 1 s each", checks)
+	}
+	if checks := s.Take(s.now, 9); len(checks) != 1 || !checks[0].Server.Away {
+		t.Fatalf("took %+v, want the one left", checks)
+	}
+	if checks := s.Take(s.now.Add(time.Second), 9); checks != nil {
+		t.Fatalf("took %+v while all were awaited", checks)
+	}
+	s.wait(time.Second)
+	for _, step := range []struct {
+		what string
+		do   func()
+		want time.Duration
+	}{
+		{"answered: an interval after it began", func() { s.checked(true, "a1") }, 4 * time.Second},
+		{"exchange failed: now", func() { s.used(false, "a1") }, 0},
+		{"taken, nothing heard: given up after timeout and interval", func() { s.Take(s.now, 1) }, 6 * time.Second},
+		{"failed at once: down, after an interval", func() { s.checked(false, "a1") }, 5 * time.Second},
+		{"a down server answers an exchange: a fifth of the interval after the last", func() { s.used(true, "a1") }, time.Second},
+		{"another fails: not at its server's cost", func() { s.used(false, "a2") }, time.Second},
+	} {
+		if step.do(); s.due("a1") != step.want {
+			t.Errorf("%s: due in %v, want %v", step.what, s.due("a1"), step.want)
+		}
+	}
+	if checks := s.Take(s.now.Add(time.Hour), 9); len(checks) != 3 {
+		t.Errorf("after an hour without results only %d checks were due", len(checks))
+	}
+}
+
+func TestNextIsTheEndOfTheHoldDown(t *testing.T) {
+	cfg := twoSites()
+	cfg.Pace.Interval = time.Hour
+	s := tell(t, cfg).lose("a1", "a2").restore("a1").checked(true, "b1")
+	s.checked(true, "a1")
+	if got := s.Next().Sub(s.now); got != 30*time.Second {
+		t.Errorf("next in %v, want the hold-down's 30 s", got)
+	}
+}
+
+func TestBackOffWhileAllAreDown(t *testing.T) {
+	s := tell(t, twoSites()).lose("a1", "a2", "b1")
+	var waits []time.Duration // of a1
+	for s.now.Before(start.Add(2 * time.Minute)) {
+		s.now = s.Next()
+		for _, c := range s.Take(s.now, 9) {
+			if s.checked(false, c.Server.Address); c.Server.Address == "a1" {
+				waits = append(waits, s.due("a1")/time.Second)
+			}
+		}
+	}
+	if want := []time.Duration{5, 10, 20, 30, 30, 30}; !slices.Equal(waits, want) {
+		t.Errorf("waited %d s, want %d s", waits, want)
+	}
+	s.checked(true, "b1").checked(true, "b1").asks(Swung, 1, "b1", "a1", "a2")
+	if s.due("a1") > time.Second {
+		t.Errorf("one answers again, and the others are left for %v", s.due("a1"))
+	}
+}
+
+func TestPatience(t *testing.T) {
+	second := DefaultPace()
+	second.Interval = time.Second
+	for _, c := range []struct {
+		pace  Pace
+		state State
+		slow  time.Duration
+		want  time.Duration
+	}{
+		{second, Up, 0, time.Second},
+		{second, Up, 10 * time.Millisecond, 200 * time.Millisecond},
+		{second, Suspect, 100 * time.Millisecond, 300 * time.Millisecond},
+		{second, Suspect, 900 * time.Millisecond, time.Second},
+		{second, Probation, 10 * time.Millisecond, time.Second},
+		{second, Down, 10 * time.Millisecond, time.Second},
+		{DefaultPace(), Up, 10 * time.Millisecond, time.Second},
+	} {
+		if got := (&server{state: c.state, slow: c.slow}).patience(c.pace); got != c.want {
+			t.Errorf("%v, slowest %v, interval %v: %v, want %v", c.state, c.slow, c.pace.Interval, got, c.want)
+		}
+	}
+}
