@@ -42,7 +42,7 @@ func (tx *Tx) replace(h uint64, r ref, rec *Record) (bool, error) {
 		case union:
 		case rec.Source:
 			if bytes.Equal(e.RRs, b.rrs) {
-				n[e.at+10] = tx.t.pass
+				n[e.at+10] = byte(tx.pass)
 				return false, nil
 			}
 			held, old = true, e.Count
@@ -59,13 +59,13 @@ func (tx *Tx) replace(h uint64, r ref, rec *Record) (bool, error) {
 		if tx.strict && b.aliased(rec) {
 			return false, ErrAlias
 		}
-		b.entries = append(b.entries, entry{Type: rec.Type, Source: rec.Source, Count: count, mark: tx.t.pass, RRs: b.rrs})
+		b.entries = append(b.entries, entry{Type: rec.Type, Source: rec.Source, Count: count, mark: byte(tx.pass), RRs: b.rrs})
 	}
 	b.join(rec.Type)
 	if len(b.entries) > 255 || len(b.rrs) > maxEntry {
 		return false, ErrSize
 	}
-	tx.t.records += count - old
+	tx.t.records.Add(int64(count - old))
 	return true, tx.rebuild(h, r, n)
 }
 

@@ -43,9 +43,15 @@ func (t *Table) reclaim() {
 		n++
 	}
 	t.waiting = t.waiting[:copy(t.waiting, t.waiting[n:])]
+	x := t.idx.Load()
+	t.names.Store(int64(x.live))
+	t.bytes.Store(t.arena.used + int64(len(x.slots)*8))
+	t.pending.Store(int64(len(t.waiting)))
 }
 
 func (t *Table) oldestReader() uint64 {
+	t.seatsMu.Lock()
+	defer t.seatsMu.Unlock()
 	oldest := ^uint64(0)
 	for _, s := range t.seats {
 		if e := s.epoch.Load(); e != 0 && e < oldest {

@@ -116,7 +116,8 @@ func (l *loader) reload() (Loaded, error) {
 		return l.done, err
 	}
 	return l.done, l.live.Update(func(tx *Tx) (err error) {
-		tx.BeginSync()
+		pass := l.live.NewPass()
+		tx.Mark(pass)
 		put := func(rec *Record) bool {
 			_, err = tx.Put(rec)
 			return err == nil
@@ -127,7 +128,7 @@ func (l *loader) reload() (Loaded, error) {
 		if _, err = tx.Put(l.soa); err != nil {
 			return err
 		}
-		_, err = tx.EndSync(func(z *Zone, s Source) bool { return string(z.Apex) == string(l.apex) && s == l.source })
+		_, err = tx.Sweep(pass, func(z *Zone, s Source) bool { return string(z.Apex) == string(l.apex) && s == l.source })
 		return err
 	})
 }

@@ -22,12 +22,15 @@ type Table struct {
 	epoch atomic.Uint64
 	arena arena
 
-	mu      sync.Mutex // what follows, and all changes
+	seatsMu sync.Mutex
 	seats   []*seat
+
+	mu      sync.Mutex // what follows, and all changes
 	waiting []retired
-	records int
-	pass    byte // the mark of the sync in progress
 	build   builder
+
+	names, records, pending, bytes atomic.Int64 // for Stats, as of the last update
+	passes                         atomic.Uint32
 }
 
 // A Zone is what is known of one zone. It is immutable: a change of its SOA or
@@ -97,16 +100,16 @@ type view struct {
 // NewReader registers a reader.
 func (t *Table) NewReader() *Reader {
 	r := &Reader{view: view{t: t}}
-	t.mu.Lock()
+	t.seatsMu.Lock()
 	t.seats = append(t.seats, &r.seat)
-	t.mu.Unlock()
+	t.seatsMu.Unlock()
 	return r
 }
 
 // Close unregisters the reader.
 func (r *Reader) Close() {
-	r.t.mu.Lock()
-	defer r.t.mu.Unlock()
+	r.t.seatsMu.Lock()
+	defer r.t.seatsMu.Unlock()
 	for i, s := range r.t.seats {
 		if s == &r.seat {
 			r.t.seats = append(r.t.seats[:i], r.t.seats[i+1:]...)
@@ -161,18 +164,15 @@ type Stats struct {
 	Waiting int   // old blocks that readers may still see
 }
 
-// Stats counts.
+// Stats counts, without waiting for an update that is going on.
 func (t *Table) Stats() Stats {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := Stats{Names: t.idx.Load().live, Records: t.records, Waiting: len(t.waiting)}
-	s.Bytes = t.arena.used + int64(len(t.idx.Load().slots)*8)
-	for _, z := range *t.zones.Load() {
-		if z != nil {
-			s.Zones++
-		}
+	return Stats{
+		Zones:   len(t.Zones()),
+		Names:   int(t.names.Load()),
+		Records: int(t.records.Load()),
+		Bytes:   t.bytes.Load(),
+		Waiting: int(t.pending.Load()),
 	}
-	return s
 }
 
 // Zones lists the zones there are.

@@ -33,7 +33,17 @@ var (
 type Tx struct {
 	view
 	strict bool // a CNAME beside other records of one source is an error
+	pass   Pass
 }
+
+// A Pass tells apart what was put in the course of one full sync.
+type Pass byte
+
+// NewPass begins a full sync, which may take many updates.
+func (t *Table) NewPass() Pass { return Pass(t.passes.Add(1)%255 + 1) }
+
+// Mark makes all that is put in this update, changed or not, part of a sync.
+func (tx *Tx) Mark(p Pass) { tx.pass = p }
 
 // Update makes changes. Only one runs at a time. The error is f's.
 func (t *Table) Update(f func(*Tx) error) error {
@@ -144,7 +154,7 @@ func (tx *Tx) forget(n node) {
 		var e entry
 		e, off = n.entryAt(i, off)
 		if e.Source != union {
-			tx.t.records -= e.Count
+			tx.t.records.Add(int64(-e.Count))
 		}
 	}
 }
@@ -203,13 +213,9 @@ func (tx *Tx) Delete(name []byte, typ uint16, source Source) (bool, error) {
 	return tx.replace(h, r, &Record{Name: name, Type: typ, Source: source})
 }
 
-// BeginSync starts telling a table all that some sources hold; each Put marks
-// what it names, changed or not.
-func (tx *Tx) BeginSync() { tx.t.pass = tx.t.pass%250 + 1 }
-
-// EndSync deletes what was not put since BeginSync, of those entries whose zone
-// and source are chosen, and returns how many RRsets went.
-func (tx *Tx) EndSync(chosen func(z *Zone, s Source) bool) (deleted int, err error) {
+// Sweep ends a sync: of the entries whose zone and source are chosen it deletes
+// those that are not part of it, and returns how many RRsets went.
+func (tx *Tx) Sweep(p Pass, chosen func(z *Zone, s Source) bool) (deleted int, err error) {
 	type gone struct {
 		name   []byte
 		typ    uint16
@@ -221,7 +227,7 @@ func (tx *Tx) EndSync(chosen func(z *Zone, s Source) bool) (deleted int, err err
 		for i := range n.entries() {
 			var e entry
 			e, off = n.entryAt(i, off)
-			if e.Source != union && e.mark != tx.t.pass && chosen(tx.zones[n.zone()], e.Source) {
+			if e.Source != union && Pass(e.mark) != p && chosen(tx.zones[n.zone()], e.Source) {
 				old = append(old, gone{slices.Clone(n.name()), e.Type, e.Source})
 			}
 		}
@@ -233,6 +239,34 @@ func (tx *Tx) EndSync(chosen func(z *Zone, s Source) bool) (deleted int, err err
 		deleted++
 	}
 	return deleted, nil
+}
+
+// ZoneOf is the zone that a name is in, nil where there is none.
+func (tx *Tx) ZoneOf(name []byte) *Zone {
+	n := tx.lookup(name)
+	if n == nil {
+		n = tx.ancestor(name)
+	}
+	if n == nil {
+		return nil
+	}
+	return tx.zones[n.zone()]
+}
+
+// HeldByOthers reports whether a source other than this one holds some of an RRset.
+func (tx *Tx) HeldByOthers(name []byte, typ uint16, source Source) bool {
+	n := tx.lookup(name)
+	if n == nil {
+		return false
+	}
+	off := n.records()
+	for i := range n.entries() {
+		var e entry
+		if e, off = n.entryAt(i, off); e.Type == typ && e.Source != source && e.Source != union {
+			return true
+		}
+	}
+	return false
 }
 
 // each calls f for all names; f may remove the name it is given.
