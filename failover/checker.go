@@ -52,18 +52,12 @@ func (c *Checker) Ready() bool { return c.running.Load() }
 // String names the task.
 func (c *Checker) String() string { return "failover checks" }
 
-// An outcome is a check that has ended.
-type outcome struct {
-	address string
-	err     error
-}
-
 // Run makes checks until ctx ends, waits for those in flight, whose results no
 // longer count, and returns nil.
 func (c *Checker) Run(ctx context.Context) error {
 	c.running.Store(true)
 	defer c.running.Store(false)
-	ended := make(chan outcome, c.parallel)
+	ended := make(chan Result, c.parallel)
 	var flying sync.WaitGroup
 	defer flying.Wait()
 	alarm := time.NewTimer(0)
@@ -80,9 +74,9 @@ func (c *Checker) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case out := <-ended:
+		case r := <-ended:
 			free++
-			c.ways[out.address].failed = out.err != nil
+			c.report(ctx, r)
 		case <-alarm.C:
 		case <-c.fleet.Wake():
 		}
@@ -106,17 +100,27 @@ func (c *Checker) choose(address string) (stream bool) {
 	return w.stream
 }
 
-// check makes one check and reports it, unless ctx ended meanwhile.
-func (c *Checker) check(ctx context.Context, check Check, asked []Question) outcome {
+// report hands a result on, unless the check was cut short by a stop. Run does
+// it, so that the next check of that server knows how this one went.
+func (c *Checker) report(ctx context.Context, r Result) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.ways[r.Server].failed = !r.OK
+	c.fleet.Result(r)
+}
+
+// check makes one check.
+func (c *Checker) check(ctx context.Context, check Check, asked []Question) Result {
 	answers := make([]error, len(asked))
 	var first atomic.Int64 // the quickest good answer, in ns
 	began := time.Now()
-	within, cancel := context.WithTimeoutCause(ctx, check.Timeout, fmt.Errorf("no answer within %v", check.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, check.Timeout, fmt.Errorf("no answer within %v", check.Timeout))
 	defer cancel()
 	var asking sync.WaitGroup
 	for i, q := range asked {
 		asking.Go(func() {
-			answers[i] = c.ask(within, check.Server, q)
+			answers[i] = c.ask(ctx, check.Server, q)
 			if answers[i] == nil {
 				first.CompareAndSwap(0, int64(time.Since(began)))
 			}
@@ -124,13 +128,10 @@ func (c *Checker) check(ctx context.Context, check Check, asked []Question) outc
 	}
 	asking.Wait()
 	err := verdict(answers)
-	if ctx.Err() == nil {
-		c.fleet.Result(Result{
-			Server: check.Server.Address, At: time.Now(), OK: err == nil, How: Active,
-			RTT: time.Duration(first.Load()), Err: err,
-		})
+	return Result{
+		Server: check.Server.Address, At: time.Now(), OK: err == nil, How: Active,
+		RTT: time.Duration(first.Load()), Err: err,
 	}
-	return outcome{check.Server.Address, err}
 }
 
 // ask puts one question and says which it was where that fails.
