@@ -60,7 +60,7 @@ func bind(ctx context.Context, path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	unixListener := l.(*net.UnixListener)
-	unixListener.SetUnlinkOnClose(false) // by then the path may be a successor's: see removeOwn
+	unixListener.SetUnlinkOnClose(false) // see Server.Close
 	return unixListener, nil
 }
 
@@ -104,7 +104,7 @@ func removeStale(path string) error {
 	return nil
 }
 
-// removeOwn removes the socket file unless it is no longer the one in info.
+// removeOwn removes the socket file unless another was put in its place.
 func removeOwn(path string, info fs.FileInfo) {
 	if now, err := os.Lstat(path); err == nil && os.SameFile(now, info) {
 		_ = os.Remove(path) // what remains is stale, and the next start replaces it

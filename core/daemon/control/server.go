@@ -29,6 +29,7 @@ type Server struct {
 	file     fs.FileInfo
 	commands *Commands
 	serving  atomic.Bool
+	closing  sync.Once
 }
 
 // Listen opens the control socket at path, with mode 0600; a stale socket file
@@ -50,8 +51,7 @@ func Listen(ctx context.Context, path string, commands *Commands) (*Server, erro
 // the socket file.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.Close()
-	stop := context.AfterFunc(ctx, func() { s.listener.Close() })
-	defer stop()
+	defer context.AfterFunc(ctx, s.Close)()
 	s.serving.Store(true)
 	defer s.serving.Store(false)
 
@@ -79,10 +79,13 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
-// Close removes the socket file and closes the socket. Run does it at its end.
+// Close removes the socket file and closes the socket; Run does it at its end.
+// The file goes first: as long as the socket answers no successor takes its path.
 func (s *Server) Close() {
-	removeOwn(s.path, s.file)
-	s.listener.Close()
+	s.closing.Do(func() {
+		removeOwn(s.path, s.file)
+		s.listener.Close()
+	})
 }
 
 // Ready tells whether calls are answered.
