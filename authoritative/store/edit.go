@@ -54,7 +54,7 @@ func (e Edit) check() error {
 		return fmt.Errorf("%w: %s: no data", ErrEdit, e.Record)
 	}
 	for _, rdata := range e.Data {
-		if err := checkRdata(e.Type, rdata); err != nil {
+		if _, err := rdataText(e.Type, rdata); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrEdit, e.Record, err)
 		}
 	}

@@ -138,5 +138,10 @@ func checkName(name []byte) error {
 }
 
 func hasCapital(b []byte) bool {
-	return bytes.ContainsFunc(b, func(r rune) bool { return 'A' <= r && r <= 'Z' })
+	for _, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -72,10 +73,6 @@ func appendParsed(b []byte, typ uint16, text string) ([]byte, error) {
 	}
 	rr, err := dns.NewRR(". 0 IN " + TypeString(typ) + " " + text)
 	if err != nil {
-		var parse *dns.ParseError
-		if errors.As(err, &parse) { // its position is in our line, not the user's
-			return b, fmt.Errorf("%w: %q: %s", ErrData, text, strings.TrimPrefix(parse.Error(), "dns: "))
-		}
 		return b, fmt.Errorf("%w: %q: %w", ErrData, text, err)
 	}
 	if rr == nil || rr.Header().Rrtype != typ {
@@ -87,42 +84,49 @@ func appendParsed(b []byte, typ uint16, text string) ([]byte, error) {
 		return b, fmt.Errorf("%w: %q: %w", ErrData, text, err)
 	}
 	rdata := buf[rrHead:end]
-	if err := checkRdata(typ, rdata); err != nil {
-		return b, fmt.Errorf("%w: %q: %w", ErrData, text, err)
+	if len(rdata) == 0 && !mayBeEmpty(typ) {
+		return b, fmt.Errorf("%w: %q", ErrData, text)
 	}
 	return append(b, rdata...), nil
 }
 
-// checkRdata reports whether rdata can be read and written out again.
-func checkRdata(typ uint16, rdata []byte) error {
-	_, err := rdataText(typ, rdata)
-	return err
-}
-
-// rdataText gives the presentation form of rdata.
+// rdataText gives the presentation form of rdata: a text that reads back as the
+// same octets, which is all the proof there is that they are a type's rdata.
 func rdataText(typ uint16, rdata []byte) (string, error) {
-	if len(rdata) > 65535 {
-		return "", fmt.Errorf("%w: %d octets", ErrData, len(rdata))
-	}
-	head := dns.RR_Header{Name: ".", Rrtype: typ, Class: dns.ClassINET, Rdlength: uint16(len(rdata))}
-	switch {
-	case typ == dns.TypeA && len(rdata) == 4, typ == dns.TypeAAAA && len(rdata) == 16:
+	if typ == dns.TypeA && len(rdata) == 4 || typ == dns.TypeAAAA && len(rdata) == 16 {
 		a, _ := netip.AddrFromSlice(rdata)
 		return a.String(), nil
-	case len(rdata) == 0 && mayBeEmpty(typ):
-		return `\# 0`, nil
-	case len(rdata) == 0:
-		return "", fmt.Errorf("%w: %s of no octets", ErrData, TypeString(typ))
 	}
+	if text, ok := ownText(typ, rdata); ok && readsAs(typ, text, rdata) {
+		return text, nil
+	}
+	// The form for what the type's own cannot say (RFC 3597 §5).
+	if text := strings.TrimSpace(fmt.Sprintf(`\# %d %x`, len(rdata), rdata)); readsAs(typ, text, rdata) {
+		return text, nil
+	}
+	return "", fmt.Errorf("%w: %d octets are no %s", ErrData, len(rdata), TypeString(typ))
+}
+
+func readsAs(typ uint16, text string, rdata []byte) bool {
+	back, err := appendParsed(nil, typ, text)
+	return err == nil && bytes.Equal(back, rdata)
+}
+
+// ownText gives the form that the type's own specification has.
+func ownText(typ uint16, rdata []byte) (string, bool) {
+	if len(rdata) == 0 || len(rdata) > 65535 {
+		return "", false
+	}
+	head := dns.RR_Header{Name: ".", Rrtype: typ, Class: dns.ClassINET, Rdlength: uint16(len(rdata))}
 	rr, _, err := dns.UnpackRRWithHeader(head, rdata, 0)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s of %d octets: %w", ErrData, TypeString(typ), len(rdata), err)
+		return "", false
 	}
 	part := strings.SplitN(rr.String(), "\t", 5) // name, TTL, class, type, data
 	if len(part) < 5 {
-		return "", fmt.Errorf("%w: %s of %d octets", ErrData, TypeString(typ), len(rdata))
+		return "", false
 	}
-	return part[4], nil
+	return part[4], true
 }
 
 // mayBeEmpty says which types may have rdata of no octets: APL (RFC 3123 §4),
