@@ -1,6 +1,12 @@
 package policy
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/strata-dns/strata/core/wire"
+)
 
 // clients says who may ask.
 type clients struct {
@@ -34,4 +40,72 @@ func (p *Policy) client(addr netip.Addr) Verdict {
 		return Verdict{Action: Drop, rule: at}
 	}
 	return Verdict{Action: Refuse, rule: at}
+}
+
+// clients compiles who may ask.
+func (b *builder) clients(c Config, env Env) {
+	var all []prefixValue
+	seen := map[netip.Prefix]string{}
+	add := func(path, s string, r rule) {
+		prefix, err := parsePrefix(s)
+		if err != nil {
+			b.wrong(path, "%w", err)
+			return
+		}
+		if was, ok := seen[prefix]; ok {
+			b.wrong(path, "%s is in %s already", prefix, was)
+			return
+		}
+		seen[prefix] = path
+		r.kind, r.path, r.name = KindClient, path, prefix.String()
+		all = append(all, prefixValue{prefix, b.rule(r)})
+	}
+	allow, path := env.Allow, "allow"
+	if len(allow) == 0 && env.Private {
+		allow, path = privateClients, "allow (by default)"
+	}
+	for i, s := range allow {
+		add(fmt.Sprintf("%s[%d]", path, i), s, rule{})
+	}
+	drop := b.denyDrops(c)
+	for i, s := range c.Deny {
+		add(fmt.Sprintf("policy.deny[%d]", i), s, rule{rcode: wire.RcodeRefused, drop: drop})
+	}
+	b.who = clients{open: len(allow) == 0, listed: len(all) > 0, prefix: newPrefixMap(all)}
+	if !b.who.open {
+		b.who.closed = b.rule(rule{kind: KindClient, path: path, name: "not in allow", rcode: wire.RcodeRefused, drop: drop})
+	}
+}
+
+func (b *builder) denyDrops(c Config) bool {
+	switch c.DenyAnswer {
+	case "", "refuse":
+	case "drop":
+		return true
+	default:
+		b.wrong("policy.deny_answer", "unknown answer %q; known: refuse, drop", c.DenyAnswer)
+	}
+	return false
+}
+
+// parsePrefix reads a prefix, or an address as the longest prefix of it.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if !strings.Contains(s, "/") {
+		addr, err := netip.ParseAddr(s)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		addr = addr.Unmap().WithZone("")
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, err
+	case prefix != prefix.Masked():
+		return netip.Prefix{}, fmt.Errorf("%s has bits behind its length; %s is meant?", s, prefix.Masked())
+	case prefix.Addr().Is4In6():
+		return netip.Prefix{}, fmt.Errorf("%s: write IPv4 prefixes as IPv4", s)
+	}
+	return prefix, nil
 }

@@ -17,7 +17,8 @@ type Config struct {
 	Static      []string `mapstructure:"static"`      // zones that hold Data and nothing else
 	Refused     []string `mapstructure:"refused"`     // zones that are answered REFUSED
 
-	// Data holds records in master-file form, "db.example.com 300 A 10.0.0.1".
+	// Data holds records in master-file form, "db.example.com 300 A 10.0.0.1"; the
+	// TTL is 3600 where none is given.
 	Data []string `mapstructure:"data"`
 
 	Synth []Synth `mapstructure:"synth"`

@@ -1,7 +1,8 @@
 package policy
 
 import (
-	"strings"
+	"fmt"
+	"slices"
 
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -27,15 +28,6 @@ func searchKindOf(name []byte) searchKind {
 
 // label is the first label of a name, empty for the root.
 func label(name []byte) []byte { return name[1 : 1+int(name[0])] }
-
-// A topKind says how surely a label is a top-level domain.
-type topKind uint8
-
-const (
-	topNone  topKind = iota
-	topLoose         // may as well be a Kubernetes namespace or service: app, dev, io, qa
-	topSure
-)
 
 // isJunk reports whether the name is a whole name with a search domain behind.
 func (p *Policy) isJunk(q *wire.Query, m *match) bool {
@@ -71,32 +63,70 @@ func (p *Policy) topInFront(q *wire.Query, front int) topKind {
 	return p.tops[string(label(q.Suffix(front-1)))]
 }
 
-// sureTops are the top-level domains that nobody calls a service.
-const sureTops = "com net org edu gov mil int arpa"
-
-// looseTops are the other common ones and the country codes of ISO 3166-1, with
-// the four that are delegated beside it.
-const looseTops = "io dev app info biz co name pro xyz cloud online site tech store shop " +
-	"ac ad ae af ag ai al am ao aq ar as at au aw ax az " +
-	"ba bb bd be bf bg bh bi bj bl bm bn bo bq br bs bt bv bw by bz " +
-	"ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz " +
-	"de dj dk dm do dz ec ee eg eh er es et eu fi fj fk fm fo fr " +
-	"ga gb gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy " +
-	"hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp " +
-	"ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly " +
-	"ma mc md me mf mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz " +
-	"na nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py " +
-	"qa re ro rs ru rw sa sb sc sd se sg sh si sj sk sl sm sn so sr ss st su sv sx sy sz " +
-	"tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk um us uy uz " +
-	"va vc ve vg vi vn vu wf ws ye yt za zm zw"
-
-func builtinTops() map[string]topKind {
-	tops := make(map[string]topKind, 320)
-	for l := range strings.FieldsSeq(looseTops) {
-		tops[l] = topLoose
+// junk compiles the search domains and the top labels.
+func (b *builder) junk(c Config, env Env) {
+	domains := map[string]bool{}
+	b.each("policy.search", c.Search, func(path string, name []byte) {
+		if len(name) == 1 {
+			b.wrong(path, "the root is no search domain")
+			return
+		}
+		domains[string(name)] = true
+		b.tops[lastLabel(name)] = topSure
+	})
+	for _, s := range env.Zones { // whose names the binary answers for
+		if name, err := wire.ParseName(s); err == nil && len(name) > 1 {
+			b.tops[lastLabel(name)] = topSure
+		}
 	}
-	for l := range strings.FieldsSeq(sureTops) {
-		tops[l] = topSure
+	under := b.junkUnder(c, domains)
+	for i, s := range c.Search {
+		name, err := wire.ParseName(s)
+		if err != nil || !under[string(name)] {
+			continue
+		}
+		if n := b.node(name); n.junk == 0 {
+			n.search = searchKindOf(name)
+			n.junk = b.rule(rule{kind: KindJunk, path: fmt.Sprintf("policy.search[%d]", i), name: wire.NameString(name)})
+		}
 	}
-	return tops
+	b.each("policy.junk.extra", c.Junk.Extra, func(path string, name []byte) {
+		if wire.Labels(name) != 1 {
+			b.wrong(path, "%s is not one label", wire.NameString(name))
+			return
+		}
+		b.tops[lastLabel(name)] = topSure
+	})
+	b.each("policy.junk.keep", c.Junk.Keep, func(_ string, name []byte) {
+		if wire.Labels(name) == 1 {
+			delete(b.tops, lastLabel(name))
+			return
+		}
+		b.node(name).kept = true
+	})
+}
+
+// junkUnder gives the search domains that the junk rule holds under.
+func (b *builder) junkUnder(c Config, domains map[string]bool) map[string]bool {
+	switch {
+	case len(c.Junk.Under) == 0, slices.Equal(c.Junk.Under, []string{"auto"}):
+		return domains
+	case slices.Equal(c.Junk.Under, []string{"off"}):
+		return nil
+	}
+	under := map[string]bool{}
+	b.each("policy.junk.under", c.Junk.Under, func(path string, name []byte) {
+		if !domains[string(name)] {
+			b.wrong(path, "%s is not in policy.search", wire.NameString(name))
+		}
+		under[string(name)] = true
+	})
+	return under
+}
+
+func lastLabel(name []byte) string {
+	for len(wire.Parent(name)) > 1 {
+		name = wire.Parent(name)
+	}
+	return string(label(name))
 }

@@ -29,7 +29,9 @@ func (p *Policy) Target(v Verdict, q *wire.Query, buf *[wire.MaxName]byte) []byt
 		return nil
 	}
 	if v.set != 0 {
-		return buf[:copy(buf[:], p.sets[v.set].rrs[0][10:])]
+		t := buf[:copy(buf[:], p.sets[v.set].rrs[0][rrFixed-2:])]
+		wire.Fold(t)
+		return t
 	}
 	n := copy(buf[:], q.Name()[:q.Offset[v.apex]])
 	n += copy(buf[n:], p.rules[v.rule].to)
