@@ -10,6 +10,7 @@ import (
 func TestServerStates(t *testing.T) {
 	s := tell(t, twoSites()).state("a1", Up)
 	s.checked(false, "a1").state("a1", Suspect).checked(true, "a1").state("a1", Up)
+	s.checked(false, "a1").state("a1", Suspect).checked(true, "a1").state("a1", Up) // not in a row
 	s.checked(false, "a1").checked(false, "a1").state("a1", Down)
 	s.checked(true, "a1").state("a1", Probation).checked(false, "a1").state("a1", Down)
 	s.checked(true, "a1").checked(true, "a1").state("a1", Up)
@@ -92,6 +93,7 @@ func TestSchedule(t *testing.T) {
 		{"answered: an interval after it began", func() { s.checked(true, "a1") }, 4 * time.Second},
 		{"exchange failed: now", func() { s.used(false, "a1") }, 0},
 		{"taken, nothing heard: given up after timeout and interval", func() { s.Take(s.now, 1) }, 6 * time.Second},
+		{"exchange failed while it is awaited: as before", func() { s.used(false, "a1") }, 6 * time.Second},
 		{"failed at once: down, after an interval", func() { s.checked(false, "a1") }, 5 * time.Second},
 		{"a down server answers an exchange: a fifth of the interval after the last", func() { s.used(true, "a1") }, time.Second},
 		{"another fails: not at its server's cost", func() { s.used(false, "a2") }, time.Second},
@@ -102,6 +104,16 @@ func TestSchedule(t *testing.T) {
 	}
 	if checks := s.Take(s.now.Add(time.Hour), 9); len(checks) != 3 {
 		t.Errorf("after an hour without results only %d checks were due", len(checks))
+	}
+}
+
+// Results come from many goroutines, each with a time of its own.
+func TestTimeNeverRunsBack(t *testing.T) {
+	s := tell(t, twoSites()).lose("a1", "a2").restore("a1").wait(29 * time.Second)
+	s.Tick(start.Add(-time.Hour))
+	s.Result(Result{Server: "a2", At: start, OK: true})
+	if last := s.events[len(s.events)-1]; last.To != "probation" || last.At != s.now {
+		t.Errorf("%+v, it was %v", last, s.now)
 	}
 }
 

@@ -182,12 +182,11 @@ func (f *Fleet) tell(e Event) {
 	f.record.add(e)
 }
 
-// settle brings mode, set and sites in line with the servers. byHand is the
-// reason, where a hand did it.
-func (f *Fleet) settle(now time.Time, byHand string) {
+// settle brings mode, set and sites in line with the servers. why is the reason
+// where something other than their health is; else it is empty.
+func (f *Fleet) settle(now time.Time, why string) {
 	h, before := f.health(), f.swing.mode
 	to := f.swing.next(h, now)
-	why := byHand
 	if to != before {
 		if why == "" {
 			why = f.swing.why(to, h, f.cfg.Home)

@@ -76,6 +76,9 @@ func (p *pair) listen(t *rapid.T) func(Event) {
 			t.Fatalf("%+v is older than the one before", e)
 		}
 		p.chain[e.Subject()] = e.To
+		if e.To == "up" {
+			p.checks[e.Server] = 0
+		}
 		p.events = append(p.events, e)
 		p.atLeastHeld(t, e)
 		if e.Server != "" && e.To == "down" && p.checks[e.Server] == 0 {
@@ -98,20 +101,17 @@ func (p *pair) atLeastHeld(t *rapid.T, e Event) {
 	}
 }
 
+// result feeds a run of results of one server: runs are what states are about.
 func (p *pair) result(t *rapid.T) {
 	address := rapid.SampledFrom(addresses).Draw(t, "server")
-	ok, check := rapid.Bool().Draw(t, "ok"), rapid.IntRange(0, 2).Draw(t, "check") > 0
-	times := rapid.IntRange(1, 3).Draw(t, "times")
-	how := Passive
-	if check {
-		how = Active
-	}
-	for range times {
-		if check && !ok {
+	for range rapid.IntRange(1, 8).Draw(t, "results") {
+		ok, how := rapid.Bool().Draw(t, "ok"), rapid.SampledFrom([]How{Active, Active, Passive}).Draw(t, "how")
+		if how == Active && !ok {
 			p.checks[address]++
 		}
-		p.model.result(address, ok, check)
+		p.model.result(address, ok, how == Active)
 		p.fleet.Result(Result{Server: address, At: p.model.now, OK: ok, How: how, RTT: time.Millisecond})
+		p.check(t)
 	}
 }
 
@@ -121,7 +121,9 @@ func (p *pair) site(t *rapid.T) {
 	ok := rapid.Bool().Draw(t, "ok")
 	for range 3 {
 		for _, a := range site.Servers {
-			p.checks[a]++
+			if !ok {
+				p.checks[a]++
+			}
 			p.model.result(a, ok, true)
 			p.fleet.Result(Result{Server: a, At: p.model.now, OK: ok, How: Active})
 		}

@@ -40,7 +40,6 @@ func (f *Fleet) replace(cfg Config, now time.Time) {
 		f.pinned = ""
 	}
 	f.settle(now, why)
-	f.record.trim()
 }
 
 func (f *Fleet) replaceSites(now time.Time) {
