@@ -9,35 +9,36 @@ import (
 // address answers in a zone of names that say their address: 10.1.2.3.ZONE,
 // 10-1-2-3.ZONE, 2001-db8--1.ZONE.
 func (p *Policy) address(q *wire.Query, m *match) Verdict {
-	front := m.zoneAt
-	if front == 0 {
+	if m.zoneAt == 0 {
 		return p.atApex(q, m.zone)
 	}
-	if front == 1 {
-		if addr, ok := parseDashed(label(q.Name())); ok {
-			return p.addressIs(q, m, addr)
-		}
+	addr, ok := nameAddr(q, m.zoneAt)
+	if !ok {
+		return p.noName(m.zone, m.zoneAt)
 	}
-	octets, ok := decimalLabels(q, front)
-	switch {
-	case !ok:
-		return p.noName(m.zone, front)
-	case front < 4: // names stand below: an empty non-terminal
-		return p.noData(m.zone, front)
-	}
-	return p.addressIs(q, m, netip.AddrFrom4(octets))
-}
-
-// addressIs answers for a name whose address is known.
-func (p *Policy) addressIs(q *wire.Query, m *match, addr netip.Addr) Verdict {
 	typ := wire.TypeAAAA
 	if addr.Is4() {
 		typ = wire.TypeA
 	}
-	if q.Type != typ && q.Type != wire.TypeANY {
+	if !addr.IsValid() || q.Type != typ && q.Type != wire.TypeANY {
 		return p.noData(m.zone, m.zoneAt)
 	}
-	return Verdict{Action: Answer, form: formAddress, rule: m.zone, addr: addr}
+	return Verdict{Action: Answer, form: formAddress, apex: uint8(m.zoneAt), rule: m.zone}
+}
+
+// nameAddr reads the address that the first n labels say. The names above a whole
+// address exist too, as empty non-terminals: they give the zero Addr.
+func nameAddr(q *wire.Query, n int) (addr netip.Addr, ok bool) {
+	if n == 1 {
+		if addr, ok = parseDashed(label(q.Name())); ok {
+			return addr, true
+		}
+	}
+	octets, ok := decimalLabels(q, n)
+	if !ok || n < 4 {
+		return netip.Addr{}, ok
+	}
+	return netip.AddrFrom4(octets), true
 }
 
 // decimalLabels reads the first n labels, at most four, as decimal octets.
@@ -73,8 +74,10 @@ func parseDashed(b []byte) (netip.Addr, bool) {
 	if octets, ok := parseDashed4(b); ok {
 		return netip.AddrFrom4(octets), true
 	}
-	groups, ok := parseDashed6(b)
-	return netip.AddrFrom16(groups), ok
+	if groups, ok := parseDashed6(b); ok {
+		return netip.AddrFrom16(groups), true
+	}
+	return netip.Addr{}, false
 }
 
 func parseDashed4(b []byte) (octets [4]byte, ok bool) {

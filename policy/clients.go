@@ -26,9 +26,6 @@ var privateClients = []string{
 // client gives the verdict on who asks: Pass, Refuse or Drop.
 func (p *Policy) client(addr netip.Addr) Verdict {
 	c := &p.clients
-	if !c.listed {
-		return Verdict{}
-	}
 	at := c.prefix.find(addr)
 	switch {
 	case at == 0 && c.open, at != 0 && p.rules[at].rcode == 0:

@@ -40,8 +40,10 @@ func (p *Policy) Ask(q *wire.Query, client netip.Addr) Verdict {
 }
 
 func (p *Policy) decide(q *wire.Query, client netip.Addr) Verdict {
-	if v := p.client(client); v.Action != Pass {
-		return v
+	if p.clients.listed {
+		if v := p.client(client); v.Action != Pass {
+			return v
+		}
 	}
 	var m match
 	p.table.walk(q, &m)

@@ -122,7 +122,7 @@ func (r *ranges) find(k key128) int32 {
 	low, high := 0, len(r.starts) // the first start above k
 	for low < high {
 		mid := int(uint(low+high) / 2)
-		if r.starts[mid].compare(k) <= 0 {
+		if s := &r.starts[mid]; s.hi < k.hi || s.hi == k.hi && s.lo <= k.lo {
 			low = mid + 1
 		} else {
 			high = mid

@@ -62,9 +62,9 @@ func (p *Policy) put(r *wire.Reply, v Verdict, q *wire.Query) bool {
 	case formSOA:
 		return p.putSOA(r, wire.Answer, int(q.Offset[v.apex]))
 	case formAddress:
-		return putAddress(r, v, ttl)
+		return putAddress(r, v, q, ttl)
 	case formPointer:
-		return p.putPointer(r, v, ttl)
+		return p.putPointer(r, v, q, ttl)
 	case formData:
 		for _, rr := range p.sets[v.set].rrs {
 			if !r.Put(wire.Answer, wire.HeaderLen, rr) {
@@ -85,18 +85,20 @@ func (p *Policy) hides(v Verdict) bool {
 	return k == KindAAAA || k == KindJunk
 }
 
-func putAddress(r *wire.Reply, v Verdict, ttl uint32) bool {
-	if v.addr.Is4() {
-		b := v.addr.As4()
+func putAddress(r *wire.Reply, v Verdict, q *wire.Query, ttl uint32) bool {
+	addr, _ := nameAddr(q, int(v.apex))
+	if addr.Is4() {
+		b := addr.As4()
 		return r.PutRR(wire.Answer, wire.HeaderLen, wire.TypeA, wire.ClassIN, ttl, b[:])
 	}
-	b := v.addr.As16()
+	b := addr.As16()
 	return r.PutRR(wire.Answer, wire.HeaderLen, wire.TypeAAAA, wire.ClassIN, ttl, b[:])
 }
 
-func (p *Policy) putPointer(r *wire.Reply, v Verdict, ttl uint32) bool {
+func (p *Policy) putPointer(r *wire.Reply, v Verdict, q *wire.Query, ttl uint32) bool {
+	addr, _, _ := reverseAddr(q)
 	var buf [wire.MaxName]byte
-	name := appendDashed(buf[:1], v.addr)
+	name := appendDashed(buf[:1], addr)
 	name[0] = byte(len(name) - 1)
 	name = append(name, p.rules[v.rule].to...)
 	return r.PutRR(wire.Answer, wire.HeaderLen, wire.TypePTR, wire.ClassIN, ttl, name)

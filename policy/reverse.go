@@ -16,7 +16,7 @@ const (
 // reverse answers in a reverse zone (RFC 1035 §3.5, RFC 3596 §2.5) whose pointers
 // are made up.
 func (p *Policy) reverse(q *wire.Query, m *match) Verdict {
-	addr, whole, ok := reverseAddr(q)
+	_, whole, ok := reverseAddr(q)
 	switch {
 	case !ok:
 		return p.noName(m.zone, m.zoneAt)
@@ -25,7 +25,7 @@ func (p *Policy) reverse(q *wire.Query, m *match) Verdict {
 	case !whole || q.Type != wire.TypePTR && q.Type != wire.TypeANY:
 		return p.noData(m.zone, m.zoneAt)
 	}
-	return Verdict{Action: Answer, form: formPointer, rule: m.zone, addr: addr}
+	return Verdict{Action: Answer, form: formPointer, rule: m.zone}
 }
 
 // reverseAddr reads a name under in-addr.arpa or ip6.arpa. whole is false for the

@@ -1,7 +1,5 @@
 package policy
 
-import "net/netip"
-
 // An Action is what becomes of a query.
 type Action uint8
 
@@ -18,8 +16,9 @@ var actionNames = [...]string{"pass", "answer", "rewrite", "refuse", "drop", "tr
 
 func (a Action) String() string { return actionNames[a] }
 
-// A Verdict is what the rules say to one query. It is small and holds no
-// reference: it can be kept beside the query and given to Reply later.
+// A Verdict is what the rules say to one query. It is small enough to travel in
+// registers and holds no reference: it can be kept beside the query, and given to
+// Reply later together with it.
 type Verdict struct {
 	Action Action
 	// AskA is set for a blocked AAAA that is answered NODATA. A caller that knows
@@ -31,8 +30,7 @@ type Verdict struct {
 	form form
 	apex uint8 // the label that the SOA's owner begins with
 	rule int32 // 0: none
-	set  int32 // of local data
-	addr netip.Addr
+	set  int32 // of given data
 }
 
 // A form is how an answer is made.
@@ -42,8 +40,8 @@ const (
 	formNone     form = iota
 	formNegative      // SOA in the authority section
 	formSOA           // SOA in the answer section
-	formAddress       // A or AAAA from addr
-	formPointer       // PTR from addr
+	formAddress       // A or AAAA from the name
+	formPointer       // PTR from the name
 	formData          // a given RRset
 	formAlias         // CNAME to Target
 	formBare          // nothing but the rcode
