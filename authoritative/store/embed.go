@@ -245,8 +245,9 @@ func listenURL(s, byDefault string) (*url.URL, error) {
 	return u, nil
 }
 
-// launch starts etcd, which may end the process by its logger when it finds its
-// data damaged. While it starts, that becomes an error.
+// launch starts etcd, which panics, or ends the process by its logger, when it
+// finds its data damaged. While it starts, that becomes an error; what etcd had
+// opened by then stays open, and its directory claimed, until the process ends.
 func launch(cfg *embed.Config, log *slog.Logger) (*embed.Etcd, error) {
 	hook := &fatalHook{}
 	hook.starting.Store(true)
@@ -258,6 +259,11 @@ func launch(cfg *embed.Config, log *slog.Logger) (*embed.Etcd, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done) // also where the hook ends this goroutine
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("etcd gave up starting: %v", p)
+			}
+		}()
 		etcd, err = embed.StartEtcd(cfg)
 	}()
 	<-done

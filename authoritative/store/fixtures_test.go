@@ -15,23 +15,32 @@ import (
 	"github.com/strata-dns/strata/core/wire"
 )
 
-// testLog writes a logger's lines into the test's.
+// testLog keeps a logger's lines and shows them when the test has failed.
 func testLog(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(&testWriter{t: t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	w := &logText{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(w.String())
+		}
+	})
+	return slog.New(slog.NewTextHandler(w, nil))
 }
 
-type testWriter struct {
+type logText struct {
 	mu   sync.Mutex
-	t    testing.TB
 	text strings.Builder
-	done bool
 }
 
-func (w *testWriter) Write(b []byte) (int, error) {
+func (w *logText) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.text.Write(b)
-	return len(b), nil
+	return w.text.Write(b)
+}
+
+func (w *logText) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 // member starts an etcd of the test's own in this process.

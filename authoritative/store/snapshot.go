@@ -10,7 +10,7 @@ import (
 //
 //	head     magic [8], version uint32, revision int64, Unix nanoseconds int64, count uint64, CRC of the head
 //	blocks   length uint32 (never 0), CRC of the payload, payload
-//	foot     uint32 0, CRC of all in front of it
+//	foot     uint32 0, CRC of the head and of all lengths and CRCs: of everything
 //
 // A payload is whole records, one behind another, lengths and numbers as uvarint:
 //

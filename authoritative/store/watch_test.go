@@ -13,6 +13,7 @@ import (
 )
 
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	recs := many(t, 2*pageKeys+1, "example.org", "static") // three pages
@@ -59,6 +60,7 @@ func TestWatch(t *testing.T) {
 // What is none of ours is reported with its key and left out, and comes back
 // when it is mended.
 func TestWatchBadValues(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	var mu sync.Mutex
 	var skipped []string
@@ -105,6 +107,7 @@ func TestWatchBadValues(t *testing.T) {
 
 // A sink that lost something gets it back by the next full compare.
 func TestWatchCompare(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	if _, err := c.Write(t.Context(), edits(Add, many(t, 10, "example.org", "static"))...); err != nil {
@@ -121,6 +124,7 @@ func TestWatchCompare(t *testing.T) {
 
 // A sink that refuses is tried again, with all there is.
 func TestWatchSinkRefuses(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	sink := &tableSink{refuse: errors.New("no room")}
@@ -141,6 +145,7 @@ func TestWatchSinkRefuses(t *testing.T) {
 // While only other keys change, the watch's place moves on nevertheless, or a
 // compaction would have everything read again.
 func TestWatchProgress(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	sink := &tableSink{}
@@ -161,6 +166,7 @@ func TestWatchProgress(t *testing.T) {
 
 // A member with its data lost comes up at the same address.
 func TestWatchDataLost(t *testing.T) {
+	t.Parallel()
 	log := testLog(t)
 	start := func(url string) *Member {
 		m, err := Embed(t.Context(), EmbedOptions{Dir: t.TempDir(), ClientURL: url, PeerURL: "http://127.0.0.1:0", Log: log, noSync: true})
@@ -213,6 +219,7 @@ func TestWatchDataLost(t *testing.T) {
 // etcd must not cut a revision in two responses, or a sink would see half of a
 // transaction: a watch that catches up with a long history.
 func TestWatchRevisionsWhole(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	etcd, err := c.conn()

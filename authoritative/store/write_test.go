@@ -16,6 +16,7 @@ import (
 )
 
 func TestWrite(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	www := func(ttl uint32, data ...string) Record {
@@ -59,6 +60,7 @@ func TestWrite(t *testing.T) {
 }
 
 func TestWriteRefuses(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	if _, err := c.Write(t.Context(),
@@ -114,6 +116,7 @@ func TestWriteRefuses(t *testing.T) {
 }
 
 func TestWriteMany(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	recs := many(t, 1000, "example.org", "static")
@@ -143,6 +146,7 @@ func TestWriteMany(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	c := client(t, m.Endpoints()...)
 	all := slices.Concat(many(t, 3, "example.org", "static"), many(t, 2, "example.org", "other"),
@@ -173,6 +177,7 @@ func TestList(t *testing.T) {
 
 // Two clients add 100 values each to the same RRset: none is lost.
 func TestConcurrentAdds(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	var adders sync.WaitGroup
 	for who := range 2 {
@@ -199,6 +204,7 @@ func TestConcurrentAdds(t *testing.T) {
 
 // A CNAME and an A put at one name at once: one of them is refused, always.
 func TestConcurrentCNAME(t *testing.T) {
+	t.Parallel()
 	m := member(t)
 	clients := []*Client{client(t, m.Endpoints()...), client(t, m.Endpoints()...)}
 	for i := range 50 {
@@ -220,6 +226,7 @@ func TestConcurrentCNAME(t *testing.T) {
 }
 
 func TestWriteAway(t *testing.T) {
+	t.Parallel()
 	c, err := Open(Options{Endpoints: []string{"http://127.0.0.1:1"}, Timeout: 300 * time.Millisecond, Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
