@@ -1,0 +1,76 @@
+package main
+
+import (
+	"sync/atomic"
+
+	"github.com/strata-dns/strata/core/plane"
+	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/core/zone"
+)
+
+// maxBatch is how many queries are looked up together.
+const maxBatch = 64
+
+// An answerer is the way of a query: parse, look up, reply, all in the packet.
+// Nothing is waited for, so nothing is ever late. It belongs to one goroutine.
+type answerer struct {
+	reader  *zone.Reader
+	maxUDP  int
+	counts  *counts
+	queries [maxBatch]wire.Query
+	parsed  [maxBatch]wire.Outcome
+	tally   [kinds]uint32
+}
+
+// Answer implements plane.Handler.
+func (a *answerer) Answer(batch []plane.Packet, _ plane.Queue) {
+	for len(batch) > maxBatch {
+		a.answer(batch[:maxBatch])
+		batch = batch[maxBatch:]
+	}
+	a.answer(batch)
+}
+
+func (a *answerer) answer(batch []plane.Packet) {
+	for i := range batch {
+		a.parsed[i] = a.queries[i].Parse(batch[i].Data)
+	}
+	a.reader.Enter()
+	a.reader.Prepare(a.queries[:len(batch)])
+	for i := range batch {
+		p, q := &batch[i], &a.queries[i]
+		if o := a.parsed[i]; o != wire.Valid {
+			p.Data = q.Error(p.Data, o)
+			a.tally[invalid+int(o)]++
+			continue
+		}
+		reply, outcome := a.reader.Answer(q, p.Data, q.Limit(p.Stream, a.maxUDP), i)
+		p.Data = reply
+		a.tally[outcome]++
+	}
+	a.reader.Leave()
+	a.counts.add(&a.tally)
+}
+
+// What is counted: the outcomes of look-ups, behind them those of parsing.
+const (
+	invalid = int(zone.Substitution) + 1
+	kinds   = invalid + int(wire.BadVers) + 1
+)
+
+// counts are one worker's, on cache lines of their own.
+type counts struct {
+	_  [64]byte
+	by [kinds]atomic.Uint64
+	_  [64]byte
+}
+
+// add moves a batch's tally over.
+func (c *counts) add(tally *[kinds]uint32) {
+	for k, n := range tally {
+		if n != 0 {
+			c.by[k].Add(uint64(n))
+			tally[k] = 0
+		}
+	}
+}

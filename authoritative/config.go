@@ -1,0 +1,260 @@
+package main
+
+import (
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// A Config is authoritative.yaml. configs/authoritative.yaml explains the keys.
+type Config struct {
+	config.Base `mapstructure:",squash"`
+
+	Plane    string  `mapstructure:"plane"` // socket, dpdk, auto
+	DPDK     DPDK    `mapstructure:"dpdk"`
+	MaxUDP   int     `mapstructure:"max_udp"` // octets of the largest reply over UDP
+	Zones    []Zone  `mapstructure:"zones"`
+	Etcd     Etcd    `mapstructure:"etcd"`
+	Snapshot string  `mapstructure:"snapshot"`
+	TCP      TCP     `mapstructure:"tcp"`
+	Monitor  Monitor `mapstructure:"monitor"`
+	Probe    Probe   `mapstructure:"probe"`
+	Anycast  Anycast `mapstructure:"anycast"`
+	Brake    Brake   `mapstructure:"brake"`
+}
+
+// A Zone is one zone and where its records come from.
+type Zone struct {
+	Name   string   `mapstructure:"name"`
+	Source string   `mapstructure:"source"` // etcd, file
+	File   string   `mapstructure:"file"`
+	NS     []string `mapstructure:"ns"`           // etcd: the zone's name servers
+	MinTTL Seconds  `mapstructure:"negative_ttl"` // etcd: how long a NXDOMAIN or NODATA may be kept
+}
+
+// Seconds is a duration that DNS counts in whole seconds.
+type Seconds = time.Duration
+
+// Etcd says where the records of zones with source etcd are.
+type Etcd struct {
+	Endpoints []string `mapstructure:"endpoints"`
+	Prefix    string   `mapstructure:"prefix"`
+	User      string   `mapstructure:"user"`
+	Password  string   `mapstructure:"password"`
+	TLS       struct {
+		CA   string `mapstructure:"ca"`
+		Cert string `mapstructure:"cert"`
+		Key  string `mapstructure:"key"`
+	} `mapstructure:"tls"`
+	Embedded Embedded      `mapstructure:"embedded"`
+	Compare  time.Duration `mapstructure:"compare"` // between two full compares
+}
+
+// Embedded is an etcd member in this process; none where dir is empty.
+type Embedded struct {
+	Dir     string         `mapstructure:"dir"`
+	Name    string         `mapstructure:"name"`
+	Client  string         `mapstructure:"client"` // URL; empty: the first of etcd.endpoints
+	Peer    string         `mapstructure:"peer"`   // URL
+	Cluster []EmbeddedPeer `mapstructure:"cluster"`
+}
+
+// EmbeddedPeer is a member of the cluster that an embedded member belongs to.
+type EmbeddedPeer struct {
+	Name string `mapstructure:"name"`
+	URL  string `mapstructure:"url"`
+}
+
+// TCP bounds what streams may hold.
+type TCP struct {
+	Idle      time.Duration `mapstructure:"idle"`
+	Clients   int           `mapstructure:"clients"`    // connections in all
+	PerClient int           `mapstructure:"per_client"` // connections of one address
+}
+
+// DPDK, Monitor, Probe and Anycast are keys of parts that are not in this build:
+// they are checked, and a config that uses them is told so at the start.
+type (
+	DPDK struct {
+		EAL       []string       `mapstructure:"eal"`
+		Lcores    []int          `mapstructure:"lcores"`
+		Addresses []netip.Prefix `mapstructure:"addresses"`
+		Idle      string         `mapstructure:"idle"`
+	}
+	Monitor struct {
+		Kubeconfig string        `mapstructure:"kubeconfig"`
+		Manifests  string        `mapstructure:"manifests"`
+		Cluster    string        `mapstructure:"cluster"`
+		Zone       string        `mapstructure:"zone"`
+		Resync     time.Duration `mapstructure:"resync"`
+	}
+	Probe struct {
+		Interval time.Duration `mapstructure:"interval"`
+		Timeout  time.Duration `mapstructure:"timeout"`
+		Tries    int           `mapstructure:"tries"`
+	}
+	Anycast struct {
+		ASN       uint32         `mapstructure:"asn"`
+		RouterID  netip.Addr     `mapstructure:"router_id"`
+		Prefixes  []netip.Prefix `mapstructure:"prefixes"`
+		Neighbors []struct {
+			Address netip.Addr `mapstructure:"address"`
+			ASN     uint32     `mapstructure:"asn"`
+		} `mapstructure:"neighbors"`
+	}
+)
+
+// Brake bounds what one import may delete of an owner's records.
+type Brake struct {
+	MaxDelete float64 `mapstructure:"max_delete"`
+}
+
+func defaults() Config {
+	return Config{
+		Base: config.Base{
+			Listen:  []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")},
+			Admin:   "127.0.0.1:9355",
+			Control: "/run/strata/authoritative.sock",
+		},
+		Plane:  "socket",
+		MaxUDP: wire.DefaultUDP,
+		TCP:    TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
+		Etcd:   Etcd{Prefix: "/strata/v1", Compare: 10 * time.Minute},
+		Brake:  Brake{MaxDelete: 0.3},
+	}
+}
+
+// Validate finds what types alone do not.
+func (c *Config) Validate(report *config.Report) {
+	c.Base.Validate(report)
+	if c.Plane != "socket" {
+		report.Add("plane", "%q is not in this build; socket is", c.Plane)
+	}
+	if c.MaxUDP < wire.MinUDP || c.MaxUDP > 4096 {
+		report.Add("max_udp", "%d octets; from 512 (RFC 1035) to 4096 can be sent, 1232 passes every path", c.MaxUDP)
+	}
+	if c.Brake.MaxDelete < 0 || c.Brake.MaxDelete > 1 {
+		report.Add("brake.max_delete", "%v is not a share between 0 and 1", c.Brake.MaxDelete)
+	}
+	if len(c.Zones) == 0 {
+		report.Add("zones", "no zone is configured: there is nothing to answer; add {name: example.org, source: file, file: …}")
+	}
+	c.validateZones(report)
+	c.validateEtcd(report)
+}
+
+func (c *Config) validateZones(report *config.Report) {
+	seen := map[string]bool{}
+	for i, z := range c.Zones {
+		key := func(k string) string { return "zones[" + strconv.Itoa(i) + "]." + k }
+		apex, err := wire.ParseName(z.Name)
+		switch {
+		case z.Name == "":
+			report.Add(key("name"), "missing; the zone's apex, such as example.org")
+		case err != nil:
+			report.Add(key("name"), "%v", err)
+		case seen[string(apex)]:
+			report.Add(key("name"), "zone %s stands twice", z.Name)
+		}
+		seen[string(apex)] = true
+		for j, ns := range z.NS {
+			if _, err := wire.ParseName(ns); err != nil {
+				report.Add(key("ns["+strconv.Itoa(j)+"]"), "%v", err)
+			}
+		}
+		switch z.Source {
+		case "file":
+			if z.File == "" {
+				report.Add(key("file"), "missing; a zone with source file needs the path of its master file")
+			}
+		case "etcd":
+			if z.File != "" {
+				report.Add(key("file"), "%s is never read: the source is etcd", z.File)
+			}
+		default:
+			report.Add(key("source"), "%q is unknown; known: etcd, file", z.Source)
+		}
+	}
+}
+
+func (c *Config) validateEtcd(report *config.Report) {
+	if c.usesEtcd() && len(c.Etcd.Endpoints) == 0 {
+		report.Add("etcd.endpoints", "missing; a zone has source etcd, so say where it is: [\"http://127.0.0.1:2379\"]")
+	}
+	for i, e := range c.Etcd.Endpoints {
+		if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			report.Add("etcd.endpoints["+strconv.Itoa(i)+"]", "%q is not http://host:port or https://host:port", e)
+		}
+	}
+	for i, m := range c.Etcd.Embedded.Cluster {
+		if m.Name == "" || m.URL == "" {
+			report.Add("etcd.embedded.cluster["+strconv.Itoa(i)+"]", "needs name and url of a member")
+		}
+	}
+}
+
+func (c *Config) usesEtcd() bool {
+	for _, z := range c.Zones {
+		if z.Source == "etcd" {
+			return true
+		}
+	}
+	return false
+}
+
+// checkFiles looks at what the config points to.
+func checkFiles(c *Config, report *config.Report) {
+	for i, z := range c.Zones {
+		if z.Source != "file" {
+			continue
+		}
+		if err := tryZone(z); err != nil {
+			report.Add("zones["+strconv.Itoa(i)+"].file", "%v", err)
+		}
+	}
+	if c.Snapshot != "" {
+		if _, err := os.Stat(filepath.Dir(c.Snapshot)); err != nil {
+			report.Add("snapshot", "%v; make the folder, or leave the key out to go without", err)
+		}
+	}
+}
+
+// unused names the sections that this build does nothing with.
+func (c *Config) unused() (names []string) {
+	if c.Monitor != (Monitor{}) {
+		names = append(names, "monitor")
+	}
+	if c.Probe != (Probe{}) {
+		names = append(names, "probe")
+	}
+	if len(c.Anycast.Neighbors) > 0 {
+		names = append(names, "anycast")
+	}
+	if len(c.DPDK.EAL) > 0 {
+		names = append(names, "dpdk")
+	}
+	return names
+}
+
+func summary(c *Config) []slog.Attr {
+	files, etcd := 0, 0
+	for _, z := range c.Zones {
+		if z.Source == "file" {
+			files++
+		} else {
+			etcd++
+		}
+	}
+	return []slog.Attr{
+		slog.String("plane", c.Plane), slog.Int("file_zones", files), slog.Int("etcd_zones", etcd),
+		slog.Any("etcd", c.Etcd.Endpoints), slog.Bool("etcd_embedded", c.Etcd.Embedded.Dir != ""),
+		slog.String("snapshot", c.Snapshot), slog.Int("max_udp", c.MaxUDP),
+	}
+}
