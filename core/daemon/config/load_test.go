@@ -141,10 +141,19 @@ func TestProblems(t *testing.T) {
 }
 
 func TestNotYAML(t *testing.T) {
-	file := write(t, "listen: [\"127.0.0.1:53\"]\ncache: {size: 1\nworkers: 1\n")
-	err := config.Load(file, new(nodecacheShape), nil)
-	if err == nil || !strings.HasPrefix(err.Error(), file+":") || !strings.Contains(err.Error(), "not YAML") {
-		t.Errorf("got %v", err)
+	for text, want := range map[string]string{
+		"a: b: c\n": ":1: not YAML: mapping values are not allowed in this context",
+		"listen: [\"127.0.0.1:53\"]\n\tworkers: 1\n":                ":2: not YAML: ",
+		"workers: 1\n# fine\nadmin: \"\xff\"\n":                     ":3: not YAML: invalid",
+		"workers: 1\nadmin: \"\x01\"\n":                             ":2: not YAML: control characters are not allowed",
+		"workers: 1\n---\na: b: c\n":                                ":3: not YAML: mapping",
+		"listen: [\"127.0.0.1:53\"]\ncache: {size: 1\nworkers: 1\n": ":",
+	} {
+		file := write(t, text)
+		err := config.Load(file, new(nodecacheShape), nil)
+		if err == nil || !strings.HasPrefix(err.Error(), file+want) || !strings.Contains(err.Error(), "not YAML") {
+			t.Errorf("%q: got %v", text, err)
+		}
 	}
 }
 

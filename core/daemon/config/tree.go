@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -47,7 +49,7 @@ func parseDocument(file string, data []byte) (*yaml.Node, error) {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		return nil, syntaxProblem(file, err)
+		return nil, syntaxProblem(file, data, err)
 	}
 	if document.Kind != yaml.DocumentNode || len(document.Content) == 0 {
 		return nil, nil
@@ -55,14 +57,26 @@ func parseDocument(file string, data []byte) (*yaml.Node, error) {
 	return document.Content[0], nil
 }
 
-// syntaxProblem takes the line out of an error of the YAML parser.
-func syntaxProblem(file string, err error) Problem {
+// syntaxProblem takes the line out of an error of the YAML parser. The parser
+// gives none in the first line, nor where a character is the trouble.
+func syntaxProblem(file string, data []byte, err error) Problem {
 	text, line := err.Error(), 0
 	if match := yamlLine.FindStringSubmatch(text); match != nil {
 		text = text[len(match[0]):]
-		line, _ = strconv.Atoi(match[1]) // 0, no line, where the parser gives none
+		line, _ = strconv.Atoi(match[1])
+	}
+	if line == 0 {
+		line = 1
+		if at := bytes.IndexFunc(data, unreadable); at >= 0 {
+			line += bytes.Count(data[:at], []byte("\n"))
+		}
 	}
 	return Problem{File: file, Line: line, Text: "not YAML: " + text}
+}
+
+// unreadable tells characters that YAML 1.2 (section 5.1) does not take.
+func unreadable(r rune) bool {
+	return r == utf8.RuneError || unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r' && r != 0x85
 }
 
 // at adds a problem with a node.
