@@ -1,0 +1,85 @@
+# Strata's habits. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO      ?= go
+BINS    := nodecache recursor authoritative
+CACHE   := .cache
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
+DAEMON  := github.com/strata-dns/strata/core/daemon
+LDFLAGS := -s -w -X $(DAEMON).Version=$(VERSION) -X $(DAEMON).Commit=$(COMMIT)
+
+# Debian packages and what they are for.
+RUN_DEPS  := unbound:the-external-resolvers-of-the-tour
+TEST_DEPS := $(RUN_DEPS) dnsperf:load knot-dnsutils:kdig bind9-dnsutils:dig iproute2:network-namespaces
+BENCH_DEPS := $(TEST_DEPS) knot:peer nsd:peer bind9:peer pdns-server:peer pdns-backend-bind:peer \
+	dnsmasq-base:peer pdns-recursor:peer dnsdist:peer
+
+# The FerretDataset's zone-file tests, where there is a copy beside the project.
+export STRATA_FERRET ?= $(abspath $(wildcard ../shared/ferret/sample.jsonl))
+
+.PHONY: help
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the three binaries into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./,$(BINS))
+
+.PHONY: run
+run: run-deps build ## start the whole stack on loopback and walk through it; TOUR=only ends after the tour
+	@$(GO) run ./e2e/tour -bin bin $(if $(filter only,$(TOUR)),-only)
+
+.PHONY: test
+test: deps build ## all tests, and a closing list of what was skipped and why
+	@mkdir -p $(CACHE)
+	@status=0; \
+	$(GO) test -json -timeout 15m ./... > $(CACHE)/test.json || status=$$?; \
+	$(GO) run ./e2e/summary $(CACHE)/test.json || status=1; \
+	exit $$status
+
+.PHONY: race
+race: deps ## the tests of everything that shares memory, under the race detector
+	$(GO) test -race -short -timeout 20m ./core/... ./policy/... ./failover/... ./nodecache/... ./recursor/... ./authoritative/...
+
+.PHONY: fuzz
+FUZZTIME ?= 20s
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	@set -e; for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "$$p $$f"; $(GO) test -run XXX -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+		done; done
+
+.PHONY: bench
+bench: bench-deps build ## measure against the real peers and write bench/RESULTS.md
+	$(GO) run ./bench $(BENCH)
+
+.PHONY: e2e
+e2e: deps build ## stories over real processes only
+	$(GO) test -count=1 -v -timeout 15m ./e2e/...
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, module file
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+
+.PHONY: fmt
+fmt: ## format the source
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin $(CACHE)
+
+.PHONY: deps run-deps bench-deps
+deps: ## install the Debian packages that tests need
+	@e2e/install-packages $(TEST_DEPS)
+run-deps:
+	@e2e/install-packages $(RUN_DEPS)
+bench-deps:
+	@e2e/install-packages $(BENCH_DEPS)
+	@bench/install-coredns $(CACHE)/bin
