@@ -1,8 +1,8 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -14,9 +14,30 @@ const (
 	maxTTL             = 1<<31 - 1 // RFC 2181 §8
 )
 
-// Compile makes a Policy of a configuration. The error joins everything that is
-// wrong, each named by its key: policy.synth[1].kind: unknown kind "foo"; known:
-// ip, site.
+// A Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	Key string // policy.synth[1].kind
+	Err error
+}
+
+func (p Problem) Error() string { return p.Key + ": " + p.Err.Error() }
+func (p Problem) Unwrap() error { return p.Err }
+
+// Problems are all that is wrong with a configuration.
+type Problems []Problem
+
+// Error has one line for each problem.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i := range p {
+		lines[i] = p[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Compile makes a Policy of a configuration. Its error is of type [Problems] and
+// holds everything that is wrong, each with its key: policy.synth[1].kind: unknown
+// kind "foo"; known: ip, site.
 func Compile(c Config, env Env) (*Policy, error) {
 	b := &builder{
 		index: map[string]uint32{"\x00": 0},
@@ -33,11 +54,9 @@ func Compile(c Config, env Env) (*Policy, error) {
 	b.junk(c, env)
 	b.aaaa(c)
 	b.ttl("policy.negative_ttl", c.NegativeTTL)
-	if _, err := NewLimiter(c.Rate); err != nil {
-		b.problems = append(b.problems, err)
-	}
+	b.problems = append(b.problems, c.Rate.problems()...)
 	if len(b.problems) > 0 {
-		return nil, errors.Join(b.problems...)
+		return nil, b.problems
 	}
 	p := &Policy{
 		table: newTable(b.nodes, b.names), rules: b.rules, sets: b.sets, clients: b.who, tops: b.tops,
@@ -57,11 +76,11 @@ type builder struct {
 	sets     []set
 	who      clients
 	tops     map[string]topKind
-	problems []error
+	problems Problems
 }
 
 func (b *builder) wrong(path, format string, args ...any) {
-	b.problems = append(b.problems, fmt.Errorf("%s: %w", path, fmt.Errorf(format, args...)))
+	b.problems = append(b.problems, Problem{path, fmt.Errorf(format, args...)})
 }
 
 func (b *builder) ttl(path string, ttl uint32) {

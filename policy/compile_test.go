@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -36,7 +37,7 @@ func TestProblems(t *testing.T) {
 		{"label", Config{BlockAAAA: []string{"a..b"}}, Env{}, `policy.block_aaaa[0]: name "a..b": empty label`},
 		{"aaaa answer", Config{BlockAAAAAnswer: "drop"}, Env{}, `policy.block_aaaa_answer: unknown answer "drop"; known: nodata, nxdomain`},
 		{"search root", Config{Search: []string{"."}}, Env{}, "policy.search[0]: the root is no search domain"},
-		{"under", Config{Search: []string{"a.test"}, Junk: Junk{Under: []string{"b.test"}}}, Env{}, "policy.junk.under[0]: b.test. is not in policy.search"},
+		{"under", Config{Search: []string{"a.test"}, Junk: Junk{Under: "b.test"}}, Env{}, "policy.junk.under: b.test. is not in policy.search"},
 		{"extra", Config{Junk: Junk{Extra: []string{"a.b"}}}, Env{}, "policy.junk.extra[0]: a.b. is not one label"},
 		{"keep", Config{Junk: Junk{Keep: []string{strings.Repeat("l", 64)}}}, Env{}, "policy.junk.keep[0]: name"},
 		{"deny", Config{Deny: []string{"10.0.0.0/33"}}, Env{}, "policy.deny[0]: "},
@@ -64,21 +65,28 @@ func TestProblems(t *testing.T) {
 // All that is wrong is said at once.
 func TestProblemsAreJoined(t *testing.T) {
 	_, err := Compile(Config{BlockAAAA: []string{""}, Deny: []string{"x"}, Synth: []Synth{{Kind: "x", Zone: "a"}}}, Env{})
-	if n := len(strings.Split(err.Error(), "\n")); n != 3 {
-		t.Errorf("%d problems: %v", n, err)
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 3 || len(strings.Split(err.Error(), "\n")) != 3 {
+		t.Errorf("%d problems: %v", len(problems), err)
+	}
+	for i, want := range []string{"policy.deny[0]", "policy.synth[0].kind", "policy.block_aaaa[0]"} {
+		if problems[i].Key != want {
+			t.Errorf("key %s, want %s", problems[i].Key, want)
+		}
 	}
 }
 
 func TestJunkUnder(t *testing.T) {
 	c := Config{Search: []string{"a.test", "b.test"}}
 	for _, row := range []struct {
-		under []string
+		under string
 		a, b  Action
 	}{
-		{nil, Answer, Answer},
-		{[]string{"auto"}, Answer, Answer},
-		{[]string{"off"}, Pass, Pass},
-		{[]string{"b.test"}, Pass, Answer},
+		{"", Answer, Answer},
+		{"auto", Answer, Answer},
+		{"off", Pass, Pass},
+		{"b.test", Pass, Answer},
+		{"b.test A.test.", Answer, Answer},
 	} {
 		c.Junk.Under = row.under
 		p := compile(t, c, Env{})

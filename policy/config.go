@@ -37,8 +37,8 @@ type Config struct {
 // Junk says which appended search domains are noise.
 type Junk struct {
 	// Under is "auto" (or empty) for all of Config.Search, "off" for none, or
-	// those domains that the rule holds under.
-	Under []string `mapstructure:"under"`
+	// those of the domains that the rule holds under, with spaces between.
+	Under string   `mapstructure:"under"`
 	Extra []string `mapstructure:"extra"` // further top labels
 	Keep  []string `mapstructure:"keep"`  // names that are real, with all below them; or single labels that are no top labels
 }

@@ -2,7 +2,7 @@ package policy
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -72,13 +72,8 @@ func (b *builder) junk(c Config, env Env) {
 			return
 		}
 		domains[string(name)] = true
-		b.tops[lastLabel(name)] = topSure
 	})
-	for _, s := range env.Zones { // whose names the binary answers for
-		if name, err := wire.ParseName(s); err == nil && len(name) > 1 {
-			b.tops[lastLabel(name)] = topSure
-		}
-	}
+	b.topLabels(c, env, domains)
 	under := b.junkUnder(c, domains)
 	for i, s := range c.Search {
 		name, err := wire.ParseName(s)
@@ -88,6 +83,19 @@ func (b *builder) junk(c Config, env Env) {
 		if n := b.node(name); n.junk == 0 {
 			n.search = searchKindOf(name)
 			n.junk = b.rule(rule{kind: KindJunk, path: fmt.Sprintf("policy.search[%d]", i), name: wire.NameString(name)})
+		}
+	}
+}
+
+// topLabels adds to the well-known top labels those of ours and junk.extra, and
+// leaves out what junk.keep says.
+func (b *builder) topLabels(c Config, env Env, domains map[string]bool) {
+	for name := range domains {
+		b.tops[lastLabel([]byte(name))] = topSure
+	}
+	for _, s := range env.Zones { // whose problems the binary reports
+		if name, err := wire.ParseName(s); err == nil && len(name) > 1 {
+			b.tops[lastLabel(name)] = topSure
 		}
 	}
 	b.each("policy.junk.extra", c.Junk.Extra, func(path string, name []byte) {
@@ -108,22 +116,25 @@ func (b *builder) junk(c Config, env Env) {
 
 // junkUnder gives the search domains that the junk rule holds under.
 func (b *builder) junkUnder(c Config, domains map[string]bool) map[string]bool {
-	switch {
-	case len(c.Junk.Under) == 0, slices.Equal(c.Junk.Under, []string{"auto"}):
+	const path = "policy.junk.under"
+	switch c.Junk.Under {
+	case "", "auto":
 		return domains
-	case slices.Equal(c.Junk.Under, []string{"off"}):
+	case "off":
 		return nil
 	}
 	under := map[string]bool{}
-	b.each("policy.junk.under", c.Junk.Under, func(path string, name []byte) {
-		if !domains[string(name)] {
-			b.wrong(path, "%s is not in policy.search", wire.NameString(name))
+	for s := range strings.FieldsSeq(c.Junk.Under) {
+		name := b.name(path, s)
+		if name != nil && !domains[string(name)] {
+			b.wrong(path, "%s is not in policy.search; known besides: auto, off", wire.NameString(name))
 		}
 		under[string(name)] = true
-	})
+	}
 	return under
 }
 
+// lastLabel is the one before the root.
 func lastLabel(name []byte) string {
 	for len(wire.Parent(name)) > 1 {
 		name = wire.Parent(name)

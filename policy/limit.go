@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
@@ -39,64 +39,68 @@ const (
 	defaultTable  = 65536
 	maxTable      = 1 << 26
 	maxPerSecond  = 1_000_000
+	maxSlip       = 1000
 	defaultClient = 56 // what one site gets of IPv6 (RFC 6177)
 )
 
-// NewLimiter makes the limiter of a configuration, nil where there is none to be.
-// The error joins everything that is wrong, named by key.
-func NewLimiter(c Rate) (*Limiter, error) {
-	l := &Limiter{seed: maphash.MakeSeed(), start: time.Now(), slip: c.Slip, bits4: or(c.IPv4, 32), bits6: or(c.IPv6, defaultClient)}
-	clients := or(c.Clients, defaultTable)
-	burst := or(c.Burst, max(c.PerSecond, 1))
-	err := errors.Join(
-		within("policy.rate.per_second", c.PerSecond, 0, maxPerSecond),
-		within("policy.rate.burst", burst, 1, maxPerSecond),
-		within("policy.rate.slip", c.Slip, 0, 1000),
-		within("policy.rate.clients", clients, 1, maxTable),
-		within("policy.rate.ipv4", l.bits4, 1, 32),
-		within("policy.rate.ipv6", l.bits6, 1, 128),
-		l.exempted(c.Exempt),
-	)
-	if err != nil || c.PerSecond == 0 {
-		return nil, err
+// filled gives the configuration with its defaults.
+func (c Rate) filled() Rate {
+	c.Burst = cmp.Or(c.Burst, max(c.PerSecond, 1))
+	c.Clients = cmp.Or(c.Clients, defaultTable)
+	c.IPv4, c.IPv6 = cmp.Or(c.IPv4, 32), cmp.Or(c.IPv6, defaultClient)
+	return c
+}
+
+func (c Rate) problems() (all Problems) {
+	c = c.filled()
+	for _, n := range []struct {
+		key          string
+		v, low, high int
+	}{
+		{"per_second", c.PerSecond, 0, maxPerSecond},
+		{"burst", c.Burst, 1, maxPerSecond},
+		{"slip", c.Slip, 0, maxSlip},
+		{"clients", c.Clients, 1, maxTable},
+		{"ipv4", c.IPv4, 1, 32},
+		{"ipv6", c.IPv6, 1, 128},
+	} {
+		if n.v < n.low || n.v > n.high {
+			all = append(all, Problem{"policy.rate." + n.key, fmt.Errorf("%d is not within %d and %d", n.v, n.low, n.high)})
+		}
 	}
+	for i, s := range c.Exempt {
+		if _, err := parsePrefix(s); err != nil {
+			all = append(all, Problem{fmt.Sprintf("policy.rate.exempt[%d]", i), err})
+		}
+	}
+	return all
+}
+
+// NewLimiter makes the limiter of a configuration, nil where there is none to be.
+// Its error is of type [Problems]; Compile reports the same.
+func NewLimiter(c Rate) (*Limiter, error) {
+	if problems := c.problems(); len(problems) > 0 {
+		return nil, problems
+	}
+	if c.PerSecond == 0 {
+		return nil, nil
+	}
+	c = c.filled()
+	l := &Limiter{seed: maphash.MakeSeed(), start: time.Now(), slip: c.Slip, bits4: c.IPv4, bits6: c.IPv6}
 	size := bucketSlots
-	for size < clients {
+	for size < c.Clients {
 		size *= 2
 	}
 	l.slots = make([]atomic.Uint64, size)
 	l.interval = uint64(time.Second/time.Microsecond) / uint64(c.PerSecond)
-	l.burst = l.interval * uint64(burst)
+	l.burst = l.interval * uint64(c.Burst)
+	var exempt []prefixValue
+	for _, s := range c.Exempt {
+		prefix, _ := parsePrefix(s)
+		exempt = append(exempt, prefixValue{prefix, 1})
+	}
+	l.exempt = newPrefixMap(exempt)
 	return l, nil
-}
-
-func or(v, otherwise int) int {
-	if v == 0 {
-		return otherwise
-	}
-	return v
-}
-
-func within(path string, v, low, high int) error {
-	if v < low || v > high {
-		return fmt.Errorf("%s: %d is not within %d and %d", path, v, low, high)
-	}
-	return nil
-}
-
-func (l *Limiter) exempted(list []string) error {
-	var all []prefixValue
-	var errs []error
-	for i, s := range list {
-		prefix, err := parsePrefix(s)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("policy.rate.exempt[%d]: %w", i, err))
-			continue
-		}
-		all = append(all, prefixValue{prefix, 1})
-	}
-	l.exempt = newPrefixMap(all)
-	return errors.Join(errs...)
 }
 
 // Ask counts a query and gives Pass, Drop or Truncate. Ask it for datagrams only:
