@@ -39,8 +39,7 @@ func authoritative(ctx context.Context, set Setting, command string) (*Run, erro
 	t.run.Settings = append(set.sentences(),
 		fmt.Sprintf("The zone holds %d hosts with one A record each; %d questions for random hosts, the same for all, asked over and over.", set.Hosts, queries),
 		"Before a contender is measured, every question of both files is asked once: each must be answered, NOERROR for the hosts and NXDOMAIN for exactly those that are missing.")
-	t.run.Commands = []string{load.command("PORT", set.LoadCPU), mixed.command("PORT", set.LoadCPU),
-		many.command("PORT", set.LoadCPU), set.latencyLoad(load).command("PORT", set.LoadCPU)}
+	t.run.Commands = set.commands(load, mixed, many, set.latencyLoad(load))
 
 	err = t.rounds(ctx, seat, func(ctx context.Context, round int, c Contender, s *Server, _ time.Time) error {
 		if _, err := s.ready(ctx, set.Hosts-1, time.Minute); err != nil {
@@ -89,10 +88,11 @@ func (set Setting) check(ctx context.Context, s *Server, file string, exist, mis
 // sentences say what all tables have in common.
 func (set Setting) sentences() []string {
 	return []string{
-		fmt.Sprintf("%d rounds; in each, every contender is started afresh, in an order shuffled anew. Figures are medians over the rounds.", set.Rounds),
+		fmt.Sprintf("Rounds: %d; in each, every contender is started afresh, in an order shuffled anew. Figures are medians over the rounds.", set.Rounds),
 		fmt.Sprintf("Server and all its threads on CPU %d with one worker (taskset at the start; every thread pinned again once it answers, because Knot's workers leave; checked after each sample), dnsperf on CPU %d. All on loopback, IPv4, UDP, no EDNS.", set.ServerCPU, set.LoadCPU),
 		"CPU per query is the server's CPU time, all threads and children, over the queries answered, from /proc/PID/task/*/schedstat (nanoseconds); where threads ended meanwhile, from /proc/PID/stat.",
 		fmt.Sprintf("p50 and p99 are latencies in a run of its own at %d queries/s for %d s: under full load latency only restates how many queries are in flight.", set.LatencyRate, set.Latent),
+		"dnsperf busy is dnsperf's own CPU time over the run; " + generatorVersion() + ".",
 		"Resident memory is the proportional set size, summed over a server's processes.",
 	}
 }

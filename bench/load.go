@@ -118,3 +118,12 @@ func parseOutcome(text string) (Outcome, error) {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// generatorVersion asks dnsperf who it is.
+func generatorVersion() string {
+	out, _ := exec.Command("dnsperf", "-h").CombinedOutput() // its exit status varies
+	if v := versionNumber.Find(out[max(0, bytes.LastIndex(out, []byte("Version"))):]); v != nil {
+		return "dnsperf " + string(v)
+	}
+	return "dnsperf of unknown version"
+}

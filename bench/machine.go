@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,33 +48,48 @@ func field(data []byte, key, separator string) string {
 	return "unknown"
 }
 
-// machineTime is the first line of /proc/stat: all CPUs' time since boot.
-type machineTime struct{ total, stolen float64 }
+// machineTime is the first line of /proc/stat: all CPUs' time since boot, in
+// clock ticks.
+type machineTime struct{ total, idle, stolen float64 }
 
 func machineTimeNow() machineTime {
 	data, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return machineTime{}
 	}
+	return parseMachineTime(data)
+}
+
+// parseMachineTime reads "cpu user nice system idle iowait irq softirq steal
+// guest guest_nice"; guest time is within user time.
+func parseMachineTime(data []byte) machineTime {
 	line, _, _ := strings.Cut(string(data), "\n")
 	var t machineTime
 	for i, text := range strings.Fields(line) {
 		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || i > 8 { // guest time is within user time
+		if err != nil || i > 8 {
 			continue
 		}
 		t.total += n
-		if i == 8 {
+		switch i {
+		case 4, 5:
+			t.idle += n
+		case 8:
 			t.stolen = n
 		}
 	}
 	return t
 }
 
-// stolenSince is the share of the machine's time the hypervisor gave to others.
-func (t machineTime) stolenSince(before machineTime) float64 {
-	if t.total <= before.total {
-		return 0
+// since tells what disturbed a measurement in which server and generator used
+// the CPU time ours: the shares of the machine's time that the hypervisor gave
+// to others, and that other programs here used.
+func (t machineTime) since(before machineTime, ours time.Duration) (stolen, others float64) {
+	total := t.total - before.total
+	if total <= 0 {
+		return 0, 0
 	}
-	return (t.stolen - before.stolen) / (t.total - before.total)
+	stolen = (t.stolen - before.stolen) / total
+	busy := total - (t.idle - before.idle) - (t.stolen - before.stolen)
+	return stolen, max(0, (busy-float64(ours/clockTick))/total)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,21 @@ type Setting struct {
 	Peers               []string
 	LatencyRate, Latent int // queries a second, and seconds, of the latency run
 	Hosts, Large        int // names in the zone; names in the memory table's zone
+}
+
+// portable writes a command or message without this machine's directories, so
+// that two machines' reports can be compared.
+func (set Setting) portable(text string) string {
+	return strings.NewReplacer(set.Work, "$WORK", set.Root+"/", "").Replace(text)
+}
+
+// commands are the loads as one would type them.
+func (set Setting) commands(loads ...Load) []string {
+	var texts []string
+	for _, load := range loads {
+		texts = append(texts, set.portable(load.command("$PORT", set.LoadCPU)))
+	}
+	return texts
 }
 
 // measure runs one load against a running server and accounts for it. The
@@ -38,12 +54,13 @@ func (set Setting) measure(ctx context.Context, s *Server, load Load) (Sample, e
 	}
 	sample := Sample{
 		QPS: o.QPS, Completed: o.Completed, Lost: o.Lost, Seconds: o.Seconds, Mean: o.Mean,
-		RCodes: o.RCodes, LoadCPU: o.CPU, Stolen: machineTimeNow().stolenSince(machine),
+		RCodes: o.RCodes, LoadCPU: o.CPU,
 	}
 	if err := pinned(s.pid(), s.cpu); err != nil {
 		return Sample{}, err
 	}
 	sample.CPU, sample.CPUTicks, sample.CPUFrom = after.since(before)
+	sample.Stolen, sample.Others = machineTimeNow().since(machine, sample.CPU+sample.LoadCPU)
 	sample.Resident, sample.Peak = resident(s.pid())
 	return sample, nil
 }
@@ -111,7 +128,7 @@ func (t *table) rounds(ctx context.Context, seat Seat, visit func(context.Contex
 			}
 			if err != nil {
 				slog.Warn("failed", "contender", c.Name, "round", round, "reason", err)
-				t.entry(c.Name).Missing = fmt.Sprintf("round %d: %v", round, err)
+				t.entry(c.Name).Missing = t.set.portable(fmt.Sprintf("round %d: %v", round, err))
 				delete(t.paths, c.Name)
 			}
 		}
@@ -126,7 +143,7 @@ func (t *table) once(ctx context.Context, seat Seat, round int, c Contender, vis
 		return err
 	}
 	defer s.stop()
-	t.entry(c.Name).Command = s.Command
+	t.entry(c.Name).Command = t.set.portable(s.Command)
 	return visit(ctx, round, c, s, began)
 }
 

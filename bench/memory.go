@@ -31,12 +31,12 @@ func large(ctx context.Context, set Setting, command string) (*Run, error) {
 		return nil, err
 	}
 	t.run.Settings = []string{
-		fmt.Sprintf("%d rounds, every contender started afresh on CPU %d in an order shuffled anew. Figures are medians.", set.Rounds, set.ServerCPU),
+		fmt.Sprintf("Rounds: %d; in each, every contender is started afresh on CPU %d, in an order shuffled anew. Figures are medians.", set.Rounds, set.ServerCPU),
 		fmt.Sprintf("A zone of %d hosts with one A record each, read from one master file that is in the page cache.", set.Large),
 		"Load time is from the start of the process to the right answer for the file's last name.",
-		fmt.Sprintf("Then %d random names are asked for, all of which must be answered, and once the size stands still (1 %% over 5 s, 60 s at most) it is read: proportional set size, summed over a server's processes. Peak is VmHWM of its largest process.", queries),
+		fmt.Sprintf("Then %d random names are asked for, all of which must be answered, and once the size stands still (1 %% over 5 s, 60 s at most) it is read: proportional set size, summed over a server's processes. Peak is VmHWM of its largest process, or that sum where it is more.", queries),
 	}
-	t.run.Commands = []string{Load{File: random, Clients: 1, Outstanding: 20}.command("PORT", set.LoadCPU)}
+	t.run.Commands = set.commands(Load{File: random, Clients: 1, Outstanding: 20})
 
 	err = t.rounds(ctx, seat, func(ctx context.Context, round int, c Contender, s *Server, began time.Time) error {
 		answered, err := s.ready(ctx, set.Large-1, 5*time.Minute)

@@ -37,9 +37,9 @@ func nodecache(ctx context.Context, set Setting, command string) (*Run, error) {
 
 	load := Load{File: random, Clients: set.Clients, Outstanding: set.InFlight, Seconds: set.Seconds}
 	t.run.Settings = append(set.sentences(),
-		fmt.Sprintf("Behind every cache stands the same %s on CPU %d: %s.", name, set.LoadCPU, behind.Command),
+		fmt.Sprintf("Behind every cache stands the same %s on CPU %d, idle while it is measured: `%s`.", name, set.LoadCPU, set.portable(behind.Command)),
 		fmt.Sprintf("Each of %d names (TTL one day) is asked for until a pass over all is answered without the upstream: only then all are hits. Then %d questions for random ones, asked over and over.", cached, queries))
-	t.run.Commands = []string{load.command("PORT", set.LoadCPU), set.latencyLoad(load).command("PORT", set.LoadCPU)}
+	t.run.Commands = set.commands(load, set.latencyLoad(load))
 
 	err = t.rounds(ctx, Seat{Origin: origin, Upstream: behind.Seat.Port}, func(ctx context.Context, round int, c Contender, s *Server, _ time.Time) error {
 		if _, err := s.ready(ctx, cached-1, time.Minute); err != nil {
@@ -78,6 +78,7 @@ func nodecache(ctx context.Context, set Setting, command string) (*Run, error) {
 
 // warm asks every name, and again until a whole pass leaves the upstream idle.
 func (set Setting) warm(ctx context.Context, s, behind *Server, each string) error {
+	var state string
 	for range 10 {
 		before, err := usageOf(behind.pid())
 		if err != nil {
@@ -97,8 +98,9 @@ func (set Setting) warm(ctx context.Context, s, behind *Server, each string) err
 		if o.RCodes["NOERROR"] == cached && worked < 2*time.Millisecond {
 			return nil
 		}
+		state = fmt.Sprintf("answers %v, %d lost, the upstream worked for %v", o.RCodes, o.Lost, worked)
 	}
-	return errors.New("warm up: after ten passes names are still missing from the cache")
+	return errors.New("warm up: after ten passes names are still missing from the cache: " + state)
 }
 
 // upstream starts the first of Knot and NSD that is installed.

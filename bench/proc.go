@@ -122,8 +122,8 @@ func tree(pid int) []int {
 }
 
 // resident returns the tree's memory in bytes: the sum of proportional set
-// sizes, in which a page shared by parent and child counts once, and the largest
-// VmHWM of one process, its peak.
+// sizes, in which a page shared by parent and child counts once, and its peak:
+// the largest VmHWM of one process, or the sum where that is more.
 func resident(pid int) (now, peak int64) {
 	for _, p := range tree(pid) {
 		if rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p)); err == nil {
@@ -133,7 +133,7 @@ func resident(pid int) (now, peak int64) {
 			peak = max(peak, kilobytes(status, "VmHWM:"))
 		}
 	}
-	return now, peak
+	return now, max(now, peak)
 }
 
 // kilobytes finds "key  123 kB" in a /proc file and returns it in bytes.

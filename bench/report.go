@@ -29,6 +29,10 @@ func report(w io.Writer, results Results) error {
 	return p.err
 }
 
+// quiet is the share of the machine's time up to which a disturbance goes
+// unmentioned: the kernel's own work and this program's are in it.
+const quiet = 0.03
+
 // A printer keeps the first error, so that the report reads as its text.
 type printer struct {
 	w   io.Writer
@@ -73,10 +77,13 @@ func (p *printer) section(title string, run *Run) {
 		p.line("- %s", s)
 	}
 	if rounds := run.rounds(); rounds < 3 {
-		p.line("- **Only %d rounds: a proof that it runs, not a measurement.**", rounds)
+		p.line("- **Rounds: %d, fewer than three: a proof that it runs, not a measurement.**", rounds)
 	}
-	if stolen := run.stolen(); stolen > 0.01 {
-		p.line("- **The hypervisor gave up to %.0f %% of the machine's time to others during a sample.**", stolen*100)
+	if stolen := run.most(func(s Sample) float64 { return s.Stolen }); stolen > quiet {
+		p.line("- **The hypervisor took up to %.0f %% of the machine's time during a sample.**", stolen*100)
+	}
+	if others := run.most(func(s Sample) float64 { return s.Others }); others > quiet {
+		p.line("- **Other programs used up to %.0f %% of the machine's time during a sample: queries/s and latencies suffer from that, CPU per query little.**", others*100)
 	}
 	p.line("")
 	for _, load := range run.loads() {
@@ -200,9 +207,10 @@ func (r *Run) rounds() (n int) {
 	return n
 }
 
-func (r *Run) stolen() (most float64) {
+// most is the largest such share over all samples.
+func (r *Run) most(share func(Sample) float64) (most float64) {
 	for _, s := range r.Samples {
-		most = max(most, s.Stolen)
+		most = max(most, share(s))
 	}
 	return most
 }

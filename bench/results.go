@@ -22,7 +22,7 @@ type Run struct {
 	Machine  Machine  `json:"machine"`  //
 	Command  string   `json:"command"`  // how bench was called
 	Settings []string `json:"settings"` // what holds for all contenders, as sentences
-	Commands []string `json:"commands"` // of the generator, PORT in place of the number
+	Commands []string `json:"commands"` // of the generator
 	Entries  []Entry  `json:"entries"`
 	Samples  []Sample `json:"samples"`
 }
@@ -52,6 +52,7 @@ type Sample struct {
 	LoadCPU   time.Duration    `json:"load_cpu,omitempty"`  // dnsperf's
 	Upstream  time.Duration    `json:"upstream_cpu,omitempty"`
 	Stolen    float64          `json:"stolen,omitempty"` // share of the machine's time the hypervisor took
+	Others    float64          `json:"others,omitempty"` // share of it that other programs used
 	Mean      time.Duration    `json:"mean,omitempty"`   // latency under the load
 	P50       time.Duration    `json:"p50,omitempty"`    // latency at the fixed rate
 	P99       time.Duration    `json:"p99,omitempty"`

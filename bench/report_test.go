@@ -1,0 +1,144 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write testdata/RESULTS.md anew")
+
+// invented is a run with round figures: Strata at 2 µs against 4, 3 and 40.
+func invented() Results {
+	m := Machine{CPU: "A CPU", Cores: 2, Kernel: "6.1", Memory: 8 << 30, System: "Debian", Go: "go1.26"}
+	run := &Run{Date: "2026-01-02 03:04 UTC", Machine: m, Command: "go run ./bench", Settings: []string{"A setting."},
+		Commands: []string{"dnsperf -p $PORT"}, Entries: []Entry{
+			{Name: "Strata", Ours: true, Version: "1", Command: "authoritative serve"},
+			{Name: "Knot", Version: "3", Command: "knotd"}, {Name: "NSD", Version: "4", Command: "nsd"},
+			{Name: "CoreDNS", Version: "1", Command: "coredns"},
+			{Name: "BIND", Missing: "named is missing: bench/deps | installs it"}}}
+	for round := 1; round <= 3; round++ {
+		for name, us := range map[string]int{"Strata": 2, "Knot": 4, "NSD": 3, "CoreDNS": 40} {
+			busy := time.Second
+			if us == 40 {
+				busy = 300 * time.Millisecond
+			}
+			run.Samples = append(run.Samples, Sample{Load: existing, Contender: name, Round: round,
+				QPS: float64(1e6/us) + float64(round), Completed: 1000, CPU: time.Duration(us) * time.Millisecond, Seconds: 1, LoadCPU: busy,
+				P50: 40 * time.Microsecond, P99: 90 * time.Microsecond, Resident: int64(us) << 20, CPUFrom: "schedstat"})
+		}
+	}
+	held := &Run{Date: run.Date, Machine: m, Command: run.Command, Entries: run.Entries[:3], Samples: []Sample{
+		{Load: loaded, Contender: "Strata", Round: 1, Resident: 300 << 20, Peak: 400 << 20, LoadTime: 3 * time.Second},
+		{Load: loaded, Contender: "Knot", Round: 1, Resident: 700 << 20, Peak: 750 << 20, LoadTime: 7 * time.Second, Stolen: 0.2},
+		{Load: loaded, Contender: "NSD", Round: 1, Resident: 500 << 20, Peak: 500 << 20, LoadTime: 2 * time.Second}}}
+	return Results{tableAuthoritative: run, tableMemory: held}
+}
+
+func TestReport(t *testing.T) {
+	var b strings.Builder
+	if err := report(&b, invented()); err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join("testdata", "RESULTS.md")
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("the report is not testdata/RESULTS.md (go test ./bench -update writes it):\n%s", b.String())
+	}
+}
+
+func TestJudge(t *testing.T) {
+	results := invented()
+	for _, c := range []struct {
+		target   Target
+		peer     string
+		measured float64
+		reached  string
+	}{
+		{Target{tableAuthoritative, existing, cpuPerQuery, "", 0.9, true}, "NSD", 2.0 / 3, "yes"},
+		{Target{tableAuthoritative, existing, cpuPerQuery, "", 0.5, true}, "NSD", 2.0 / 3, "no"},
+		{Target{tableAuthoritative, existing, cpuPerQuery, "CoreDNS", 0.05, true}, "CoreDNS", 0.05, "yes"},
+		{Target{tableAuthoritative, existing, queryRate, "", 1.1, false}, "NSD", 500002.0 / 333335, "yes"},
+		{Target{tableAuthoritative, existing, queryRate, "", 2, false}, "NSD", 500002.0 / 333335, "no: dnsperf is the limit, CPU per query decides"},
+		{Target{tableAuthoritative, existing, queryRate, "BIND", 2, false}, "BIND", 0, "not measured"},
+		{Target{tableMemory, loaded, memory, "", 0.5, true}, "NSD", 0.6, "no"},
+		{Target{tableMemory, loaded, loadTime, "", 1, true}, "NSD", 1.5, "no"},
+		{Target{tableNodecache, hits, memory, "unbound", 2, true}, "unbound", 0, "not measured"},
+	} {
+		v := c.target.judge(results[c.target.Table])
+		if v.Peer != c.peer || v.Reached != c.reached || v.Measured-c.measured > 1e-9 || c.measured-v.Measured > 1e-9 {
+			t.Errorf("%s %s: against %s %v, reached %q; want %s %v %q",
+				c.target.Metric, c.target.text(), v.Peer, v.Measured, v.Reached, c.peer, c.measured, c.reached)
+		}
+	}
+}
+
+func TestMedianAndQuantile(t *testing.T) {
+	if median(nil) != 0 || median([]float64{3, 1, 2}) != 2 || median([]float64{4, 1, 3, 2}) != 2.5 {
+		t.Error("median")
+	}
+	values := make([]time.Duration, 100)
+	for i := range values {
+		values[i] = time.Duration(100 - i)
+	}
+	if quantile(nil, 0.5) != 0 || quantile(values, 0.5) != 51 || quantile(values, 0.99) != 100 || quantile(values[:1], 0.99) != 1 {
+		t.Error("quantile")
+	}
+}
+
+func TestResultsSurviveTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results.json")
+	if empty, err := readResults(path); err != nil || len(empty) != 0 {
+		t.Errorf("no file: %v, %v", empty, err)
+	}
+	want := invented()
+	if err := want.write(path); err != nil {
+		t.Fatal(err)
+	}
+	have, err := readResults(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range want {
+		if !reflect.DeepEqual(have[name], want[name]) {
+			t.Errorf("%s:\nhave %+v\nwant %+v", name, have[name], want[name])
+		}
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readResults(path); err == nil {
+		t.Error("no error for half a file")
+	}
+}
+
+// One table measured anew leaves the other as it was.
+func TestSaveKeepsTheOthers(t *testing.T) {
+	dir, results := t.TempDir(), invented()
+	for name, run := range results {
+		if err := save(dir, name, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "RESULTS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, title := range []string{"## Authoritative", "## Memory"} {
+		if !strings.Contains(string(text), title) {
+			t.Errorf("RESULTS.md has no %s", title)
+		}
+	}
+}
