@@ -37,7 +37,7 @@ rate: {per_second: 100, burst: 200, slip: 2, clients: 1024, ipv4: 24, ipv6: 56, 
 	}
 	p := compile(t, c, Env{Site: "dc1"})
 	for name, want := range map[string]string{
-		"www.google.com.prd.example.com": "NXDOMAIN soa=prd.example.com.",
+		"www.google.net.prd.example.com": "NXDOMAIN soa=prd.example.com.",
 		"x.com.prd.example.com":          "pass",
 		"10.1.2.3.ip.example.com":        "NOERROR 10.1.2.3",
 		"x.dc.prd.example.com":           "rewrite x.dc1.prd.example.com.",
