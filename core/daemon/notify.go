@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -42,10 +41,7 @@ func (d *Daemon) notifyReady() {
 
 // notifier is the task that tells systemd when the daemon is ready, and feeds
 // the watchdog while all tasks move.
-type notifier struct {
-	daemon *Daemon
-	done   atomic.Bool
-}
+type notifier struct{ daemon *Daemon }
 
 func (n *notifier) Ready() bool    { return true }
 func (n *notifier) String() string { return "service manager" }

@@ -22,7 +22,7 @@ type Reasoner interface{ Reason() string }
 // A Drainer is a task with something to do before it is ended: withdraw a
 // route, stop accepting and answer what is in flight. Drain returns when that
 // is done, or when ctx is. Tasks are drained one after another, the last added
-// first, all within one limit; Run goes on meanwhile.
+// first, all within one limit; Run goes on meanwhile, or has failed already.
 type Drainer interface {
 	Drain(ctx context.Context) error
 }

@@ -32,11 +32,12 @@ func (f Figure) Text() string {
 	return value
 }
 
-// Figures reads all metrics named strata_…, by name.
+// Figures reads all metrics named strata_…, by name. With an error come those
+// that could be read.
 func Figures(registry prometheus.Gatherer) ([]Figure, error) {
 	families, err := registry.Gather()
 	if err != nil {
-		return nil, fmt.Errorf("gather metrics: %w", err)
+		err = fmt.Errorf("gather metrics: %w", err)
 	}
 	var figures []Figure
 	for _, family := range families {
@@ -49,7 +50,7 @@ func Figures(registry prometheus.Gatherer) ([]Figure, error) {
 			figures = append(figures, figure)
 		}
 	}
-	return figures, nil
+	return figures, err
 }
 
 func labels(metric *dto.Metric) string {

@@ -45,10 +45,8 @@ func New(source Source) *Server {
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.HandleFunc("GET /status", s.status)
-	// Registry is asked for at each scrape: the source may still be in the making here.
-	s.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		promhttp.HandlerFor(source.Registry(), promhttp.HandlerOpts{}).ServeHTTP(w, r)
-	})
+	// One metric that cannot be read does not hide the others.
+	s.mux.Handle("GET /metrics", promhttp.HandlerFor(source.Registry(), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	s.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	s.mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	s.mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"reflect"
 	"strconv"
@@ -44,8 +45,13 @@ func expect(t reflect.Type) string {
 			return "keys: " + strings.Join(keysOf(t), ", ")
 		}
 	}
-	if isInteger(t.Kind()) {
+	switch k := t.Kind(); {
+	case k == reflect.Int || k == reflect.Int64:
 		return "a whole number"
+	case k >= reflect.Int && k <= reflect.Int64:
+		return fmt.Sprintf("a whole number from %d to %d", -1<<(t.Bits()-1), 1<<(t.Bits()-1)-1)
+	case isInteger(k):
+		return fmt.Sprintf("a whole number from 0 to %d", uint64(math.MaxUint64)>>(64-t.Bits()))
 	}
 	return "text"
 }

@@ -250,6 +250,48 @@ func TestReportUnder(t *testing.T) {
 	}
 }
 
+// rule may be written as a name alone, or with its parts.
+type rule struct {
+	Under  string `mapstructure:"under"`
+	Answer string `mapstructure:"answer"`
+}
+
+func (r *rule) UnmarshalText(text []byte) error {
+	if string(text) == "none" {
+		return errors.New("none is no rule")
+	}
+	*r = rule{Under: string(text), Answer: "nodata"}
+	return nil
+}
+
+// Text and keys may stand beside each other; what may be left out can be told
+// from what is zero.
+func TestShortForms(t *testing.T) {
+	type shape struct {
+		config.Base `mapstructure:",squash"`
+		Rules       []rule `mapstructure:"rules"`
+		On          *bool  `mapstructure:"on"`
+		Off         *bool  `mapstructure:"off"`
+		Big         uint64 `mapstructure:"big"`
+		Small       int8   `mapstructure:"small"`
+	}
+	var c shape
+	text := "rules: [a, {under: b, answer: nxdomain}]\non: false\nlog: {level: debug}\nbig: 18446744073709551615\nsmall: -128\n"
+	if err := config.Load(write(t, text), &c, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c.Rules, []rule{{"a", "nodata"}, {"b", "nxdomain"}}) || c.On == nil || *c.On || c.Off != nil ||
+		c.Log.Level != -4 || c.Big != 1<<64-1 || c.Small != -128 {
+		t.Errorf("got %+v", c)
+	}
+	err := config.Load(write(t, "rules: [a,\n none,\n {undr: b}]\nsmall: 128\n"), &c, nil)
+	var problems config.Problems
+	if !errors.As(err, &problems) || len(problems) != 3 || problems[0].Line != 2 || problems[0].Text != "none is no rule" || problems[1].Key != "rules[2].undr" ||
+		problems[2].Text != `found "128", expected a whole number from -128 to 127` {
+		t.Errorf("got %v", problems)
+	}
+}
+
 func TestPeek(t *testing.T) {
 	file := write(t, "listen: [a, b]\ncontrol: /x\nlog: {level: debug}\nwrong key: {\"}\": 1}\n")
 	for key, want := range map[string][]string{
