@@ -15,11 +15,11 @@ const (
 	watchdog = systemd.SdNotifyWatchdog
 )
 
-// Start-up is watched this often; each look that finds the daemon still waiting
-// asks systemd for extension more, so that a server whose store is away for an
-// hour is not killed and restarted meanwhile.
+// Start-up is watched every startLook. While the daemon still waits, systemd is
+// asked every so often for extension more, so that a server whose store is away
+// for an hour is not killed and restarted meanwhile.
 const (
-	startLook = 100 * time.Millisecond
+	startLook = 20 * time.Millisecond
 	extension = 15 * time.Second
 )
 
@@ -41,7 +41,10 @@ func (d *Daemon) notifyReady() {
 
 // notifier is the task that tells systemd when the daemon is ready, and feeds
 // the watchdog while all tasks move.
-type notifier struct{ daemon *Daemon }
+type notifier struct {
+	daemon *Daemon
+	asked  time.Time // when systemd was last asked for more time to start
+}
 
 func (n *notifier) Ready() bool    { return true }
 func (n *notifier) String() string { return "service manager" }
@@ -83,7 +86,8 @@ func (n *notifier) lookReady() bool {
 		n.daemon.log.Info("ready", "after", time.Since(n.daemon.started).Round(time.Millisecond))
 		return true
 	}
-	if n.daemon.phase.Load() == running {
+	if n.daemon.phase.Load() == running && time.Since(n.asked) > extension/3 {
+		n.asked = time.Now()
 		notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=waiting for %s", extension.Microseconds(), n.daemon.unready()))
 	}
 	return false

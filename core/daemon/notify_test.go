@@ -74,13 +74,13 @@ func TestWatchdogStarves(t *testing.T) {
 	}
 	defer manager.Close()
 	t.Setenv("NOTIFY_SOCKET", path)
-	t.Setenv("WATCHDOG_USEC", "10000")
+	t.Setenv("WATCHDOG_USEC", "2000")
 	d, j := testDaemon(t), new(journal)
 	store := newPart("store", j)
 	store.stuck.Store(true)
 	d.Add(store)
 	end := begin(t, d)
-	// READY comes with the 100 ms look, some twenty feeding times later.
+	// READY comes with the first look, some twenty feeding times later.
 	var heard []string
 	buf := make([]byte, 4096)
 	for len(heard) == 0 || !strings.HasPrefix(heard[len(heard)-1], "READY=1") {

@@ -56,6 +56,10 @@ func (d *Daemon) Status() json.RawMessage {
 
 func (d *Daemon) ownSections() []section {
 	value := func(v any) func() any { return func() any { return v } }
+	var page string
+	if address := d.page.Addr(); address != nil {
+		page = address.String()
+	}
 	type configStatus struct {
 		File   string `json:"file,omitempty"`
 		Reload Reload `json:"reload"`
@@ -68,6 +72,7 @@ func (d *Daemon) ownSections() []section {
 		{"uptime_seconds", value(int64(time.Since(d.started).Seconds()))},
 		{"ready", value(d.Ready())},
 		{"draining", value(d.phase.Load() == draining)},
+		{"admin", value(page)},
 		{"tasks", value(d.taskStates())},
 		{"config", value(configStatus{d.configFile, d.LastReload()})},
 	}

@@ -23,8 +23,11 @@ type Figure struct {
 // Text is the value as people read it.
 func (f Figure) Text() string {
 	value := strconv.FormatFloat(f.Value, 'g', 6, 64)
-	if f.Value == math.Trunc(f.Value) && math.Abs(f.Value) < 1<<53 {
+	switch size := math.Abs(f.Value); {
+	case f.Value == math.Trunc(f.Value) && size < 1<<53:
 		value = strconv.FormatFloat(f.Value, 'f', 0, 64)
+	case size >= 1e6: // a time
+		value = strconv.FormatFloat(f.Value, 'f', 3, 64)
 	}
 	if f.Count > 0 {
 		return fmt.Sprintf("%s (mean of %d)", value, f.Count)

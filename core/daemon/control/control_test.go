@@ -69,7 +69,7 @@ func testCommands() *Commands {
 			return errors.New("no further")
 		}},
 		Command{Name: "data", Help: "some data", Run: func(_ context.Context, c *Call) error {
-			return c.Value(map[string]any{"a": 1, "b": []any{true, map[string]string{"c": "d"}}, "e": []int{}, "f": nil}, nil)
+			return c.Value(map[string]any{"a": 1, "b": []any{true, map[string]any{"c": "d", "e": []int{1}, "f": 2}, []int{3}}, "e": []int{}, "f": nil}, nil)
 		}},
 	)
 	return commands
@@ -88,8 +88,8 @@ func TestCalls(t *testing.T) {
 		"longest name":    {args: []string{"policy", "explain", "x"}, out: "explain [x]\n"},
 		"failure":         {args: []string{"fail"}, out: "so far\n", failed: "no further"},
 		"unknown":         {args: []string{"flsh", "x"}, failed: `no command "flsh x"; there are: help, data, echo, fail, policy, policy explain`},
-		"data":            {args: []string{"data"}, out: "a: 1\nb:\n  - yes\n  -\n    c: d\ne: none\nf: none\n"},
-		"data as JSON":    {args: []string{"data"}, json: true, out: `{"a":1,"b":[true,{"c":"d"}],"e":[],"f":null}` + "\n"},
+		"data":            {args: []string{"data"}, out: "a: 1\nb:\n  - yes\n  - c: d\n    e:\n      - 1\n    f: 2\n  -\n    - 3\ne: none\nf: none\n"},
+		"data as JSON":    {args: []string{"data"}, json: true, out: `{"a":1,"b":[true,{"c":"d","e":[1],"f":2},[3]],"e":[],"f":null}` + "\n"},
 		"help of one":     {args: []string{"help", "policy"}, out: "policy               the policy\npolicy explain NAME  why a name is answered so\n"},
 		"help of unknown": {args: []string{"help", "x"}, failed: `no command "x"; there are: help, data, echo, fail, policy, policy explain`},
 		"help as JSON":    {args: []string{"help", "fail"}, json: true, out: `[{"name":"fail","help":"fail half-way"}]` + "\n"},
@@ -105,6 +105,17 @@ func TestCalls(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.failed)
 			}
 		})
+	}
+}
+
+func TestWriteTextNests(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteText(&b, json.RawMessage(`[{"a":{"b":[1,{"c":2}]},"d":{}},"e",[{"f":null}]]`)); err != nil {
+		t.Fatal(err)
+	}
+	want := "- a:\n    b:\n      - 1\n      - c: 2\n  d: none\n- e\n-\n  - f: none\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}
 }
 

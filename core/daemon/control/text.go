@@ -26,7 +26,7 @@ func WriteText(w io.Writer, v any) error {
 }
 
 // writeNode writes the next JSON value. lead is what stands before it on its
-// line: "key:", "-" or nothing.
+// line: "key:", "-", both or nothing.
 func writeNode(b *strings.Builder, dec *json.Decoder, depth int, lead string) error {
 	tok, err := dec.Token()
 	if err != nil {
@@ -42,9 +42,17 @@ func writeNode(b *strings.Builder, dec *json.Decoder, depth int, lead string) er
 		_, err = dec.Token()
 		return err
 	}
-	if lead != "" {
+	// The first key of a list's item stands on the line of its dash.
+	dash := ""
+	switch {
+	case lead == "-" && delim == '{':
+		dash = "- "
+	case lead != "":
 		writeLine(b, depth, lead, "")
 		depth++
+		if strings.HasPrefix(lead, "- ") {
+			depth++
+		}
 	}
 	for dec.More() {
 		item := "-"
@@ -53,10 +61,13 @@ func writeNode(b *strings.Builder, dec *json.Decoder, depth int, lead string) er
 			if err != nil {
 				return err
 			}
-			item = fmt.Sprint(key) + ":"
+			item = dash + fmt.Sprint(key) + ":"
 		}
 		if err := writeNode(b, dec, depth, item); err != nil {
 			return err
+		}
+		if dash != "" {
+			dash, depth = "", depth+1
 		}
 	}
 	_, err = dec.Token()
