@@ -42,11 +42,9 @@ func (p *Policy) Inherit(old *Policy) {
 	}
 	was := make(map[key]uint64, len(old.rules))
 	for c := range old.Counts() {
-		was[key{c.Kind, c.Name}] += c.N
+		was[key{c.Kind, c.Name}] = c.N
 	}
 	for i := 1; i < len(p.rules); i++ {
-		k := key{p.rules[i].kind, p.rules[i].name}
-		p.counts[i].n.Add(was[k])
-		delete(was, k)
+		p.counts[i].n.Add(was[key{p.rules[i].kind, p.rules[i].name}])
 	}
 }

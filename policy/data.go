@@ -51,7 +51,7 @@ func (p *Policy) static(q *wire.Query, m *match) Verdict {
 	switch {
 	case m.zoneAt == 0:
 		return p.atApex(q, m.zone)
-	case m.exact != nil && m.exact.given: // an empty non-terminal (RFC 8020 §2)
+	case m.exact != nil: // above what the rules know: an empty non-terminal (RFC 8020 §2)
 		return p.noData(m.zone, m.zoneAt)
 	}
 	return p.noName(m.zone, m.zoneAt)
@@ -99,9 +99,6 @@ func (b *builder) give(path string, name []byte, sets []set, typ uint16, rr []by
 
 // place hangs the sets of a name on its node.
 func (b *builder) place(name []byte, sets []set) {
-	for above := name; len(above) > 1; above = wire.Parent(above) {
-		b.node(above).given = true
-	}
 	b.node(name).dataSet = int32(len(b.sets))
 	for i := range sets {
 		sets[i].more = i+1 < len(sets)

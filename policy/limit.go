@@ -133,7 +133,7 @@ func (l *Limiter) take(client netip.Addr, now time.Time) bool {
 			return false
 		}
 		was := at & timeMask
-		if at>>timeBits != tag || was < t { // a free place, or quiet for long
+		if was < t { // a free place, or quiet for long
 			was = t
 		}
 		next := was + l.interval
@@ -150,7 +150,7 @@ func (l *Limiter) take(client netip.Addr, now time.Time) bool {
 func find(bucket []atomic.Uint64, tag, t uint64) (slot *atomic.Uint64, at uint64) {
 	for i := range bucket {
 		v := bucket[i].Load()
-		if v>>timeBits == tag && v&timeMask > t {
+		if v>>timeBits == tag {
 			return &bucket[i], v
 		}
 		if slot == nil && v&timeMask <= t {

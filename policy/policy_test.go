@@ -191,6 +191,7 @@ func TestRules(t *testing.T) {
 		{"x.dc.prd.example.com", "A", "rewrite x.dc1.prd.example.com."},
 		{"X.y.dc.prd.example.com", "AAAA", "rewrite x.y.dc1.prd.example.com."},
 		{"x.dc.prd.example.com", "CNAME", "NOERROR x.dc1.prd.example.com."},
+		{"x.dc.prd.example.com", "ANY", "NOERROR x.dc1.prd.example.com."},
 		{"dc.prd.example.com", "A", "NOERROR soa=dc.prd.example.com."},
 		{"dc.prd.example.com", "SOA", "NOERROR dc.prd.example.com. nobody.invalid. 1 3600 1200 604800 60"},
 		{"x.adc.prd.example.com", "A", "pass"},
@@ -295,6 +296,33 @@ func dnsReverse(addr string) string {
 		panic(err)
 	}
 	return s
+}
+
+// The longest suffix decides; of the same length, what passes.
+func TestNestedRules(t *testing.T) {
+	p := compile(t, Config{
+		BlockAAAA:   []string{"a.test", "under.open.test"},
+		Search:      []string{"b.test", "s.kept.test", "under.open.test"},
+		Junk:        Junk{Keep: []string{"kept.test"}},
+		Transparent: []string{"a.test", "b.test", "open.test", "part.static.test"},
+		Static:      []string{"static.test"},
+	}, Env{})
+	for _, c := range []struct{ name, typ, want string }{
+		{"x.a.test", "AAAA", "pass"},
+		{"www.google.com.b.test", "A", "pass"},
+		{"www.google.com.s.kept.test", "A", "pass"},
+		{"www.google.com.open.test", "A", "pass"},
+		{"www.google.com.under.open.test", "A", "NXDOMAIN soa=under.open.test."},
+		{"x.under.open.test", "AAAA", "NOERROR soa=under.open.test."},
+		{"x.static.test", "A", "NXDOMAIN soa=static.test."},
+		{"x.part.static.test", "A", "pass"},
+		{"part.static.test", "A", "pass"},
+	} {
+		v, m := ask(t, p, c.name, c.typ, local)
+		if got := outcome(v, m); got != c.want {
+			t.Errorf("%s %s: got %s, want %s", c.name, c.typ, got, c.want)
+		}
+	}
 }
 
 func TestTTLs(t *testing.T) {

@@ -85,6 +85,33 @@ func TestWalk(t *testing.T) {
 	})
 }
 
+// A walk ends where no rule is left below.
+func TestLookups(t *testing.T) {
+	p := compile(t, suffixes(1000), Env{})
+	for name, want := range map[string]int{
+		".": 1, "org": 2, "a.b.c.d.e.org": 2, "com": 2, "a.b.c.other.com": 3, "a.b.c.example7.com": 4, "zone7.example7.com": 4, "a.b.c.zone7.example7.com": 4,
+	} {
+		var q wire.Query
+		var m match
+		q.SetName(wire.MustName(name))
+		if p.table.walk(&q, &m); m.lookups != want {
+			t.Errorf("%s: %d lookups, want %d", name, m.lookups, want)
+		}
+	}
+}
+
+// Names are compared on a hash hit: two may have the same hash.
+func TestHashCollision(t *testing.T) {
+	p := compile(t, Config{BlockAAAA: []string{"a.test"}}, Env{})
+	name := wire.MustName("a.test")
+	if p.table.find(wire.HashName(name), name) == 0 {
+		t.Error("not found")
+	}
+	if p.table.find(wire.HashName(name), wire.MustName("b.test")) != 0 {
+		t.Error("another name found by its hash")
+	}
+}
+
 // The name made up for an address leads to that address again.
 func TestNamesAndAddressesAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -8,7 +8,6 @@ type node struct {
 	name    uint32 // where in table.names
 	nameN   uint8
 	inner   bool // nodes stand below
-	given   bool // given data stands here or below
 	kept    bool // no junk from here on
 	search  searchKind
 	zone    int32 // rules, 0: none
