@@ -19,8 +19,10 @@ func TestDrain(t *testing.T) {
 	d, j := testDaemon(t), new(journal)
 	store, socket, route := newPart("store", j), newPart("socket", j), newPart("route", j)
 	var readiness string
+	var reload error
 	route.drain = func(context.Context) error {
 		_, readiness = get(t, d, "/readyz")
+		reload = d.Reload(t.Context())
 		return errors.New("a drain that fails stops nothing")
 	}
 	d.Add(store, socket, route)
@@ -29,6 +31,9 @@ func TestDrain(t *testing.T) {
 	}
 	if got := j.String(); !strings.HasPrefix(got, "drain:route drain:socket drain:store end:") || strings.Count(got, "end:") != 3 {
 		t.Errorf("got %s", got)
+	}
+	if !errors.Is(reload, errDraining) {
+		t.Errorf("reload while draining: %v", reload)
 	}
 	if readiness != "not ready: draining\n" {
 		t.Errorf("readyz while draining: %q", readiness)

@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// errNoReload is what a daemon says that has nothing to reload.
-var errNoReload = errors.New("this daemon has nothing to reload")
+// What keeps a daemon from reloading, apart from the config.
+var (
+	errNoReload = errors.New("this daemon has nothing to reload")
+	errDraining = errors.New("reload: the daemon is draining")
+)
 
 // reloader does one reload at a time and remembers how the last went.
 type reloader struct {
@@ -34,6 +37,9 @@ type Reload struct {
 func (d *Daemon) Reload(ctx context.Context) error {
 	d.reload.turn.Lock()
 	defer d.reload.turn.Unlock()
+	if d.phase.Load() == draining { // a listener that was closed must not be opened again
+		return errDraining
+	}
 	notify(reloading())
 	defer d.notifyReady()
 	err := errNoReload

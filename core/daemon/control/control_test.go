@@ -197,6 +197,48 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	server.Close()
 }
 
+// A lock that somebody else holds delays a start, but does not prevent it.
+func TestForeignLock(t *testing.T) {
+	dir := t.TempDir()
+	unlock, err := lockDir(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	server, err := Listen(t.Context(), filepath.Join(dir, "s.sock"), new(Commands))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+}
+
+// Of many that start at once on a stale socket, one gets it.
+func TestStartAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	left, err := bind(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.Close()
+	servers := make(chan *Server, 8)
+	for range cap(servers) {
+		go func() {
+			server, _ := Listen(t.Context(), path, new(Commands))
+			servers <- server
+		}()
+	}
+	var won int
+	for range cap(servers) {
+		if server := <-servers; server != nil {
+			won++
+			defer server.Close()
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d have it", won)
+	}
+}
+
 func TestSocketInUse(t *testing.T) {
 	path := serve(t, testCommands())
 	if _, err := Listen(t.Context(), path, new(Commands)); err == nil || !strings.Contains(err.Error(), "another daemon answers on "+path) {

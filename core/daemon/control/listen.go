@@ -17,8 +17,13 @@ import (
 // socketMode lets nobody but the daemon's own user (and root) in.
 const socketMode = 0o600
 
-// dialTimeout bounds the look whether somebody answers on a socket.
-const dialTimeout = 2 * time.Second
+// dialTimeout bounds the look whether somebody answers on a socket, lockTimeout
+// the wait for others that start in the same directory.
+const (
+	dialTimeout = 2 * time.Second
+	lockTimeout = time.Second
+	lockPause   = 10 * time.Millisecond
+)
 
 // listen opens the socket at path. A socket file that nobody answers on was
 // left by a daemon that died, and is replaced; any other file is left alone.
@@ -27,7 +32,7 @@ func listen(ctx context.Context, path string) (*net.UnixListener, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}
-	unlock, err := lockDir(dir)
+	unlock, err := lockDir(ctx, dir)
 	if err != nil {
 		return nil, fmt.Errorf("control: lock %s: %w", dir, err)
 	}
@@ -65,17 +70,26 @@ func bind(ctx context.Context, path string) (*net.UnixListener, error) {
 }
 
 // lockDir keeps two daemons that start at once from both taking a stale socket
-// for theirs to replace: the second would remove the first's new one.
-func lockDir(dir string) (unlock func(), err error) {
+// for theirs to replace: the second would remove the first's new one. Anyone who
+// can read the directory can hold the lock, and must not keep a daemon from
+// starting: after lockTimeout it goes on without.
+func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return nil, err
+		}
+		if err == nil || !pause(ctx, lockPause) {
+			return func() { f.Close() }, nil
+		}
 	}
-	return func() { f.Close() }, nil
 }
 
 // removeStale removes the socket file at path if nobody answers on it.
