@@ -58,19 +58,19 @@ func (w *Watcher) ask(ctx context.Context) (int64, error) {
 	return resp.Header.Revision, nil
 }
 
-// A backoff waits before what failed is tried again.
-type backoff struct {
+// A retrying waits before what failed is tried again.
+type retrying struct {
 	most   time.Duration
 	log    *slog.Logger
 	tries  int
 	logged time.Time
 }
 
-func (b *backoff) good() { b.tries, b.logged = 0, time.Time{} }
+func (b *retrying) good() { b.tries, b.logged = 0, time.Time{} }
 
 // wait waits 100 ms, 200 ms, … up to most, a quarter of it by chance, and says so
 // at first and then twice a minute.
-func (b *backoff) wait(ctx context.Context, err error) {
+func (b *retrying) wait(ctx context.Context, err error) {
 	pause := min(100*time.Millisecond<<min(b.tries, 10), b.most)
 	pause -= time.Duration(rand.Int64N(int64(pause)/4 + 1))
 	b.tries++

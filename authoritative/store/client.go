@@ -10,6 +10,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 )
 
 // DefaultPrefix is where our keys are in etcd.
@@ -120,11 +122,21 @@ func (c *Client) conn() (*clientv3.Client, error) {
 		DialKeepAliveTime:    5 * time.Second, // a peer that vanished is noticed
 		DialKeepAliveTimeout: 3 * time.Second, // within 8 s, idle watch or not
 		PermitWithoutStream:  true,
-		Logger:               zapToSlog(c.log, "etcd client"),
+		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(c.reconnect())},
+		Logger:               zapToSlog(c.log, "etcd client", nil),
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.etcd = etcd
 	return etcd, nil
+}
+
+// reconnect keeps gRPC from waiting up to its two minutes when etcd was away for
+// long: changes should be seen a second after it is back.
+func (c *Client) reconnect() grpc.ConnectParams {
+	return grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+		MinConnectTimeout: c.opts.DialTimeout,
+	}
 }

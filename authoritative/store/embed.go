@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -23,7 +24,7 @@ import (
 // EmbedOptions describe a member of an etcd cluster. Only Dir must be set.
 type EmbedOptions struct {
 	Dir       string // made where it is missing, mode 0700
-	Name      string // of the member, default "default"
+	Name      string // of the member, default "strata"
 	ClientURL string // to listen on, default http://127.0.0.1:2379; port 0 is any free one
 	PeerURL   string // to listen on, default http://127.0.0.1:2380
 	// InitialCluster gives the peer URLs of all members by name. Empty: this
@@ -43,6 +44,7 @@ type EmbedOptions struct {
 type Member struct {
 	etcd    *embed.Etcd
 	lock    *os.File
+	hush    *atomic.Bool // set: its log is for those who look into it
 	failed  chan struct{}
 	stop    sync.Once
 	stopped chan struct{}
@@ -67,12 +69,17 @@ func Embed(ctx context.Context, opts EmbedOptions) (*Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embed etcd: %w", err)
 	}
-	etcd, err := launch(cfg, opts.Log)
+	hush := &atomic.Bool{}
+	hush.Store(true)
+	etcd, err := launch(cfg, zapToSlog(opts.Log, "etcd", hush))
+	hush.Store(false)
 	if err != nil {
-		lock.Close()
+		if !errors.Is(err, errGaveUp) {
+			lock.Close()
+		}
 		return nil, fmt.Errorf("embed etcd in %s: %w", opts.Dir, err)
 	}
-	m := &Member{etcd: etcd, lock: lock, failed: make(chan struct{}), stopped: make(chan struct{}), quit: make(chan struct{})}
+	m := &Member{etcd: etcd, lock: lock, hush: hush, failed: make(chan struct{}), stopped: make(chan struct{}), quit: make(chan struct{})}
 	go m.attend()
 	if err := m.ready(ctx, opts.Ready); err != nil {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -151,6 +158,7 @@ func reachable(addr net.Addr) string {
 func (m *Member) Stop(ctx context.Context) error {
 	m.stop.Do(func() {
 		close(m.quit)
+		m.hush.Store(true)
 		go func() {
 			m.etcd.Close()
 			m.lock.Close()
@@ -188,8 +196,8 @@ func claim(dir string) (*os.File, error) {
 func (o *EmbedOptions) config() (*embed.Config, error) {
 	cfg := embed.NewConfig()
 	cfg.Dir = o.Dir
-	if o.Name != "" {
-		cfg.Name = o.Name
+	if cfg.Name = o.Name; o.Name == "" {
+		cfg.Name = "strata"
 	}
 	client, err := listenURL(o.ClientURL, embed.DefaultListenClientURLs)
 	if err != nil {
@@ -225,6 +233,7 @@ func (o *EmbedOptions) config() (*embed.Config, error) {
 		cfg.AutoCompactionRetention = o.Retention.String()
 	}
 	cfg.WatchProgressNotifyInterval = time.Minute
+	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // 0 would tell of each request
 	cfg.EnableGRPCGateway = false // JSON over HTTP, which nobody here speaks
 	cfg.UnsafeNoFsync = o.noSync
 	return cfg, nil
@@ -245,31 +254,32 @@ func listenURL(s, byDefault string) (*url.URL, error) {
 	return u, nil
 }
 
+// errGaveUp is etcd having stopped half-way: what it had opened by then stays
+// open, and so its directory claimed, until the process ends.
+var errGaveUp = errors.New("etcd gave up starting")
+
 // launch starts etcd, which panics, or ends the process by its logger, when it
-// finds its data damaged. While it starts, that becomes an error; what etcd had
-// opened by then stays open, and its directory claimed, until the process ends.
-func launch(cfg *embed.Config, log *slog.Logger) (*embed.Etcd, error) {
+// finds its data damaged. While it starts, that becomes an error.
+func launch(cfg *embed.Config, log *zap.Logger) (etcd *embed.Etcd, err error) {
 	hook := &fatalHook{}
 	hook.starting.Store(true)
-	logger := zapToSlog(log, "etcd").WithOptions(zap.WithFatalHook(hook), zap.WithPanicHook(hook))
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log.WithOptions(zap.WithFatalHook(hook), zap.WithPanicHook(hook)))
 
-	var etcd *embed.Etcd
-	err := errors.New("etcd gave up starting")
+	err = errGaveUp
 	done := make(chan struct{})
 	go func() {
 		defer close(done) // also where the hook ends this goroutine
 		defer func() {
 			if p := recover(); p != nil {
-				err = fmt.Errorf("etcd gave up starting: %v", p)
+				err = fmt.Errorf("%w: %v", errGaveUp, p)
 			}
 		}()
 		etcd, err = embed.StartEtcd(cfg)
 	}()
 	<-done
 	hook.starting.Store(false)
-	if said := hook.said.Load(); said != nil && etcd == nil {
-		return nil, errors.New(*said)
+	if said := hook.said.Load(); said != nil && errors.Is(err, errGaveUp) {
+		err = fmt.Errorf("%w: %s", errGaveUp, *said)
 	}
 	return etcd, err
 }

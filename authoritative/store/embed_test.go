@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,9 +20,12 @@ func options(t *testing.T, dir string) EmbedOptions {
 func TestEmbedKeepsData(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made", "here")
+	text := &logText{}
 	for i := range 2 {
 		began := time.Now()
-		m, err := Embed(t.Context(), options(t, dir))
+		opts := options(t, dir)
+		opts.Log = slog.New(slog.NewTextHandler(text, nil))
+		m, err := Embed(t.Context(), opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,6 +48,9 @@ func TestEmbedKeepsData(t *testing.T) {
 			t.Error("a member that was stopped has not failed")
 		default:
 		}
+	}
+	if said := text.String(); said != "" {
+		t.Errorf("nothing was wrong, and yet: %s", said)
 	}
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Error(info.Mode(), err)
@@ -72,11 +79,11 @@ func TestEmbedRefuses(t *testing.T) {
 		"a file":             {func(o *EmbedOptions) { o.Dir = file }, "not a directory"},
 		"a URL without port": {func(o *EmbedOptions) { o.ClientURL = "http://127.0.0.1" }, "want http://ADDRESS:PORT"},
 		"no URL":             {func(o *EmbedOptions) { o.PeerURL = "127.0.0.1:2380" }, "peer URL"},
-		"not in its cluster": {func(o *EmbedOptions) { o.InitialCluster = map[string]string{"x": "http://127.0.0.1:1"} }, "default"},
+		"not in its cluster": {func(o *EmbedOptions) { o.InitialCluster = map[string]string{"x": "http://127.0.0.1:1"} }, "strata"},
 		"no quorum": {func(o *EmbedOptions) {
 			urls := freeURLs(t, 2)
 			o.PeerURL, o.Ready = urls[0], 500*time.Millisecond
-			o.InitialCluster = map[string]string{"default": urls[0], "x": urls[1]}
+			o.InitialCluster = map[string]string{"strata": urls[0], "x": urls[1]}
 		}, "no leader within 500ms"},
 	} {
 		opts := options(t, t.TempDir())
@@ -129,14 +136,13 @@ func TestEmbedDamaged(t *testing.T) {
 	if err := os.WriteFile(logs[0], b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, err = Embed(t.Context(), options(t, dir))
-	if err == nil {
-		m.Stop(t.Context())
+	p := launchMember(t, EmbedOptions{Dir: dir, ClientURL: "http://127.0.0.1:0", PeerURL: "http://127.0.0.1:0"})
+	if _, started := <-p.ready; started {
 		t.Fatal("started")
 	}
-	t.Log(err)
-	if !strings.Contains(err.Error(), "embed etcd in "+dir) {
-		t.Error(err)
+	p.kill() // it has ended by itself; this waits for it
+	if said := p.err.String(); p.cmd.ProcessState.ExitCode() != 1 || !strings.HasPrefix(said, "embed etcd in "+dir+": etcd gave up starting: ") {
+		t.Errorf("exit %d: %s", p.cmd.ProcessState.ExitCode(), said)
 	}
 }
 

@@ -252,7 +252,7 @@ func many(t testing.TB, n int, zone, owner string) []Record {
 	t.Helper()
 	recs := make([]Record, n)
 	for i := range recs {
-		recs[i] = record(t, fmt.Sprintf("h%04d.%s", i, zone), "A", owner, 30, fmt.Sprintf("10.0.%d.%d", i>>8, i&255))
+		recs[i] = record(t, fmt.Sprintf("h%04d.%s", i, zone), "A", owner, 30, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
 	}
 	return recs
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -33,7 +34,7 @@ func memberMain(text string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	opts.noSync = true
+	opts.noSync, opts.Log = true, slog.New(slog.DiscardHandler)
 	m, err := Embed(context.Background(), opts)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -98,7 +98,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer cancel()
 	beating.Go(func() { w.beat(ctx) })
 
-	retry := backoff{most: w.opts.Retry, log: w.log}
+	retry := retrying{most: w.opts.Retry, log: w.log}
 	for whole := true; ctx.Err() == nil; {
 		var err error
 		if whole {
@@ -170,7 +170,7 @@ func (w *Watcher) heard() { w.contact.Store(time.Now().UnixNano()) }
 
 // follow watches from the revision after what was seen, until something says
 // that a full compare is due (whole), or that the watch has failed.
-func (w *Watcher) follow(ctx context.Context, retry *backoff) (whole bool, err error) {
+func (w *Watcher) follow(ctx context.Context, retry *retrying) (whole bool, err error) {
 	etcd, err := w.c.conn()
 	if err != nil {
 		return false, fault(ctx, "watch etcd", w.c.opts.DialTimeout, "", err)

@@ -128,7 +128,11 @@ func (c *Client) commit(ctx context.Context, edits []Edit) (Result, error) {
 		}
 		done, err := etcd.Txn(timed).If(cmps...).Then(ops...).Commit()
 		if err != nil {
-			return Result{}, fault(ctx, op, c.opts.Timeout, outcomeUnknown, err)
+			state := outcomeUnknown
+			if ctx.Err() == nil && !away(err) { // etcd refused: too large, no space, no permission
+				state = nothingChanged
+			}
+			return Result{}, fault(ctx, op, c.opts.Timeout, state, err)
 		}
 		if done.Succeeded {
 			res.Revision = done.Header.Revision

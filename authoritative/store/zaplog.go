@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -10,14 +11,22 @@ import (
 
 // zapToSlog gives etcd a logger that ends in ours. What etcd finds worth telling
 // about itself is of use only when looking into etcd: its Info is our Debug.
-func zapToSlog(log *slog.Logger, component string) *zap.Logger {
-	return zap.New(&slogCore{log: log.With("component", component)})
+//
+// While hush is set, all is Debug: starting, etcd advises against choices that are
+// ours, and stopping, it finds its closed listeners to be errors.
+func zapToSlog(log *slog.Logger, component string, hush *atomic.Bool) *zap.Logger {
+	return zap.New(&slogCore{log: log.With("component", component), hush: hush})
 }
 
-type slogCore struct{ log *slog.Logger }
+type slogCore struct {
+	log  *slog.Logger
+	hush *atomic.Bool // nil: never
+}
 
-func slogLevel(l zapcore.Level) slog.Level {
+func (c *slogCore) level(l zapcore.Level) slog.Level {
 	switch {
+	case c.hush != nil && c.hush.Load() && l < zapcore.DPanicLevel:
+		return slog.LevelDebug
 	case l >= zapcore.ErrorLevel:
 		return slog.LevelError
 	case l == zapcore.WarnLevel:
@@ -27,11 +36,11 @@ func slogLevel(l zapcore.Level) slog.Level {
 }
 
 func (c *slogCore) Enabled(l zapcore.Level) bool {
-	return l >= zapcore.InfoLevel && c.log.Enabled(context.Background(), slogLevel(l))
+	return l >= zapcore.InfoLevel && c.log.Enabled(context.Background(), c.level(l))
 }
 
 func (c *slogCore) With(fields []zapcore.Field) zapcore.Core {
-	return &slogCore{log: slog.New(c.log.Handler().WithAttrs(attrs(fields)))}
+	return &slogCore{log: slog.New(c.log.Handler().WithAttrs(attrs(fields))), hush: c.hush}
 }
 
 func (c *slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -42,7 +51,7 @@ func (c *slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Che
 }
 
 func (c *slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	c.log.LogAttrs(context.Background(), slogLevel(e.Level), e.Message, attrs(fields)...)
+	c.log.LogAttrs(context.Background(), c.level(e.Level), e.Message, attrs(fields)...)
 	return nil
 }
 
