@@ -20,6 +20,5 @@
 // writers do at once is never lost, and a value already right is not written.
 //
 // Living without etcd. [WriteSnapshot] and [OpenSnapshot] keep a state in a local
-// file, [Saver] keeps that file fresh, [Restore] starts a sink from it. [Embed]
-// runs an etcd member in this process.
+// file, [Restore] starts a sink from it. [Embed] runs an etcd member in this process.
 package store

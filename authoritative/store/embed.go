@@ -234,7 +234,7 @@ func (o *EmbedOptions) config() (*embed.Config, error) {
 	}
 	cfg.WatchProgressNotifyInterval = time.Minute
 	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // 0 would tell of each request
-	cfg.EnableGRPCGateway = false // JSON over HTTP, which nobody here speaks
+	cfg.EnableGRPCGateway = false                                              // JSON over HTTP, which nobody here speaks
 	cfg.UnsafeNoFsync = o.noSync
 	return cfg, nil
 }

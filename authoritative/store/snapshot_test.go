@@ -175,35 +175,6 @@ func TestSnapshotAllocations(t *testing.T) {
 	}
 }
 
-func TestSaver(t *testing.T) {
-	t.Parallel()
-	m := member(t)
-	c := client(t, m.Endpoints()...)
-	recs := many(t, 50, "example.org", "static")
-	if _, err := c.Write(t.Context(), edits(Add, recs)...); err != nil {
-		t.Fatal(err)
-	}
-	sink := &tableSink{}
-	w := watching(t, c, sink, WatchOptions{})
-	path := filepath.Join(t.TempDir(), "snap")
-	s := NewSaver(c, w, path, 10*time.Millisecond)
-	done := make(chan error)
-	go func() { done <- s.Run(t.Context()) }()
-	saved := func() []string {
-		held := &tableSink{}
-		if _, err := Restore(path, held); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-		return held.lines()
-	}
-	all := func() bool { return slices.Equal(saved(), slices.Sorted(slices.Values(stored(t, c)))) }
-	until(t, "saved", all)
-	if _, err := c.Write(t.Context(), edits(Remove, recs[:20])...); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "saved again", all)
-}
-
 // memFile is a snapshot without a file.
 type memFile struct{ *bytes.Reader }
 

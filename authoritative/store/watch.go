@@ -36,7 +36,6 @@ type Watcher struct {
 
 	told      atomic.Int64 // revision the sink was told of last
 	seen      atomic.Int64 // revision up to which nothing is missing
-	changes   atomic.Uint64
 	contact   atomic.Int64 // Unix nanoseconds, 0: never
 	synced    atomic.Bool
 	connected atomic.Bool
@@ -70,9 +69,6 @@ func (w *Watcher) Connected() bool { return w.connected.Load() }
 
 // Revision is etcd's revision the sink was told of last.
 func (w *Watcher) Revision() int64 { return w.told.Load() }
-
-// Changes counts what the sink took: full compares, and calls of Apply.
-func (w *Watcher) Changes() uint64 { return w.changes.Load() }
 
 // LastContact is when etcd last answered; zero: never.
 func (w *Watcher) LastContact() time.Time {
@@ -141,7 +137,7 @@ func (w *Watcher) compare(ctx context.Context) error {
 	w.holds = count > 0
 	w.rewound.Store(false)
 	w.seen.Store(p.revision)
-	w.took(p.revision)
+	w.told.Store(p.revision)
 	if w.synced.CompareAndSwap(false, true) {
 		w.log.Info("records read from etcd", "records", count, "revision", p.revision)
 	}
@@ -159,11 +155,6 @@ func counted(records iter.Seq2[Record, error], n *int) iter.Seq2[Record, error] 
 			}
 		}
 	}
-}
-
-func (w *Watcher) took(revision int64) {
-	w.told.Store(revision)
-	w.changes.Add(1)
 }
 
 func (w *Watcher) heard() { w.contact.Store(time.Now().UnixNano()) }
@@ -256,7 +247,7 @@ func (w *Watcher) take(resp clientv3.WatchResponse) error {
 			return fmt.Errorf("apply changes up to revision %d: %w", revision, err)
 		}
 		w.holds = true
-		w.took(revision)
+		w.told.Store(revision)
 	}
 	w.seen.Store(revision)
 	return nil
