@@ -45,6 +45,7 @@ func TestProblems(t *testing.T) {
 		{"allow", Config{}, Env{Allow: []string{"::ffff:10.0.0.0/104"}}, "allow[0]: ::ffff:10.0.0.0/104: write IPv4 prefixes as IPv4"},
 		{"both", Config{Deny: []string{"10.0.0.1"}}, Env{Allow: []string{"10.0.0.1/32"}}, "policy.deny[0]: 10.0.0.1/32 is in allow[0] already"},
 		{"record", Config{Data: []string{"a.test A"}}, Env{}, "policy.data[0]: "},
+		{"no name", Config{Data: []string{"A"}}, Env{}, `policy.data[0]: "A" has no name`},
 		{"no record", Config{Data: []string{"; nothing"}}, Env{}, "policy.data[0]: no record given"},
 		{"two records", Config{Data: []string{"a.test A 10.0.0.1\nb.test A 10.0.0.2"}}, Env{}, "is not one record"},
 		{"class", Config{Data: []string{"a.test CH A 10.0.0.1"}}, Env{}, "class is not IN"},

@@ -120,6 +120,9 @@ func parseRecord(s string) (name []byte, typ uint16, rr []byte, err error) {
 		return nil, 0, nil, errors.New("no record given")
 	}
 	h := r.Header()
+	if h.Name == "" {
+		return nil, 0, nil, fmt.Errorf("%q has no name", s)
+	}
 	if h.Class != wire.ClassIN || h.Ttl > maxTTL {
 		return nil, 0, nil, fmt.Errorf("%q: class is not IN or TTL is more than %d seconds", s, maxTTL)
 	}
