@@ -57,20 +57,23 @@ func (b *builder) clients(c Config, env Env) {
 		r.kind, r.path, r.name = KindClient, path, prefix.String()
 		all = append(all, prefixValue{prefix, b.rule(r)})
 	}
-	allow, path := env.Allow, "allow"
-	if len(allow) == 0 && env.Private {
-		allow, path = privateClients, "allow (by default)"
-	}
-	for i, s := range allow {
-		add(fmt.Sprintf("%s[%d]", path, i), s, rule{})
-	}
 	drop := b.denyDrops(c)
 	for i, s := range c.Deny {
 		add(fmt.Sprintf("policy.deny[%d]", i), s, rule{rcode: wire.RcodeRefused, drop: drop})
 	}
-	b.who = clients{open: len(allow) == 0, listed: len(all) > 0, prefix: newPrefixMap(all)}
+	for i, s := range env.Allow {
+		add(fmt.Sprintf("allow[%d]", i), s, rule{})
+	}
+	if len(env.Allow) == 0 && env.Private {
+		for _, s := range privateClients {
+			if _, denied := seen[netip.MustParsePrefix(s)]; !denied {
+				add("allow by default", s, rule{})
+			}
+		}
+	}
+	b.who = clients{open: len(env.Allow) == 0 && !env.Private, listed: len(all) > 0, prefix: newPrefixMap(all)}
 	if !b.who.open {
-		b.who.closed = b.rule(rule{kind: KindClient, path: path, name: "not in allow", rcode: wire.RcodeRefused, drop: drop})
+		b.who.closed = b.rule(rule{kind: KindClient, path: "allow", name: "not in allow", rcode: wire.RcodeRefused, drop: drop})
 	}
 }
 

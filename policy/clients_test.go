@@ -32,6 +32,8 @@ func TestClients(t *testing.T) {
 		{"default", Config{}, Env{Private: true}, "::ffff:192.168.1.1", Pass},
 		{"default", Config{}, Env{Private: true}, "::ffff:8.8.8.8", Refuse},
 		{"default", Config{}, Env{Private: true}, "fe80::1%eth0", Pass},
+		{"default and deny", Config{Deny: []string{"10.0.0.0/8"}}, Env{Private: true}, "10.0.0.1", Refuse},
+		{"default and deny", Config{Deny: []string{"10.0.0.0/8"}}, Env{Private: true}, "127.0.0.1", Pass},
 		{"allow", Config{}, allow, "127.0.0.1", Refuse},
 		{"allow", Config{}, allow, "10.255.255.255", Pass},
 		{"allow", Config{}, allow, "11.0.0.0", Refuse},

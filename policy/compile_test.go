@@ -43,7 +43,7 @@ func TestProblems(t *testing.T) {
 		{"deny", Config{Deny: []string{"10.0.0.0/33"}}, Env{}, "policy.deny[0]: "},
 		{"deny answer", Config{DenyAnswer: "nxdomain"}, Env{}, `policy.deny_answer: unknown answer "nxdomain"; known: refuse, drop`},
 		{"allow", Config{}, Env{Allow: []string{"::ffff:10.0.0.0/104"}}, "allow[0]: ::ffff:10.0.0.0/104: write IPv4 prefixes as IPv4"},
-		{"both", Config{Deny: []string{"10.0.0.1"}}, Env{Allow: []string{"10.0.0.1/32"}}, "policy.deny[0]: 10.0.0.1/32 is in allow[0] already"},
+		{"both", Config{Deny: []string{"10.0.0.1"}}, Env{Allow: []string{"10.0.0.1/32"}}, "allow[0]: 10.0.0.1/32 is in policy.deny[0] already"},
 		{"record", Config{Data: []string{"a.test A"}}, Env{}, "policy.data[0]: "},
 		{"no name", Config{Data: []string{"A"}}, Env{}, `policy.data[0]: "A" has no name`},
 		{"no record", Config{Data: []string{"; nothing"}}, Env{}, "policy.data[0]: no record given"},

@@ -19,8 +19,8 @@ type Count struct {
 	N    uint64
 }
 
-// Counts gives one Count a rule, in the order of the configuration. For metrics
-// sum them by Kind: there may be very many rules.
+// Counts gives one Count a rule. For metrics sum them by Kind: there may be very
+// many rules.
 func (p *Policy) Counts() iter.Seq[Count] {
 	return func(yield func(Count) bool) {
 		for i := 1; i < len(p.rules); i++ {

@@ -105,6 +105,7 @@ func NewLimiter(c Rate) (*Limiter, error) {
 
 // Ask counts a query and gives Pass, Drop or Truncate. Ask it for datagrams only:
 // over a stream the client's address is proven. A nil Limiter passes everything.
+// Reply writes what a Verdict with the Action says.
 func (l *Limiter) Ask(client netip.Addr, now time.Time) Action {
 	if l == nil {
 		return Pass

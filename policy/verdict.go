@@ -62,10 +62,9 @@ const (
 	KindSite
 	KindJunk
 	KindAAAA
-	KindRate
 )
 
 var kindNames = [...]string{"none", "client", "data", "transparent", "static", "refused",
-	"synth-ip", "synth-ptr", "synth-site", "junk", "aaaa", "rate"}
+	"synth-ip", "synth-ptr", "synth-site", "junk", "aaaa"}
 
 func (k Kind) String() string { return kindNames[k] }
