@@ -1,0 +1,71 @@
+package cache
+
+import "github.com/strata-dns/strata/core/wire"
+
+// Answer answers q from memory: the reply is written into data, the packet that
+// brought q, at most limit octets long (q.Limit), truncated where that is too
+// little. On Miss data is as it was. now is what Now said a moment ago. It takes
+// no lock and allocates nothing.
+//
+// The entry's name is found without regard to q's RD bit; whoever does not serve
+// RD=0 from memory sees to it before.
+func (c *Cache) Answer(q *wire.Query, data []byte, limit int, now Instant) ([]byte, State) {
+	e := c.index.query(q)
+	if e == nil {
+		c.count.lookup(q.Hash[0], Miss)
+		return nil, Miss
+	}
+	s := c.state(e, now)
+	c.count.lookup(e.key, s)
+	if s == Miss {
+		return nil, Miss
+	}
+	c.judge.touch(e, q.ID, now)
+	if s == Hit && c.opts.Prefetch {
+		c.ahead(e, now)
+	}
+	return e.reply(q, data, limit, now), s
+}
+
+// Rcode is the response code that memory holds for q's name with another type:
+// what is known of A when AAAA is asked for. It reports false where nothing
+// fresh is known. It takes no lock and allocates nothing.
+func (c *Cache) Rcode(q *wire.Query, typ uint16, now Instant) (int, bool) {
+	m := queryMarks(q)
+	e := c.index.find(keyOf(q.Hash[0], typ, q.Class, m), q.Name(), typ, q.Class, m)
+	if e == nil || !e.fresh(now) || e.marks&markFailure != 0 {
+		return 0, false
+	}
+	return int(e.rcode), true
+}
+
+// state tells what an entry is good for at this moment.
+func (c *Cache) state(e *entry, now Instant) State {
+	switch {
+	case e.fresh(now) && e.marks&markFailure != 0:
+		return Failure
+	case e.fresh(now):
+		return Hit
+	case now < Instant(e.hold.Load()) && e.usable(now, c.staleFor):
+		return Stale
+	}
+	return Miss
+}
+
+// ahead has a hit in the last tenth of an entry's TTL start its refresh. The
+// refresh itself is left to the cache's goroutine.
+func (c *Cache) ahead(e *entry, now Instant) {
+	left := e.expires() - now
+	if left*10 >= Instant(e.life) || e.life < refreshFloor {
+		return
+	}
+	h := e.hold.Load()
+	if now < Instant(max(h, -h)) || !e.hold.CompareAndSwap(h, -int64(now+refreshAgain)) {
+		return
+	}
+	select {
+	case c.refresh <- e:
+	default: // tried again by a hit in 5 s, or by the miss behind the expiry
+		c.count.refreshDropped.Add(1)
+	}
+}

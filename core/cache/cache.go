@@ -1,0 +1,85 @@
+package cache
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An Instant is a moment of the cache's own clock, in milliseconds. The clock is
+// monotonic: setting the host's time does not age entries.
+type Instant int64
+
+// State is how a query fared in memory.
+type State uint8
+
+const (
+	Miss    State = iota // not known: Wait is next
+	Hit                  // answered with what upstream said, positive or negative
+	Stale                // answered with what has expired, as upstream failed a moment ago
+	Failure              // answered with a failure that is remembered for a few seconds
+)
+
+// String names the state as metrics do.
+func (s State) String() string {
+	return [...]string{"miss", "hit", "stale", "failure"}[s]
+}
+
+// A Cache answers from memory and asks upstream for the rest. It is safe for use
+// by any number of goroutines.
+type Cache struct {
+	opts     Options
+	staleFor Instant
+	base     time.Time
+
+	index   index
+	judge   judge
+	flights flights
+	count   counters
+
+	refresh chan *entry   // entries to ask for anew, none waits for
+	stop    chan struct{} // closed by Close
+	done    sync.WaitGroup
+	flushed atomic.Uint32 // generation: what was asked before a flush is not stored after it
+
+	life   sync.RWMutex // held to read while ristretto is written to
+	closed bool
+}
+
+// New makes a cache. Close ends it.
+func New(o Options) (*Cache, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{
+		opts:     o,
+		staleFor: Instant(o.StaleFor / time.Millisecond),
+		base:     time.Now().Add(-time.Millisecond), // so that Now is never 0
+		refresh:  make(chan *entry, 1024),
+		stop:     make(chan struct{}),
+	}
+	c.index.init(o.Size)
+	c.flights.init(o.ClientTimer, o.Budget)
+	if err := c.judge.init(o.Size, &c.index, &c.count); err != nil {
+		return nil, err
+	}
+	c.done.Go(c.run)
+	return c, nil
+}
+
+// Now is the cache's clock. A batch of queries needs to read it but once.
+func (c *Cache) Now() Instant { return Instant(time.Since(c.base) / time.Millisecond) }
+
+// Close ends the cache's goroutines. Whoever still waits is told SERVFAIL. A
+// Fetch that is under way may still call its done. Close may be called once;
+// nothing but Stats and Now may be called behind it.
+func (c *Cache) Close() {
+	c.life.Lock()
+	c.closed = true
+	c.life.Unlock()
+	close(c.stop)
+	c.done.Wait()
+	c.abandon()
+	c.judge.close()
+}

@@ -1,0 +1,194 @@
+package cache
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A flight is a question in the air: asked upstream once, however many wait.
+type flight struct {
+	question Question
+	key      uint64
+	text     string // what it is found by: the question's octets
+	opened   Instant
+	flushed  uint32      // Cache.flushed when it was opened
+	landed   atomic.Bool // done was called
+
+	// Guarded by the lot it is in.
+	waiters    *waiting
+	count      int
+	late       bool    // the client timer has passed
+	prev, next *flight // in the lot's line of those who wait for the same timer
+}
+
+// A waiting is one asker of a flight: what is needed of the packet to reply.
+type waiting struct {
+	next   *waiting
+	to     Waiter
+	packet []byte // header and question as they came
+	limit  int32
+	edns   bool
+	do     bool
+}
+
+// A lot is a share of the flights, found by question. All flights have the same
+// two timeouts, so each lot keeps two lines in order of opening and nothing else
+// is needed to know who is due.
+type lot struct {
+	mu    sync.Mutex
+	found map[string]*flight
+	lines [2]line // [0] wait for the client timer, [1] for the end of the budget
+}
+
+// A line is a doubly linked list, so that a flight that lands leaves it at once.
+type line struct{ head, tail *flight }
+
+func (l *line) push(f *flight) {
+	f.prev, f.next = l.tail, nil
+	if l.tail == nil {
+		l.head = f
+	} else {
+		l.tail.next = f
+	}
+	l.tail = f
+}
+
+func (l *line) drop(f *flight) {
+	if f.prev == nil {
+		l.head = f.next
+	} else {
+		f.prev.next = f.next
+	}
+	if f.next == nil {
+		l.tail = f.prev
+	} else {
+		f.next.prev = f.prev
+	}
+	f.prev, f.next = nil, nil
+}
+
+// flights are all questions in the air. There is no goroutine and no timer for
+// each: one goroutine looks at the heads of the lines.
+type flights struct {
+	lots   [16]lot
+	after  [2]Instant // the two timeouts, ms from opening
+	open   atomic.Int64
+	idle   atomic.Bool   // the goroutine has no timer set
+	opened chan struct{} // wakes it when idle
+}
+
+func (fs *flights) init(clientTimer, budget time.Duration) {
+	for i := range fs.lots {
+		fs.lots[i].found = make(map[string]*flight)
+	}
+	fs.after = [2]Instant{Instant(clientTimer / time.Millisecond), Instant(budget / time.Millisecond)}
+	fs.idle.Store(true)
+	fs.opened = make(chan struct{}, 1)
+}
+
+func (fs *flights) lot(key uint64) *lot { return &fs.lots[key%uint64(len(fs.lots))] }
+
+// add puts a new flight into its lot, which is locked.
+func (fs *flights) add(l *lot, f *flight) {
+	l.found[f.text] = f
+	l.lines[0].push(f)
+	fs.open.Add(1)
+}
+
+// wake has the goroutine set its timer, if it has none. To be called behind add,
+// without the lot's lock.
+func (fs *flights) wake() {
+	if fs.idle.Load() {
+		select {
+		case fs.opened <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take removes a flight, if it is still there, and returns who waited for it.
+func (fs *flights) take(f *flight) *waiting {
+	l := fs.lot(f.key)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.found[f.text] != f {
+		return nil
+	}
+	return fs.remove(l, f)
+}
+
+// remove is take within the locked lot.
+func (fs *flights) remove(l *lot, f *flight) *waiting {
+	delete(l.found, f.text)
+	l.lines[f.stage()].drop(f)
+	fs.open.Add(-1)
+	return f.release()
+}
+
+// stage is which of the two lines the flight stands in.
+func (f *flight) stage() int {
+	if f.late {
+		return 1
+	}
+	return 0
+}
+
+// release hands over the waiters.
+func (f *flight) release() *waiting {
+	w := f.waiters
+	f.waiters, f.count = nil, 0
+	return w
+}
+
+// next is when the first flight is due, 0 where none is in the air.
+func (fs *flights) next() Instant {
+	var first Instant
+	for i := range fs.lots {
+		l := &fs.lots[i]
+		l.mu.Lock()
+		for stage := range l.lines {
+			if f := l.lines[stage].head; f != nil {
+				if due := f.opened + fs.after[stage]; first == 0 || due < first {
+					first = due
+				}
+			}
+		}
+		l.mu.Unlock()
+	}
+	return first
+}
+
+// late moves one flight of a lot that is past the client timer to the line of
+// those that wait for the end, nil where there is none.
+func (fs *flights) late(l *lot, now Instant) *flight {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.lines[0].head
+	if f == nil || now < f.opened+fs.after[0] {
+		return nil
+	}
+	l.lines[0].drop(f)
+	f.late = true
+	l.lines[1].push(f)
+	return f
+}
+
+// overdue takes one flight of a lot that is past its budget, nil where there is none.
+func (fs *flights) overdue(l *lot, now Instant) (*flight, *waiting) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.lines[1].head
+	if f == nil || now < f.opened+fs.after[1] {
+		return nil, nil
+	}
+	return f, fs.remove(l, f)
+}
+
+// waiters takes those who wait for a flight, and leaves the flight.
+func (fs *flights) waiters(f *flight) *waiting {
+	l := fs.lot(f.key)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return f.release()
+}

@@ -1,0 +1,122 @@
+package cache
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// bytesPerBucket is what an entry is expected to cost, so that a full cache has
+// about one entry in a bucket.
+const bytesPerBucket = 512
+
+// An index finds entries by key. Readers follow atomic pointers and take no
+// lock; writers lock the stripe that the bucket belongs to. An entry that was
+// unlinked keeps its next pointer, so that a reader who stands on it gets on.
+type index struct {
+	shift   uint // of a key, down to its bucket
+	buckets []atomic.Pointer[entry]
+	stripes [64]sync.Mutex
+	entries atomic.Int64
+	bytes   atomic.Int64
+}
+
+func (x *index) init(size int64) {
+	n := max(1<<bits.Len64(uint64(size/bytesPerBucket-1)), len(x.stripes))
+	x.buckets = make([]atomic.Pointer[entry], n)
+	x.shift = uint(64 - bits.TrailingZeros(uint(n)))
+}
+
+func (x *index) bucket(key uint64) int { return int(key >> x.shift) }
+
+func (x *index) stripe(bucket int) *sync.Mutex { return &x.stripes[bucket%len(x.stripes)] }
+
+// find returns the entry that answers exactly this question, or nil.
+func (x *index) find(key uint64, name []byte, typ, class uint16, m marks) *entry {
+	for e := x.buckets[x.bucket(key)].Load(); e != nil; e = e.next.Load() {
+		if e.key == key && e.answersTo(name, typ, class, m) {
+			return e
+		}
+	}
+	return nil
+}
+
+// query is find for a parsed query.
+func (x *index) query(q *wire.Query) *entry {
+	m := queryMarks(q)
+	return x.find(keyOf(q.Hash[0], q.Type, q.Class, m), q.Name(), q.Type, q.Class, m)
+}
+
+// question is find for a question.
+func (x *index) question(q *Question, key uint64) *entry {
+	return x.find(key, q.Name, q.Type, q.Class, q.marks())
+}
+
+// put makes e what is found under its key, in place of whatever was.
+func (x *index) put(e *entry) {
+	b := x.bucket(e.key)
+	mu := x.stripe(b)
+	mu.Lock()
+	defer mu.Unlock()
+	at := &x.buckets[b]
+	for old := at.Load(); old != nil; old = at.Load() {
+		if old.key == e.key {
+			e.next.Store(old.next.Load())
+			at.Store(e)
+			x.bytes.Add(int64(e.cost()) - int64(old.cost()))
+			return
+		}
+		at = &old.next
+	}
+	e.next.Store(x.buckets[b].Load())
+	x.buckets[b].Store(e)
+	x.entries.Add(1)
+	x.bytes.Add(int64(e.cost()))
+}
+
+// remove drops what is found under key; where only is given, nothing but that.
+func (x *index) remove(key uint64, only *entry) bool {
+	b := x.bucket(key)
+	mu := x.stripe(b)
+	mu.Lock()
+	defer mu.Unlock()
+	at := &x.buckets[b]
+	for e := at.Load(); e != nil; e = at.Load() {
+		if e.key == key {
+			if only != nil && e != only {
+				return false
+			}
+			at.Store(e.next.Load())
+			x.entries.Add(-1)
+			x.bytes.Add(-int64(e.cost()))
+			return true
+		}
+		at = &e.next
+	}
+	return false
+}
+
+// each calls visit with every entry until it reports false. Entries that come
+// or go meanwhile may be seen or not.
+func (x *index) each(visit func(*entry) bool) {
+	for i := range x.buckets {
+		for e := x.buckets[i].Load(); e != nil; e = e.next.Load() {
+			if !visit(e) {
+				return
+			}
+		}
+	}
+}
+
+func queryMarks(q *wire.Query) marks {
+	var m marks
+	if q.DO {
+		m = markDO
+	}
+	if q.Flags&wire.FlagCD != 0 {
+		m |= markCD
+	}
+	return m
+}

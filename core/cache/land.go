@@ -1,0 +1,219 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// fetch sends a flight upstream.
+func (c *Cache) fetch(f *flight) {
+	c.flights.wake()
+	c.count.fetches.Add(1)
+	c.opts.Fetch(&f.question, func(msg []byte, err error) {
+		if f.landed.CompareAndSwap(false, true) {
+			c.land(f, msg, err)
+		}
+	})
+}
+
+// land ends a flight with what upstream said. The entry is visible before the
+// flight can no longer be joined. An answer that comes behind the budget is
+// stored all the same; a failure then tells nothing new.
+func (c *Cache) land(f *flight, msg []byte, err error) {
+	now := c.Now()
+	var e *entry
+	if err == nil {
+		e, err = c.understand(&f.question, f.key, msg, now)
+	}
+	if err != nil {
+		c.tally(err)
+		if c.aloft(f) {
+			c.release(c.flights.take(f), c.failed(f, err, now), now)
+		}
+		return
+	}
+	if e.life > 0 && f.flushed == c.flushed.Load() {
+		c.keep(e)
+	}
+	if e.life == 0 {
+		e.life = 1 // fresh for those who waited, in this very moment
+	}
+	c.release(c.flights.take(f), e, now)
+}
+
+// aloft reports whether the flight is still waited for.
+func (c *Cache) aloft(f *flight) bool {
+	l := c.flights.lot(f.key)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.found[f.text] == f
+}
+
+func (c *Cache) tally(err error) {
+	switch {
+	case errors.Is(err, errMalformed), errors.Is(err, errQuestion),
+		errors.Is(err, errTruncated), errors.Is(err, errUnrelated):
+		c.count.refused.Add(1)
+	default:
+		c.count.failed.Add(1)
+	}
+}
+
+// failed is what is answered when upstream gave no answer: what is known of the
+// question, be it stale, or a failure that is remembered. A good entry is never
+// replaced by one; it is not asked for anew for the next 30 s (RFC 8767 §5).
+func (c *Cache) failed(f *flight, err error, now Instant) *entry {
+	if e := c.index.question(&f.question, f.key); e != nil && e.usable(now, c.staleFor) {
+		e.hold.Store(int64(now + retryAfter))
+		return e
+	}
+	rcode := uint8(wire.RcodeServFail)
+	var said errRcode
+	if errors.As(err, &said) && said.rcode == wire.RcodeYXDomain { // RFC 6672 §2.2: a name too long
+		rcode = wire.RcodeYXDomain
+	}
+	e := failure(&f.question, f.key, now, max(milliseconds(c.opts.FailureTTL), 1), rcode, errorCode(err))
+	if f.flushed == c.flushed.Load() {
+		c.keep(e)
+	}
+	return e
+}
+
+// errorCode is the extended error that tells of an error (RFC 8914 §4.23, §4.24).
+func errorCode(err error) uint16 {
+	var coded interface{ EDE() uint16 }
+	var network net.Error
+	switch {
+	case errors.As(err, &coded) && coded.EDE() != wire.EDENone:
+		return coded.EDE()
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &network) && network.Timeout(), errors.As(err, new(errRcode)):
+		return wire.EDENoReachableAuth
+	}
+	return wire.EDENetworkError
+}
+
+// failure is an entry that remembers a failure for life milliseconds.
+func failure(q *Question, key uint64, now Instant, life uint32, rcode uint8, ede uint16) *entry {
+	text := q.appendTo(nil)
+	return &entry{
+		key: key, data: text[:len(text)-1], stored: now, life: life,
+		question: uint16(len(text) - 1), ede: ede, rcode: rcode, marks: q.marks() | markFailure,
+	}
+}
+
+// keep stores an entry.
+func (c *Cache) keep(e *entry) {
+	c.life.RLock()
+	defer c.life.RUnlock()
+	if !c.closed {
+		c.judge.admit(e)
+	}
+}
+
+// run is the cache's own goroutine: timers of flights, refreshes, hits told to
+// the judge, and dead entries swept out.
+func (c *Cache) run() {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case e := <-c.refresh:
+			c.renew(e)
+		case <-c.judge.ripe:
+			c.judge.drain()
+		case <-sweep.C:
+			c.judge.drain()
+			c.sweep()
+		case <-c.flights.opened:
+			c.arm(timer)
+		case <-timer.C:
+			c.expire(c.Now())
+			c.arm(timer)
+		}
+	}
+}
+
+// arm sets the timer to the first flight that is due, no finer than timerGrain.
+func (c *Cache) arm(timer *time.Timer) {
+	next := c.flights.next()
+	if next == 0 {
+		c.flights.idle.Store(true)
+		if next = c.flights.next(); next == 0 { // opened in between: may not have seen us idle
+			return
+		}
+	}
+	c.flights.idle.Store(false)
+	timer.Reset(max(time.Duration(next-c.Now())*time.Millisecond, timerGrain))
+}
+
+const (
+	timerGrain = 2 * time.Millisecond
+	sweepEvery = time.Minute
+)
+
+// expire serves all whose timers have passed.
+func (c *Cache) expire(now Instant) {
+	for i := range c.flights.lots {
+		l := &c.flights.lots[i]
+		for f := c.flights.late(l, now); f != nil; f = c.flights.late(l, now) {
+			c.giveStale(f, now)
+		}
+		for f, w := c.flights.overdue(l, now); f != nil; f, w = c.flights.overdue(l, now) {
+			c.count.failed.Add(1)
+			c.release(w, c.failed(f, context.DeadlineExceeded, now), now)
+		}
+	}
+}
+
+// giveStale answers who waited for longer than the client timer, if there is
+// something stale (RFC 8767 §5). The flight goes on.
+func (c *Cache) giveStale(f *flight, now Instant) {
+	e := c.index.question(&f.question, f.key)
+	if e == nil || !e.usable(now, c.staleFor) {
+		return
+	}
+	if !e.fresh(now) {
+		e.hold.Store(int64(now + retryAfter))
+	}
+	c.release(c.flights.waiters(f), e, now)
+}
+
+// renew asks for a fresh entry anew, before it expires.
+func (c *Cache) renew(e *entry) {
+	q := e.asked()
+	if c.index.question(&q, e.key) != e { // replaced or dropped meanwhile
+		return
+	}
+	if f, _ := c.join(&q, nil, c.Now()); f != nil {
+		c.count.refreshes.Add(1)
+		c.fetch(f)
+	}
+}
+
+// abandon answers all who still wait when the cache is closed.
+func (c *Cache) abandon() {
+	now := c.Now()
+	for i := range c.flights.lots {
+		l := &c.flights.lots[i]
+		l.mu.Lock()
+		var left []*flight
+		for _, f := range l.found {
+			left = append(left, f)
+		}
+		l.mu.Unlock()
+		for _, f := range left {
+			c.release(c.flights.take(f), failure(&f.question, f.key, now, 1, wire.RcodeServFail, wire.EDENotReady), now)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package cache
+
+import "sync/atomic"
+
+// counters of a cache. Those of look-ups are spread over cache lines by key, as
+// all cores write them.
+type counters struct {
+	lookups [16]struct {
+		states [4]atomic.Uint64
+		_      [32]byte
+	}
+	fetches, joined, refreshes, refreshDropped atomic.Uint64
+	failed, refused, trimmed                   atomic.Uint64
+	staleWaits, failedWaits                    atomic.Uint64
+	overFlights, overWaiters, waiting          atomic.Int64
+	stored, dropped, rejected, evicted         atomic.Uint64
+}
+
+func (n *counters) lookup(key uint64, s State) {
+	n.lookups[key&15].states[s].Add(1)
+}
+
+// Figures are what a cache counted since it was made, and what it holds now.
+type Figures struct {
+	Hits, Misses, Stale, Failures uint64 // look-ups by state
+
+	Fetches   uint64 // questions sent upstream, refreshes among them
+	Joined    uint64 // askers who joined a question already in the air
+	Refreshes uint64 // fetches ahead of expiry
+	// RefreshesDropped are refreshes that were due when too many were waiting.
+	RefreshesDropped uint64
+
+	UpstreamFailed  uint64 // fetches that ended in an error, or a response code that is one
+	UpstreamRefused uint64 // upstream messages that were malformed, truncated, or answered another question
+	Trimmed         uint64 // records not stored, as they had nothing to do with the question
+
+	StaleReplies  uint64 // late replies that were stale
+	FailedReplies uint64 // late replies that were SERVFAIL
+	OverFlights   uint64 // askers turned away because too many questions were in the air
+	OverWaiters   uint64 // askers turned away because too many waited for the same
+
+	Stored   uint64 // entries written
+	Dropped  uint64 // entries lost because the admission queue was full
+	Rejected uint64 // entries not worth their bytes
+	Evicted  uint64 // entries given up for others
+
+	Entries int64 // entries held
+	Bytes   int64 // bytes they are charged with
+	Limit   int64 // Options.Size
+	Flights int64 // questions in the air
+	Waiting int64 // askers waiting
+}
+
+// Stats reads the counters. They are read one after the other, not at one moment.
+func (c *Cache) Stats() Figures {
+	n := &c.count
+	f := Figures{
+		Fetches: n.fetches.Load(), Joined: n.joined.Load(),
+		Refreshes: n.refreshes.Load(), RefreshesDropped: n.refreshDropped.Load(),
+		UpstreamFailed: n.failed.Load(), UpstreamRefused: n.refused.Load(), Trimmed: n.trimmed.Load(),
+		StaleReplies: n.staleWaits.Load(), FailedReplies: n.failedWaits.Load(),
+		OverFlights: uint64(n.overFlights.Load()), OverWaiters: uint64(n.overWaiters.Load()),
+		Stored: n.stored.Load(), Dropped: n.dropped.Load(), Rejected: n.rejected.Load(), Evicted: n.evicted.Load(),
+		Entries: c.index.entries.Load(), Bytes: c.index.bytes.Load(), Limit: c.opts.Size,
+		Flights: c.flights.open.Load(), Waiting: n.waiting.Load(),
+	}
+	for i := range n.lookups {
+		f.Misses += n.lookups[i].states[Miss].Load()
+		f.Hits += n.lookups[i].states[Hit].Load()
+		f.Stale += n.lookups[i].states[Stale].Load()
+		f.Failures += n.lookups[i].states[Failure].Load()
+	}
+	return f
+}

@@ -1,0 +1,140 @@
+package cache
+
+import (
+	"sync"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// A Waiter takes a late reply. Deliver is called once, from any goroutine, also
+// from within Wait; reply is valid only during the call. It must not block.
+type Waiter interface{ Deliver(reply []byte) }
+
+// Wait has a query that missed answered as soon as upstream answers: it joins
+// the flight of the question, or opens it. What is needed of data is copied. w
+// gets one reply: the answer; a stale one when upstream failed or the client
+// timer has passed; or SERVFAIL with an extended error.
+func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
+	c.judge.note(keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q))) // a miss is a use, too
+	me := &waiting{
+		to: w, packet: append([]byte(nil), data[:q.End]...),
+		limit: int32(limit), edns: q.EDNS, do: q.DO,
+	}
+	asked, now := ask(q), c.Now()
+	opened, answer := c.join(&asked, me, now)
+	switch {
+	case answer != nil:
+		c.deliver(me, answer, now)
+	case opened != nil:
+		c.fetch(opened)
+	}
+}
+
+// join adds an asker to the flight of its question. It returns the flight where
+// that was opened just now, or an entry where the asker need not wait: one that
+// was stored meanwhile, a stale one where the client timer has passed, and a
+// failure where there are too many. me may be nil: a refresh.
+func (c *Cache) join(q *Question, me *waiting, now Instant) (*flight, *entry) {
+	var buf [wire.MaxName + 5]byte
+	text := q.appendTo(buf[:0])
+	key := q.key()
+	l := c.flights.lot(key)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.found[string(text)]
+	if f == nil {
+		return c.depart(l, q, key, text, me, now)
+	}
+	if me == nil {
+		return nil, nil
+	}
+	c.count.joined.Add(1)
+	if f.late {
+		if e := c.index.question(q, key); e != nil && e.usable(now, c.staleFor) {
+			return nil, e
+		}
+	}
+	if f.count >= c.opts.Waiters || c.count.waiting.Load() >= int64(c.opts.Flights)*2 {
+		c.count.overWaiters.Add(1)
+		return nil, c.turnAway(q, key, now)
+	}
+	c.enlist(f, me)
+	return nil, nil
+}
+
+// depart opens the flight of a question. The lot is locked, and a flight leaves
+// its lot only when its entry is visible: so what was missed before is looked for again.
+func (c *Cache) depart(l *lot, q *Question, key uint64, text []byte, me *waiting, now Instant) (*flight, *entry) {
+	if e := c.index.question(q, key); me != nil && e != nil && c.state(e, now) != Miss {
+		return nil, e
+	}
+	if c.flights.open.Load() >= int64(c.opts.Flights) {
+		if me == nil {
+			return nil, nil
+		}
+		c.count.overFlights.Add(1)
+		return nil, c.turnAway(q, key, now)
+	}
+	f := &flight{question: *q, key: key, text: string(text), opened: now, flushed: c.flushed.Load()}
+	f.question.Name = append([]byte(nil), q.Name...)
+	if me != nil {
+		c.enlist(f, me)
+	}
+	c.flights.add(l, f)
+	return f, nil
+}
+
+func (c *Cache) enlist(f *flight, me *waiting) {
+	me.next = f.waiters
+	f.waiters = me
+	f.count++
+	c.count.waiting.Add(1)
+}
+
+// turnAway is what is answered when nobody more can wait: something stale, or a failure.
+func (c *Cache) turnAway(q *Question, key uint64, now Instant) *entry {
+	if e := c.index.question(q, key); e != nil && e.usable(now, c.staleFor) {
+		return e
+	}
+	return failure(q, key, now, 1000, wire.RcodeServFail, wire.EDEOther)
+}
+
+// desk is where a late reply is written.
+type desk struct {
+	query wire.Query
+	buf   []byte
+}
+
+var desks = sync.Pool{New: func() any { return &desk{buf: make([]byte, 2048)} }}
+
+// release answers all who waited.
+func (c *Cache) release(w *waiting, e *entry, now Instant) {
+	for w != nil {
+		next := w.next
+		c.count.waiting.Add(-1)
+		c.deliver(w, e, now)
+		w = next
+	}
+}
+
+// deliver answers one asker from an entry, which is fresh at now or else stale.
+func (c *Cache) deliver(w *waiting, e *entry, now Instant) {
+	switch {
+	case e.marks&markFailure != 0:
+		c.count.failedWaits.Add(1)
+	case !e.fresh(now):
+		c.count.staleWaits.Add(1)
+	}
+	d := desks.Get().(*desk)
+	defer desks.Put(d)
+	const opt = 64 // more than an OPT record with an extended error takes
+	if need := len(w.packet) + len(e.data) + opt; need > len(d.buf) {
+		d.buf = make([]byte, need)
+	}
+	q := &d.query
+	copy(d.buf, w.packet)
+	q.ID, q.Flags = wire.ID(w.packet), wire.Flags(w.packet)
+	q.End, q.EDNS, q.DO, q.Options = len(w.packet), w.edns, w.do, nil
+	w.to.Deliver(e.reply(q, d.buf[:len(w.packet)], int(w.limit), now))
+}
