@@ -39,7 +39,7 @@ func parseOptions(args []string) (options, error) {
 	var o options
 	var only, peers string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&only, "only", "", "tables to measure, comma-separated: authoritative, nodecache, memory (default all)")
+	flags.StringVar(&only, "only", "", "tables to measure, comma-separated: authoritative, nodecache, lookup, memory (default all)")
 	flags.StringVar(&peers, "peers", "", "contenders beside Strata, comma-separated, by the names of the tables (default all)")
 	flags.StringVar(&o.out, "out", "", "directory for RESULTS.md and results.json (default bench/)")
 	flags.IntVar(&o.Rounds, "rounds", 3, "rounds; fewer than three prove only that it runs")
@@ -59,7 +59,7 @@ func parseOptions(args []string) (options, error) {
 	}
 	o.tables = list(only)
 	if len(o.tables) == 0 {
-		o.tables = []string{tableAuthoritative, tableNodecache, tableMemory}
+		o.tables = []string{tableAuthoritative, tableNodecache, tableLookup, tableMemory}
 	}
 	for _, name := range o.tables {
 		if tables[name] == nil {
@@ -86,6 +86,7 @@ func list(text string) []string {
 var tables = map[string]func(context.Context, Setting, string) (*Run, error){
 	tableAuthoritative: authoritative,
 	tableNodecache:     nodecache,
+	tableLookup:        lookup,
 	tableMemory:        large,
 }
 

@@ -97,7 +97,7 @@ func newTable(ctx context.Context, set Setting, all []Contender, command string)
 		return nil, err
 	}
 	t := &table{set: set, all: chosen, paths: map[string]string{}, run: &Run{
-		Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Machine: thisMachine(), Command: command}}
+		Date: time.Now().UTC().Format(dateFormat), Machine: thisMachine(), Command: command}}
 	for _, c := range chosen {
 		entry := Entry{Name: c.Name, Ours: c.Ours}
 		if path, err := c.find(set.Root); err != nil {

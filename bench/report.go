@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,6 +12,7 @@ import (
 var titles = []struct{ table, title string }{
 	{tableAuthoritative, "Authoritative"},
 	{tableNodecache, "Node cache"},
+	{tableLookup, "Zone lookup in process"},
 	{tableMemory, "Memory and load time"},
 }
 
@@ -60,7 +62,10 @@ func (p *printer) targets(results Results) {
 	for _, t := range targets {
 		v := t.judge(results[t.Table])
 		measured := "–"
-		if v.Measured > 0 {
+		switch {
+		case t.Metric == allocations && v.Reached != notMeasured:
+			measured = fmt.Sprintf("%g", v.Measured)
+		case v.Measured > 0:
 			measured = fmt.Sprintf("%.2f × %s's", v.Measured, v.Peer)
 		}
 		p.row(t.Table, t.Load, string(t.Metric), t.text(), measured, v.Reached)
@@ -88,14 +93,17 @@ func (p *printer) section(title string, run *Run) {
 	p.line("")
 	for _, load := range run.loads() {
 		p.line("### %s\n", strings.ToUpper(load[:1])+load[1:])
-		if load == loaded {
+		switch load {
+		case loaded:
 			p.sizes(run, load)
-		} else {
+		case answered:
+			p.lookups(run, load)
+		default:
 			p.speeds(run, load)
 		}
 	}
 	p.contenders(run)
-	p.line("Generator:\n")
+	p.line("Commands:\n")
 	for _, c := range run.Commands {
 		p.line("    %s", c)
 	}
@@ -139,7 +147,19 @@ func (p *printer) sizes(run *Run, load string) {
 	p.line("")
 }
 
+// lookups is the table of core/zone's benchmark.
+func (p *printer) lookups(run *Run, load string) {
+	p.head("zone", "ns/answer", "allocations")
+	for _, e := range run.Entries {
+		p.row(e.Name, run.cell(load, e.Name, perAnswer), run.cell(load, e.Name, allocations))
+	}
+	p.line("")
+}
+
 func (p *printer) contenders(run *Run) {
+	if !slices.ContainsFunc(run.Entries, func(e Entry) bool { return e.Command != "" || e.Missing != "" }) {
+		return // no programs took part
+	}
 	p.line("| server | version | started as, or why not |")
 	p.line("| --- | --- | --- |")
 	for _, e := range run.Entries {
@@ -165,6 +185,8 @@ func (r *Run) cell(load, contender string, m Metric) string {
 	switch m {
 	case cpuPerQuery:
 		return fmt.Sprintf("%.2f", v/float64(time.Microsecond))
+	case perAnswer:
+		return fmt.Sprintf("%.0f", v)
 	case p50, p99:
 		return fmt.Sprintf("%.0f", v/float64(time.Microsecond))
 	case memory, peakMemory:

@@ -36,7 +36,11 @@ func invented() Results {
 		{Load: loaded, Contender: "Strata", Round: 1, Resident: 300 << 20, Peak: 400 << 20, LoadTime: 3 * time.Second},
 		{Load: loaded, Contender: "Knot", Round: 1, Resident: 700 << 20, Peak: 750 << 20, LoadTime: 7 * time.Second, Stolen: 0.2},
 		{Load: loaded, Contender: "NSD", Round: 1, Resident: 500 << 20, Peak: 500 << 20, LoadTime: 2 * time.Second}}}
-	return Results{tableAuthoritative: run, tableMemory: held}
+	sizes := &Run{Date: run.Date, Machine: m, Command: run.Command,
+		Entries: []Entry{{Name: smallTable}, {Name: largeTable, Ours: true}}, Samples: []Sample{
+			{Load: answered, Contender: smallTable, Round: 1, PerAnswer: 100},
+			{Load: answered, Contender: largeTable, Round: 1, PerAnswer: 350}}}
+	return Results{tableAuthoritative: run, tableLookup: sizes, tableMemory: held}
 }
 
 func TestReport(t *testing.T) {
@@ -73,6 +77,9 @@ func TestJudge(t *testing.T) {
 		{Target{tableAuthoritative, existing, queryRate, "", 1.1, false}, "NSD", 500002.0 / 333335, "yes"},
 		{Target{tableAuthoritative, existing, queryRate, "", 2, false}, "NSD", 500002.0 / 333335, "no: dnsperf is the limit, CPU per query decides"},
 		{Target{tableAuthoritative, existing, queryRate, "BIND", 2, false}, "BIND", 0, "not measured"},
+		{Target{tableLookup, answered, perAnswer, smallTable, 4, true}, smallTable, 3.5, "yes"},
+		{Target{tableLookup, answered, perAnswer, smallTable, 3, true}, smallTable, 3.5, "no"},
+		{Target{tableLookup, answered, allocations, "", 0, true}, "", 0, "yes"},
 		{Target{tableMemory, loaded, memory, "", 0.5, true}, "NSD", 0.6, "no"},
 		{Target{tableMemory, loaded, loadTime, "", 1, true}, "NSD", 1.5, "no"},
 		{Target{tableNodecache, hits, memory, "unbound", 2, true}, "unbound", 0, "not measured"},

@@ -60,6 +60,9 @@ type Sample struct {
 	Resident  int64            `json:"resident,omitempty"` // sum of PSS over the process and its children
 	Peak      int64            `json:"peak,omitempty"`     // VmHWM of the largest process
 	LoadTime  time.Duration    `json:"load_time,omitempty"`
+
+	PerAnswer   float64 `json:"per_answer,omitempty"` // in process, nanoseconds
+	Allocations int64   `json:"allocations,omitempty"`
 }
 
 // perQuery is the server's CPU time for one answered query.
@@ -84,6 +87,8 @@ const (
 	p50         Metric = "p50"
 	p99         Metric = "p99"
 	lost        Metric = "lost"
+	perAnswer   Metric = "time per answer"
+	allocations Metric = "allocations per answer"
 )
 
 // of returns the figure; ok is false where the sample does not hold it.
@@ -107,11 +112,17 @@ func (m Metric) of(s Sample) (value float64, ok bool) {
 		value = float64(s.P50)
 	case p99:
 		value = float64(s.P99)
+	case perAnswer:
+		value = s.PerAnswer
+	case allocations:
+		return float64(s.Allocations), s.PerAnswer > 0
 	case lost:
 		return float64(s.Lost), s.Completed > 0
 	}
 	return value, value > 0
 }
+
+const dateFormat = "2006-01-02 15:04 UTC"
 
 // median is a contender's middle figure over the rounds; ok is false if there
 // is none.

@@ -2,7 +2,8 @@ package main
 
 import "fmt"
 
-// A Target is a ratio of Strata's median to a peer's.
+// A Target is a ratio of Strata's median to a peer's, or for allocations their
+// number.
 type Target struct {
 	Table, Load string
 	Metric      Metric
@@ -24,6 +25,8 @@ var targets = []Target{
 	{tableNodecache, hits, queryRate, "unbound", 1.1, false},
 	{tableNodecache, hits, queryRate, "CoreDNS cache", 2.5, false},
 	{tableNodecache, hits, memory, "unbound", 2, true},
+	{tableLookup, answered, perAnswer, smallTable, 4, true},
+	{tableLookup, answered, allocations, "", 0, true},
 	{tableMemory, loaded, memory, "", 0.5, true},
 	{tableMemory, loaded, loadTime, "", 1, true},
 }
@@ -32,12 +35,15 @@ var targets = []Target{
 const (
 	tableAuthoritative = "authoritative"
 	tableNodecache     = "nodecache"
+	tableLookup        = "lookup"
 	tableMemory        = "memory"
 )
 
 // atLimit is the share of its CPU above which dnsperf, not the server, is what
 // bounds queries per second.
 const atLimit = 0.95
+
+const notMeasured = "not measured"
 
 // A Verdict is a target beside what was measured.
 type Verdict struct {
@@ -53,7 +59,10 @@ func (t Target) text() string {
 	if t.AtMost {
 		bound = "at most"
 	}
-	if peer == "" {
+	switch {
+	case t.Metric == allocations:
+		return fmt.Sprintf("%s %g", bound, t.Factor)
+	case peer == "":
 		peer = "the best peer"
 	}
 	return fmt.Sprintf("%s %g × %s's", bound, t.Factor, peer)
@@ -61,12 +70,16 @@ func (t Target) text() string {
 
 // judge holds the run against the target. run may be nil.
 func (t Target) judge(run *Run) Verdict {
-	v := Verdict{Target: t, Peer: t.Against, Reached: "not measured"}
+	v := Verdict{Target: t, Peer: t.Against, Reached: notMeasured}
 	if run == nil {
 		return v
 	}
 	ours, ok := run.median(t.Load, run.ours(), t.Metric)
 	if !ok {
+		return v
+	}
+	if t.Metric == allocations { // a number of its own, held against nobody's
+		v.Measured, v.Reached = ours, yesNo(ours <= t.Factor)
 		return v
 	}
 	theirs, ok := 0.0, true
@@ -89,4 +102,11 @@ func (t Target) judge(run *Run) Verdict {
 		v.Reached = "no"
 	}
 	return v
+}
+
+func yesNo(reached bool) string {
+	if reached {
+		return "yes"
+	}
+	return "no"
 }
