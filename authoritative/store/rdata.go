@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/core/wire"
 )
 
 // Data errors.
@@ -52,7 +54,8 @@ func storable(typ uint16) bool {
 // rrHead is the root's octet, type, class, TTL and RDLENGTH in front of rdata.
 const rrHead = 1 + 10
 
-// appendRdata appends the wire form of data in presentation form.
+// appendRdata appends the wire form of data in presentation form. What there are
+// millions of, addresses and names, goes a short way.
 func appendRdata(b []byte, typ uint16, text string) ([]byte, error) {
 	switch typ {
 	case dns.TypeA:
@@ -63,31 +66,57 @@ func appendRdata(b []byte, typ uint16, text string) ([]byte, error) {
 		if a, err := netip.ParseAddr(text); err == nil && a.Is6() && a.Zone() == "" {
 			return append(b, a.AsSlice()...), nil
 		}
+	case dns.TypeNS, dns.TypeCNAME, dns.TypePTR:
+		if plainName(text) {
+			name, err := wire.ParseName(text)
+			if err != nil {
+				return b, fmt.Errorf("%w: %w", ErrData, err)
+			}
+			return append(b, name...), nil
+		}
 	}
-	return appendParsed(b, typ, text)
+	rdata, err := parseText(typ, text)
+	if err != nil {
+		return b, err
+	}
+	if _, err := rdataText(typ, rdata); err != nil { // or it could not be written back
+		return b, fmt.Errorf("%w: %q", err, text)
+	}
+	return append(b, rdata...), nil
 }
 
-func appendParsed(b []byte, typ uint16, text string) ([]byte, error) {
+// plainName says of a text that a name is spelt in it as it stands on the wire.
+func plainName(text string) bool {
+	for i := range len(text) {
+		if text[i] != '.' && !labelPlain[text[i]] {
+			return false
+		}
+	}
+	return text != ""
+}
+
+// parseText leaves it to miekg/dns to know all types.
+func parseText(typ uint16, text string) ([]byte, error) {
 	if strings.ContainsAny(text, "\n\r\x00") || strings.TrimSpace(text) == "" {
-		return b, fmt.Errorf("%w: %q", ErrData, text) // a second record, or none at all
+		return nil, fmt.Errorf("%w: %q", ErrData, text) // a second record, or none at all
 	}
 	rr, err := dns.NewRR(". 0 IN " + TypeString(typ) + " " + text)
 	if err != nil {
-		return b, fmt.Errorf("%w: %q: %w", ErrData, text, err)
+		return nil, fmt.Errorf("%w: %q: %w", ErrData, text, err)
 	}
 	if rr == nil || rr.Header().Rrtype != typ {
-		return b, fmt.Errorf("%w: %q", ErrData, text)
+		return nil, fmt.Errorf("%w: %q", ErrData, text)
 	}
 	buf := make([]byte, rrHead+dns.Len(rr))
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {
-		return b, fmt.Errorf("%w: %q: %w", ErrData, text, err)
+		return nil, fmt.Errorf("%w: %q: %w", ErrData, text, err)
 	}
 	rdata := buf[rrHead:end]
 	if len(rdata) == 0 && !mayBeEmpty(typ) {
-		return b, fmt.Errorf("%w: %q", ErrData, text)
+		return nil, fmt.Errorf("%w: %q", ErrData, text)
 	}
-	return append(b, rdata...), nil
+	return rdata, nil
 }
 
 // rdataText gives the presentation form of rdata: a text that reads back as the
@@ -108,7 +137,7 @@ func rdataText(typ uint16, rdata []byte) (string, error) {
 }
 
 func readsAs(typ uint16, text string, rdata []byte) bool {
-	back, err := appendParsed(nil, typ, text)
+	back, err := parseText(typ, text)
 	return err == nil && bytes.Equal(back, rdata)
 }
 

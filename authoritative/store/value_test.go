@@ -64,7 +64,8 @@ func TestValueBad(t *testing.T) {
 		},
 		dns.TypeAAAA:  {`{"ttl":30,"data":["10.0.0.1"]}`, `{"ttl":30,"data":["fe80::1%eth0"]}`},
 		dns.TypeCNAME: {`{"ttl":30,"data":["a..b"]}`, `{"ttl":30,"data":["` + strings.Repeat("a", 64) + `."]}`, `{"ttl":30,"data":["a b"]}`},
-		dns.TypeMX:    {`{"ttl":30,"data":["mail."]}`, `{"ttl":30,"data":["65536 mail."]}`},
+		dns.TypeMX:    {`{"ttl":30,"data":["mail."]}`, `{"ttl":30,"data":["65536 mail."]}`, `{"ttl":30,"data":["1 ` + strings.Repeat("a.", 128) + `"]}`},
+		dns.TypePTR:   {`{"ttl":30,"data":["` + strings.Repeat("a.", 128) + `"]}`, `{"ttl":30,"data":["\\097.` + strings.Repeat("a.", 127) + `"]}`},
 		dns.TypeSRV:   {`{"ttl":30,"data":["0 0 a."]}`},
 		65280:         {`{"ttl":30,"data":["abc"]}`, `{"ttl":30,"data":["\\# 1 abcd"]}`},
 	} {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -248,5 +249,39 @@ func TestWatchRevisionsWhole(t *testing.T) {
 		if len(changes)%8 != 0 {
 			t.Errorf("a call of %d changes", len(changes))
 		}
+	}
+}
+
+// A writingSink has etcd changed in the very gap between the reading of all
+// records and the watch.
+type writingSink struct {
+	tableSink
+	write func()
+}
+
+func (s *writingSink) Replace(records iter.Seq2[Record, error], revision int64) error {
+	err := s.tableSink.Replace(records, revision)
+	s.write()
+	return err
+}
+
+// What changes before the watch is open is not missed: it begins at a revision.
+func TestWatchGap(t *testing.T) {
+	t.Parallel()
+	m := member(t)
+	c := client(t, m.Endpoints()...)
+	recs := many(t, 20, "example.org", "static")
+	for i, rec := range recs {
+		sink := &writingSink{write: func() {
+			if _, err := c.Add(t.Context(), rec); err != nil {
+				t.Error(err)
+			}
+		}}
+		_, stop := startWatcher(t, c, sink, WatchOptions{})
+		until(t, "the change in the gap", func() bool { return len(sink.lines()) == i+1 })
+		if replaced, applied := sink.calls(); replaced != 1 || applied != 1 {
+			t.Errorf("%d full compares, %d changes", replaced, applied)
+		}
+		stop()
 	}
 }

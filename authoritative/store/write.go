@@ -51,6 +51,9 @@ func (c *Client) Set(ctx context.Context, rec Record) (Result, error) {
 // inFlight transactions hide etcd's disk: it syncs many of them at once.
 const inFlight = 4
 
+// manyTries tells a time that ran out by conflicts from one that did by etcd.
+const manyTries = 8
+
 // Write applies the edits, those of one name in order. Each transaction, of up
 // to 60 keys, is done as a whole or not at all; edits of one name are never in
 // two. Concurrent writers, here or elsewhere, lose nothing: each transaction is
@@ -105,7 +108,7 @@ func (c *Client) commit(ctx context.Context, edits []Edit) (Result, error) {
 	for try := 0; ; try++ {
 		v, err := c.view(timed, etcd, edits)
 		if err != nil {
-			if try > 0 && away(err) && ctx.Err() == nil {
+			if try >= manyTries && timed.Err() != nil && ctx.Err() == nil {
 				return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
 			}
 			return Result{}, fault(ctx, op, c.opts.Timeout, nothingChanged, err)
