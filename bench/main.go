@@ -105,6 +105,10 @@ func bench(ctx context.Context, args []string) error {
 	if o.Root, err = root(); err != nil {
 		return err
 	}
+	// This program too stays off the servers' CPU.
+	if err := pin(os.Getpid(), o.LoadCPU); err != nil {
+		return err
+	}
 	if o.out == "" {
 		o.out = filepath.Join(o.Root, "bench")
 	}
