@@ -1,0 +1,85 @@
+package resolver
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/strata-dns/strata/policy"
+)
+
+var (
+	answersDesc = prometheus.NewDesc("strata_answers_total", "Queries by how they were answered from memory, or that they were not.", []string{"transport", "worker", "outcome"}, nil)
+	policyDesc  = prometheus.NewDesc("strata_policy_decided_total", "Queries that rules decided, by sort of rule.", []string{"kind"}, nil)
+	limitedDesc = prometheus.NewDesc("strata_rate_limited_total", "Queries over their client's limit.", []string{"why"}, nil)
+	fetchDesc   = prometheus.NewDesc("strata_cache_fetches_total", "Questions sent upstream, by what became of them or why.", []string{"what"}, nil)
+	lateDesc    = prometheus.NewDesc("strata_cache_late_total", "Askers who waited, by how that ended other than well.", []string{"what"}, nil)
+	storeDesc   = prometheus.NewDesc("strata_cache_entries_total", "Entries by what became of them.", []string{"what"}, nil)
+	entriesDesc = prometheus.NewDesc("strata_cache_entries", "Entries held.", nil, nil)
+	bytesDesc   = prometheus.NewDesc("strata_cache_bytes", "Octets that entries are charged with.", nil, nil)
+	limitDesc   = prometheus.NewDesc("strata_cache_limit_bytes", "Octets that entries may be charged with in all.", nil, nil)
+	flightsDesc = prometheus.NewDesc("strata_cache_flights", "Questions in the air.", nil, nil)
+	waitingDesc = prometheus.NewDesc("strata_cache_waiting", "Askers waiting.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (r *Resolver) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(r, ch) }
+
+// Collect implements prometheus.Collector: the numbers are kept where they arise
+// and read when asked for.
+func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v int64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v))
+	}
+	r.eachCount(func(transport, worker string, c *counts) {
+		for k := range c.by {
+			if n := c.by[k].Load(); n != 0 {
+				counter(answersDesc, n, transport, worker, kindName(k))
+			}
+		}
+	})
+	rules := r.rules.Load()
+	decided := map[policy.Kind]uint64{}
+	for c := range rules.Policy.Counts() {
+		decided[c.Kind] += c.N
+	}
+	for kind, n := range decided {
+		counter(policyDesc, n, kind.String())
+	}
+	if rules.Limiter != nil {
+		limited, full := rules.Limiter.Limited()
+		counter(limitedDesc, limited-full, "rate")
+		counter(limitedDesc, full, "table full")
+	}
+	f := r.cache.Stats()
+	counter(fetchDesc, f.Fetches, "sent")
+	counter(fetchDesc, f.Refreshes, "refresh")
+	counter(fetchDesc, f.Joined, "joined")
+	counter(fetchDesc, f.UpstreamFailed, "failed")
+	counter(fetchDesc, f.UpstreamRefused, "refused")
+	counter(lateDesc, f.StaleReplies, "stale")
+	counter(lateDesc, f.FailedReplies, "servfail")
+	counter(lateDesc, f.OverFlights+f.OverWaiters, "turned away")
+	counter(storeDesc, f.Stored, "stored")
+	counter(storeDesc, f.Dropped, "dropped")
+	counter(storeDesc, f.Rejected, "rejected")
+	counter(storeDesc, f.Evicted, "evicted")
+	gauge(entriesDesc, f.Entries)
+	gauge(bytesDesc, f.Bytes)
+	gauge(limitDesc, f.Limit)
+	gauge(flightsDesc, f.Flights)
+	gauge(waitingDesc, f.Waiting)
+}
+
+// eachCount goes over the workers' counts and the streams'.
+func (r *Resolver) eachCount(f func(transport, worker string, c *counts)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, c := range r.workers {
+		f("udp", strconv.Itoa(i), c)
+	}
+	f("tcp", "", r.streams)
+}
