@@ -52,16 +52,17 @@ func parseMatch(args []string) (m cache.Match, err error) {
 	case word == "under" && len(args) == 2:
 		m.Under, err = wire.ParseName(args[1])
 	case word == "type" && len(args) == 2:
-		m.Type, err = parseType(args[1])
+		m.Type, err = ParseType(args[1])
 	default:
 		if m.Name, err = wire.ParseName(args[0]); err == nil && len(args) == 2 {
-			m.Type, err = parseType(args[1])
+			m.Type, err = ParseType(args[1])
 		}
 	}
 	return m, err
 }
 
-func parseType(s string) (uint16, error) {
+// ParseType reads the name of a type.
+func ParseType(s string) (uint16, error) {
 	if typ, ok := dns.StringToType[strings.ToUpper(s)]; ok {
 		return typ, nil
 	}
@@ -132,7 +133,7 @@ func parseQuestion(args []string) (name []byte, typ uint16, err error) {
 	}
 	typ = wire.TypeA
 	if len(args) > 1 {
-		if typ, err = parseType(args[1]); err != nil {
+		if typ, err = ParseType(args[1]); err != nil {
 			return nil, 0, err
 		}
 	}
