@@ -1,0 +1,21 @@
+// Package upstream asks other name servers: one, or a set of which any may
+// answer, over UDP, TCP and TLS.
+//
+// [Set.Ask] is asynchronous and costs neither goroutine, timer nor connection of
+// its own. An [Engine] has a few shards; each owns UDP sockets, TCP connections,
+// the questions in the air and a timer wheel, all under one lock that is never
+// held over a system call on the way of a query. One goroutine of a shard
+// receives, in batches, from all of its sockets; another turns its wheel.
+//
+// A question lives as a flight: the server with the best round-trip time is asked
+// first, another one when the first is later than its 95th percentile, and so
+// on until an answer is good or the budget is over. A reply is believed when it
+// comes from the address and port that were asked to the port that asked, with
+// the ID, question and (with Mix0x20) case that were sent (RFC 5452 §9); all
+// others are counted and otherwise ignored.
+//
+// Dependency order of the files: quantile, health, choose (pure, driven by the
+// time they are given); wheel, table, ports, socket, connection (the shard's
+// things); query, reply (wire form); flight (the life of a question); shard,
+// receive, outbox (what runs it); engine, set (what callers see).
+package upstream

@@ -1,0 +1,401 @@
+package upstream
+
+import (
+	"time"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// maxAttempts bounds what one question may cost, hedges, retries over TCP and
+// probes all counted.
+const maxAttempts = 8
+
+// A flight is one question on its way. All of it is under its shard's lock. It
+// is over for its asker when done is nil; it then lingers until the queries that
+// are still open are answered or the budget is over, so that slow servers are
+// measured and dead ones noticed.
+type flight struct {
+	// The wheel's.
+	prev, next *flight
+	due        int64
+	slot       int
+
+	done    func(Answer)
+	servers []*server // the set's, as it was when asked
+	text    []byte    // name and options
+	nameLen int
+	typ     uint16
+	class   uint16
+	do      bool
+	cd      bool
+	rd      bool
+
+	began    int64
+	deadline int64 // when the budget is over
+	asked    marks // servers
+	failed   marks // servers that need not be asked again
+	attempts [maxAttempts]attempt
+	sent     int // attempts used
+	open     int // attempts that a reply is awaited for
+	onTime   int // of those sent, not extra ones: what the asker's pauses count
+	strange  int // mismatches with the right ID
+	retried  bool
+	lingers  bool
+
+	last   []byte // the best of the bad replies
+	lastBy *server
+	lastIn time.Duration
+	err    error
+}
+
+// An attempt is one query of a flight to one server.
+type attempt struct {
+	server  *server
+	socket  *socket // or
+	conn    *conn
+	sent    int64
+	mix     uint64
+	id      uint16
+	index   uint8 // of the server in flight.servers
+	open    bool  // a reply is awaited
+	edns    bool
+	measure bool // the reply's delay is a round-trip time
+}
+
+func (f *flight) name() []byte    { return f.text[:f.nameLen] }
+func (f *flight) options() []byte { return f.text[f.nameLen:] }
+
+// fill copies the question.
+func (f *flight) fill(q *Question) {
+	f.text = append(append(f.text[:0], q.Name...), q.Options...)
+	f.nameLen = len(q.Name)
+	f.typ, f.class, f.do, f.cd, f.rd = q.Type, q.Class, q.DO, q.CD, q.RD
+}
+
+// launch sends the first query, and perhaps one for our own sake beside it.
+func (s *shard) launch(f *flight, now int64, o *outbox) {
+	s.proceed(f, now, o)
+	if f.done == nil || f.sent == maxAttempts || len(f.servers) == 1 {
+		return
+	}
+	if i := extra(f.servers, f.asked, now); i >= 0 {
+		_ = s.transmit(f, i, route{}, now, o) // nobody waits for it
+	}
+}
+
+// proceed asks the next server, and sets the time for the one after.
+func (s *shard) proceed(f *flight, now int64, o *outbox) {
+	for f.sent < maxAttempts {
+		i := choose(f.servers, f.asked, f.failed, s.lots.uint32())
+		if i < 0 {
+			break
+		}
+		if err := s.transmit(f, i, route{stream: f.strange > 0}, now, o); err != nil {
+			s.noAnswer(f, i, err, now, o)
+			continue
+		}
+		f.onTime++
+		s.wait(f, now+int64(pause(f.servers[i], f.onTime, s.fresh(f))))
+		return
+	}
+	if f.open == 0 {
+		s.settle(f, now, o)
+		return
+	}
+	s.wait(f, f.deadline)
+}
+
+// wait schedules the next look at a flight, at the latest when its budget is over.
+func (s *shard) wait(f *flight, until int64) {
+	until = min(until, f.deadline)
+	s.wheel.set(f, until)
+	s.wakeBy(until)
+}
+
+// fresh reports whether there is a server that was not asked yet.
+func (s *shard) fresh(f *flight) bool {
+	for i := range f.servers {
+		if !(f.asked | f.failed).has(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// noAnswer notes that a server cannot be reached.
+func (s *shard) noAnswer(f *flight, i int, err error, now int64, o *outbox) {
+	f.asked.add(i)
+	f.failed.add(i)
+	f.err = err
+	f.servers[i].errors.Add(1)
+	o.exchange(f.servers[i], false, 0, err)
+}
+
+// elsewhere goes on after a server failed: at once to a server not asked yet;
+// otherwise whoever is still open may answer; otherwise it is over.
+func (s *shard) elsewhere(f *flight, now int64, o *outbox) {
+	switch {
+	case f.done == nil:
+		if f.open == 0 {
+			s.free(f)
+		}
+	case s.fresh(f) && f.sent < maxAttempts:
+		s.proceed(f, now, o)
+	case f.open == 0:
+		s.settle(f, now, o)
+	}
+}
+
+// look is what becomes of a flight whose time has come.
+func (s *shard) look(f *flight, now int64, o *outbox) {
+	if now >= f.deadline {
+		s.expire(f, now, o)
+		return
+	}
+	for i := range f.attempts[:f.sent] {
+		if a := &f.attempts[i]; a.open {
+			a.server.overdue(now)
+		}
+	}
+	s.proceed(f, now, o)
+}
+
+// expire ends a flight whose budget is over. Queries that had a fair time count
+// against their servers.
+func (s *shard) expire(f *flight, now int64, o *outbox) {
+	for i := range f.attempts[:f.sent] {
+		a := &f.attempts[i]
+		fair := min(f.deadline-f.began, int64(max(silentLeast, 2*a.server.p95())))
+		if !a.open || now-a.sent < fair {
+			continue
+		}
+		a.server.timeouts.Add(1)
+		a.server.overdue(now)
+		o.exchange(a.server, false, 0, ErrTimeout)
+		if a.conn != nil && a.conn.lastRead < a.sent {
+			o.silent = append(o.silent, a.conn)
+		}
+	}
+	for i := range f.attempts[:f.sent] {
+		s.drop(f, &f.attempts[i])
+	}
+	if f.err = ErrTimeout; f.done != nil {
+		s.settle(f, now, o)
+		return
+	}
+	s.free(f)
+}
+
+// settle ends a flight that nobody is left to answer: with the last bad
+// reply, where there was one.
+func (s *shard) settle(f *flight, now int64, o *outbox) {
+	if f.last != nil {
+		a := Answer{Msg: f.last, Server: f.lastBy.Addr, RTT: f.lastIn}
+		f.last = nil // the answer's now: the flight may be reused before it is read
+		s.finish(f, a, o)
+		return
+	}
+	if f.err == nil {
+		f.err = ErrReply
+	}
+	s.finish(f, Answer{Err: f.err}, o)
+}
+
+// finish hands an answer over. The flight lingers where queries are open.
+func (s *shard) finish(f *flight, a Answer, o *outbox) {
+	o.done = append(o.done, completion{f.done, a})
+	f.done = nil
+	s.engine.inFlight.Add(-1)
+	if f.open == 0 || s.lingering >= maxLingering {
+		s.free(f)
+		return
+	}
+	f.lingers = true
+	s.lingering++
+	s.wait(f, f.deadline)
+}
+
+// replied is what becomes of a message with the ID of an open attempt.
+func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *outbox) {
+	a := &f.attempts[n]
+	v := f.judge(msg, a.mix, a.socket != nil, a.edns, cut)
+	if v == strange {
+		a.server.mismatches.Add(1)
+		f.strange++
+		if a.socket != nil {
+			s.suspect(a.socket, now, o)
+		}
+		return
+	}
+	rtt := time.Duration(now - a.sent)
+	s.drop(f, a)
+	s.believe(a, rtt)
+	if f.done == nil || v == useful || v == failing {
+		s.rate(a.server, v, rtt, now, o)
+	}
+	switch {
+	case f.done == nil:
+		if f.open == 0 {
+			s.free(f)
+		}
+	case v == useful:
+		f.foldQuestion(msg)
+		s.finish(f, Answer{Msg: msg, Server: a.server.Addr, RTT: rtt}, o)
+	case v == truncated:
+		a.server.truncated.Add(1)
+		s.again(f, a, route{stream: true}, now, o)
+	case v == noEDNS:
+		a.server.noEDNS.Store(now + int64(plainFor))
+		s.again(f, a, route{stream: a.conn != nil}, now, o)
+	default:
+		s.keep(f, a, msg, rtt)
+		s.elsewhere(f, now, o)
+	}
+}
+
+// believe counts a reply and what it tells of the way to its server.
+func (s *shard) believe(a *attempt, rtt time.Duration) {
+	a.server.answered.Add(1)
+	a.server.count(rtt)
+	a.server.reply()
+	if a.measure {
+		a.server.measure(rtt)
+	}
+}
+
+// rate counts what a reply is worth.
+func (s *shard) rate(to *server, v verdict, rtt time.Duration, now int64, o *outbox) {
+	if v == failing {
+		to.failed.Add(1)
+		to.bad(now)
+	} else {
+		to.good()
+	}
+	o.exchange(to, v != failing, rtt, nil)
+}
+
+// keep saves a bad reply, for want of a better one.
+func (s *shard) keep(f *flight, a *attempt, msg []byte, rtt time.Duration) {
+	f.failed.add(int(a.index))
+	if !f.sameQuestion(msg, a.mix) || wire.Flags(msg)&wire.FlagTC != 0 {
+		return
+	}
+	f.last = append(f.last[:0], msg...)
+	f.foldQuestion(f.last)
+	f.lastBy, f.lastIn = a.server, rtt
+}
+
+// again asks the same server in another way. It lives, so that others are given
+// a while before they are asked too.
+func (s *shard) again(f *flight, a *attempt, by route, now int64, o *outbox) {
+	i := int(a.index)
+	if f.sent == maxAttempts {
+		s.elsewhere(f, now, o)
+		return
+	}
+	if err := s.transmit(f, i, by, now, o); err != nil {
+		s.noAnswer(f, i, err, now, o)
+		s.elsewhere(f, now, o)
+		return
+	}
+	s.wait(f, now+int64(max(againPause, 2*a.server.hedge())))
+}
+
+const (
+	againPause   = 200 * time.Millisecond
+	plainFor     = 10 * time.Minute // how long a server without EDNS is remembered
+	maxLingering = 16384            // flights of a shard
+)
+
+// A route says how an attempt differs from the server's usual way.
+type route struct{ stream bool }
+
+// transmit sends one query of a flight to its i-th server.
+func (s *shard) transmit(f *flight, i int, by route, now int64, o *outbox) error {
+	to := f.servers[i]
+	a := &f.attempts[f.sent]
+	*a = attempt{
+		server: to, index: uint8(i), sent: now, open: true,
+		edns: to.noEDNS.Load() <= now,
+	}
+	var err error
+	if to.Transport != UDP || by.stream {
+		err = s.overStream(f, a, now)
+	} else {
+		err = s.overUDP(f, a, now, o)
+	}
+	if err != nil {
+		return err
+	}
+	f.asked.add(i)
+	f.sent++
+	f.open++
+	to.asked.Add(1)
+	to.ask(now)
+	return nil
+}
+
+func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
+	k, err := s.socket(a.server, now)
+	if err != nil {
+		a.server.fail(now)
+		return err
+	}
+	if a.server.Mix0x20 {
+		a.mix = s.lots.uint64() | 1<<63 // never 0: that is not mixed at all
+	}
+	for a.id = s.lots.uint16(); k.table.find(a.id) != nil; {
+		a.id = s.lots.uint16()
+	}
+	k.table.add(a.id, f, uint8(f.sent))
+	a.socket, a.measure = k, true
+	k.live++
+	k.sent++
+	k.last = now
+	k.sends.Add(1)
+	from := len(o.packets)
+	o.packets = f.appendQuery(o.packets, a.id, a.mix, a.edns)
+	o.sends = append(o.sends, datagram{k, from, len(o.packets)})
+	return nil
+}
+
+func (s *shard) overStream(f *flight, a *attempt, now int64) error {
+	c, err := s.connection(a.server, now)
+	if err != nil {
+		return err
+	}
+	for a.id = s.lots.uint16(); c.knows(a.id); {
+		a.id = s.lots.uint16()
+	}
+	a.conn = c
+	a.measure = c.established && a.server.Transport != UDP
+	c.enqueue(f, a, f.sent, now)
+	return nil
+}
+
+// drop stops waiting for an attempt's reply.
+func (s *shard) drop(f *flight, a *attempt) {
+	if !a.open {
+		return
+	}
+	a.open = false
+	f.open--
+	if a.conn != nil {
+		a.conn.forget(a.id)
+		return
+	}
+	a.socket.table.find(a.id).f = nil
+	a.socket.live--
+}
+
+// free gives a flight back.
+func (s *shard) free(f *flight) {
+	s.wheel.clear(f)
+	for i := range f.attempts[:f.sent] {
+		s.drop(f, &f.attempts[i])
+	}
+	if f.lingers {
+		s.lingering--
+	}
+	s.recycle(f)
+}

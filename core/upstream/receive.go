@@ -1,0 +1,264 @@
+package upstream
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	batchSize  = 64   // datagrams read before they are looked at
+	bufferSize = 2048 // octets of one; we ask for at most 1232
+)
+
+// An epoll tells which of a shard's sockets have something. Its own descriptor
+// is waited for by the runtime's poller, so that waiting takes no thread.
+type epoll struct {
+	file  *os.File
+	raw   syscall.RawConn
+	fd    int
+	event int // an eventfd: wakes the receiver
+}
+
+func (e *epoll) open() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("create an epoll: %w", err)
+	}
+	if e.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		_ = unix.Close(fd)
+		return fmt.Errorf("create an eventfd: %w", err)
+	}
+	_ = unix.SetNonblock(fd, true) // tells os.NewFile to hand it to the poller
+	e.fd, e.file = fd, os.NewFile(uintptr(fd), "epoll")
+	if e.raw, err = e.file.SyscallConn(); err == nil {
+		err = e.watch(e.event)
+	}
+	if err != nil {
+		e.close()
+		return fmt.Errorf("watch an epoll: %w", err)
+	}
+	return nil
+}
+
+func (e *epoll) watch(fd int) error {
+	return unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+}
+
+// poke wakes the receiver.
+func (e *epoll) poke() {
+	one := [8]byte{1}
+	_, _ = unix.Write(e.event, one[:])
+}
+
+func (e *epoll) close() {
+	_ = e.file.Close()
+	_ = unix.Close(e.event)
+}
+
+// wait blocks until a descriptor has something.
+func (e *epoll) wait(ready []unix.EpollEvent) (n int, err error) {
+	look := func(fd uintptr) bool {
+		got, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd,
+			uintptr(unsafe.Pointer(&ready[0])), uintptr(len(ready)), 0, 0, 0)
+		if errno != 0 && errno != unix.EINTR {
+			err = errno
+			return true
+		}
+		n = int(got)
+		return errno == 0 && n > 0
+	}
+	if rawErr := e.raw.Read(look); err == nil {
+		err = rawErr
+	}
+	return n, err
+}
+
+// message is struct mmsghdr of recvmmsg(2).
+type message struct {
+	header unix.Msghdr
+	length uint32
+	_      [4]byte
+}
+
+// A batch is what one goroutine reads datagrams into.
+type batch struct {
+	messages [batchSize]message
+	vectors  [batchSize]unix.Iovec
+	from     [batchSize]int32 // descriptors
+	errors   []readError
+	n        int
+	memory   []byte
+}
+
+type readError struct {
+	fd    int32
+	errno unix.Errno
+}
+
+func newBatch() *batch {
+	b := &batch{memory: make([]byte, batchSize*bufferSize)}
+	for i := range b.messages {
+		b.vectors[i].Base = &b.memory[i*bufferSize]
+		b.vectors[i].SetLen(bufferSize)
+		b.messages[i].header.Iov = &b.vectors[i]
+		b.messages[i].header.SetIovlen(1)
+	}
+	return b
+}
+
+// read takes what a socket has, as far as there is room.
+func (b *batch) read(fd int32) {
+	got, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.messages[b.n])),
+		uintptr(batchSize-b.n), unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		if errno != unix.EAGAIN && errno != unix.EINTR {
+			b.errors = append(b.errors, readError{fd, errno})
+		}
+		return
+	}
+	for range got {
+		b.from[b.n] = fd
+		b.n++
+	}
+}
+
+func (b *batch) message(i int) (msg []byte, cut bool) {
+	m := &b.messages[i]
+	return b.memory[i*bufferSize:][:m.length], m.header.Flags&unix.MSG_TRUNC != 0
+}
+
+// receive reads replies until the engine closes.
+func (s *shard) receive() {
+	defer s.engine.running.Done()
+	var o outbox
+	b := newBatch()
+	var ready [batchSize]unix.EpollEvent
+	for {
+		n, err := s.epoll.wait(ready[:])
+		poked := err != nil // cannot be: look whether we are closed, all the same
+		for _, event := range ready[:max(0, n)] {
+			if int(event.Fd) == s.epoll.event {
+				poked = true
+				continue
+			}
+			b.read(event.Fd)
+			if b.n == batchSize {
+				s.take(b, &o)
+			}
+		}
+		s.take(b, &o)
+		if poked && s.poked() {
+			return
+		}
+	}
+}
+
+// take hands a batch to its flights.
+func (s *shard) take(b *batch, o *outbox) {
+	if b.n == 0 && len(b.errors) == 0 {
+		return
+	}
+	now := s.engine.now()
+	s.mu.Lock()
+	for i := range b.n {
+		if k := s.byFD[b.from[i]]; k != nil {
+			msg, cut := b.message(i)
+			s.datagram(k, msg, cut, now, o)
+		}
+	}
+	for _, e := range b.errors {
+		if k := s.byFD[e.fd]; k != nil {
+			s.refused(k, e.errno, now, o)
+		}
+	}
+	s.mu.Unlock()
+	b.n, b.errors = 0, b.errors[:0]
+	o.flush(s)
+}
+
+// datagram finds the query that a datagram replies to.
+func (s *shard) datagram(k *socket, msg []byte, cut bool, now int64, o *outbox) {
+	var known *slot
+	if isReply(msg) {
+		known = k.table.find(uint16(msg[0])<<8 | uint16(msg[1]))
+	}
+	switch {
+	case known == nil:
+		k.server.mismatches.Add(1)
+		s.suspect(k, now, o)
+	case known.f == nil:
+		k.server.late.Add(1)
+	default:
+		s.replied(known.f, int(known.n), msg, cut, now, o)
+	}
+}
+
+// suspect counts a reply that was not believed. So many of them are
+// an attack (RFC 5452 §9.3 counts on there being few): what is open on the
+// socket is asked over TCP instead, where guessing is hopeless.
+func (s *shard) suspect(k *socket, now int64, o *outbox) {
+	if k.strange++; k.strange != floodReplies {
+		return
+	}
+	k.server.floods.Add(1)
+	s.retire(k)
+	s.abandon(k, func(f *flight, a *attempt) {
+		if f.done != nil {
+			s.again(f, a, route{stream: true}, now, o)
+		} else if f.open == 0 {
+			s.free(f)
+		}
+	})
+}
+
+// refused is what becomes of a socket when the network says that its server
+// cannot be reached: all that is open on it goes elsewhere at once.
+func (s *shard) refused(k *socket, errno unix.Errno, now int64, o *outbox) {
+	k.server.fail(now)
+	s.retire(k)
+	s.abandon(k, func(f *flight, a *attempt) {
+		s.noAnswer(f, int(a.index), errno, now, o)
+		s.elsewhere(f, now, o)
+	})
+}
+
+// abandon stops waiting for the replies to a socket, and tells each flight.
+func (s *shard) abandon(k *socket, tell func(*flight, *attempt)) {
+	for i := range k.table.slots {
+		f := k.table.slots[i].f
+		if f == nil {
+			continue
+		}
+		a := &f.attempts[k.table.slots[i].n]
+		s.drop(f, a)
+		tell(f, a)
+	}
+}
+
+// poked looks why the receiver was woken and reports whether it should end.
+func (s *shard) poked() (end bool) {
+	var count [8]byte
+	_, _ = unix.Read(s.epoll.event, count[:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.closeDoomed(s.engine.now())
+		return false
+	}
+	for len(s.sockets) > 0 {
+		k := s.sockets[0]
+		for k.sends.Load() > 0 { // a packet is on its way out
+			s.mu.Unlock()
+			runtime.Gosched()
+			s.mu.Lock()
+		}
+		s.closeSocket(k)
+	}
+	s.epoll.close()
+	return true
+}

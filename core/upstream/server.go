@@ -1,0 +1,116 @@
+package upstream
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Transport is how a server is asked.
+type Transport uint8
+
+const (
+	UDP Transport = iota // and TCP where the reply is truncated (RFC 7766 §5)
+	TCP                  // kept connections, pipelined (RFC 7766 §6.2)
+	TLS                  // the same within TLS (RFC 7858)
+)
+
+func (t Transport) String() string { return [...]string{"udp", "tcp", "tls"}[t] }
+
+// A Server is one address to ask, and how.
+type Server struct {
+	Addr      netip.AddrPort
+	Transport Transport
+	TLSName   string // TLS only: the name its certificate must have
+	// Mix0x20 mixes the case of names at random and wants it back exactly
+	// (draft-vixie-dnsext-dns0x20). Only for servers that copy the question.
+	Mix0x20 bool
+}
+
+func (s Server) String() string {
+	if s.Transport == TLS {
+		return fmt.Sprintf("tls://%s#%s", s.Addr, s.TLSName)
+	}
+	return fmt.Sprintf("%s://%s", s.Transport, s.Addr)
+}
+
+func (s Server) check() error {
+	switch {
+	case !s.Addr.IsValid() || s.Addr.Port() == 0 || s.Addr.Addr().IsUnspecified():
+		return fmt.Errorf("upstream server %s: want an address and a port", s.Addr)
+	case s.Transport > TLS:
+		return fmt.Errorf("upstream server %s: unknown transport", s.Addr)
+	case s.Transport == TLS && s.TLSName == "":
+		return fmt.Errorf("upstream server %s: TLS needs the name to verify", s.Addr)
+	}
+	return nil
+}
+
+// ServerStats are one server's counters since it was first named in a set.
+type ServerStats struct {
+	Server     Server
+	Asked      uint64        // queries sent, by any transport
+	Answered   uint64        // replies believed
+	Failed     uint64        // of these SERVFAIL, REFUSED, NOTIMP or FORMERR
+	Truncated  uint64        // of these asked again over TCP
+	Timeouts   uint64        // queries that got no reply within the budget
+	Errors     uint64        // queries that the network refused
+	Mismatches uint64        // replies not believed: ID, question, case, not a reply
+	Late       uint64        // second replies to a query
+	Floods     uint64        // times that mismatches made queries go over TCP
+	RTT        time.Duration // smoothed (RFC 6298); 0 before the first reply
+	P95        time.Duration // 95th percentile of the last some hundred; 0 before the first reply
+	Down       bool          // backed off: only probed
+	// Histogram counts replies by round-trip time: Histogram[i] took at most
+	// HistogramBounds[i], the last took longer. Not cumulative.
+	Histogram [len(HistogramBounds) + 1]uint64
+}
+
+// HistogramBounds are the upper bounds of ServerStats.Histogram.
+var HistogramBounds = [...]time.Duration{
+	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	1 * time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
+	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	1 * time.Second, 2 * time.Second,
+}
+
+// A server is a Server with what is known about it, shared by all sets that
+// name it.
+type server struct {
+	Server
+	health
+	sockaddr sockaddr
+	tls      *tls.Config  // TLS only
+	refs     int          // sets that name it; under Engine.mu
+	noEDNS   atomic.Int64 // time in ns until which queries go without an OPT record
+	pools    []pool       // one a shard, under that shard's lock
+
+	asked, answered, failed, truncated, timeouts, errors atomic.Uint64
+	mismatches, late, floods                             atomic.Uint64
+	histogram                                            [len(HistogramBounds) + 1]atomic.Uint64
+}
+
+// count adds one round-trip time to the histogram.
+func (s *server) count(rtt time.Duration) {
+	i := 0
+	for i < len(HistogramBounds) && rtt > HistogramBounds[i] {
+		i++
+	}
+	s.histogram[i].Add(1)
+}
+
+func (s *server) stats() ServerStats {
+	st := ServerStats{
+		Server: s.Server, Asked: s.asked.Load(), Answered: s.answered.Load(), Failed: s.failed.Load(),
+		Truncated: s.truncated.Load(), Timeouts: s.timeouts.Load(), Errors: s.errors.Load(),
+		Mismatches: s.mismatches.Load(), Late: s.late.Load(), Floods: s.floods.Load(),
+		RTT: s.smoothed(), P95: s.p95(), Down: s.down(),
+	}
+	for i := range s.histogram {
+		st.Histogram[i] = s.histogram[i].Load()
+	}
+	return st
+}
