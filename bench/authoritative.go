@@ -100,6 +100,7 @@ func (set Setting) sentences() []string {
 		fmt.Sprintf("Server and all its threads on CPU %d with one worker (taskset at the start; every thread pinned again once it answers, because Knot's workers leave; checked after each sample), dnsperf on CPU %d. All on loopback, IPv4, UDP, no EDNS.", set.ServerCPU, set.LoadCPU),
 		"CPU per query is the server's CPU time, all threads and children, over the queries answered, from /proc/PID/task/*/schedstat (nanoseconds); where threads ended meanwhile, from /proc/PID/stat.",
 		fmt.Sprintf("p50 and p99 are latencies in a run of its own at %d queries/s for %d s: under full load latency only restates how many queries are in flight.", set.LatencyRate, set.Latent),
+		fmt.Sprintf("dnsperf keeps %d queries in flight over %d client socket(s), for every server: found with `--tune`, see tune.go.", set.InFlight, set.Clients),
 		"dnsperf busy is dnsperf's own CPU time over the run; " + generatorVersion() + ".",
 		"Resident memory is the proportional set size, summed over a server's processes.",
 	}
