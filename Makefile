@@ -13,8 +13,6 @@ LDFLAGS := -s -w -X $(DAEMON).Version=$(VERSION) -X $(DAEMON).Commit=$(COMMIT)
 # Debian packages and what they are for.
 RUN_DEPS  := unbound:the-external-resolvers-of-the-tour
 TEST_DEPS := $(RUN_DEPS) dnsperf:load knot-dnsutils:kdig bind9-dnsutils:dig iproute2:network-namespaces
-BENCH_DEPS := $(TEST_DEPS) knot:peer nsd:peer bind9:peer pdns-server:peer pdns-backend-bind:peer \
-	dnsmasq-base:peer pdns-recursor:peer dnsdist:peer
 
 # The FerretDataset's zone-file tests, where there is a copy beside the project.
 export STRATA_FERRET ?= $(abspath $(wildcard ../shared/ferret/sample.jsonl))
@@ -81,5 +79,4 @@ deps: ## install the Debian packages that tests need
 run-deps:
 	@e2e/install-packages $(RUN_DEPS)
 bench-deps:
-	@e2e/install-packages $(BENCH_DEPS)
-	@bench/install-coredns $(CACHE)/bin
+	@bench/deps
