@@ -86,7 +86,8 @@ func TestUser(t *testing.T) {
 		t.Error(err)
 	}
 	for password, good := range map[string]bool{"wrong": false, "secret": true} {
-		c, err := Open(Options{Endpoints: m.Endpoints(), User: "root", Password: password, Log: testLog(t)})
+		c, err := Open(Options{Endpoints: m.Endpoints(), User: "root", Password: password, Log: testLog(t),
+			DialTimeout: 20 * time.Second, Timeout: 20 * time.Second}) // bcrypt is slow by design, and slower under the race detector
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -160,6 +160,11 @@ func (m *Member) Stop(ctx context.Context) error {
 		close(m.quit)
 		m.hush.Store(true)
 		go func() {
+			select {
+			case <-m.etcd.Server.ReadyNotify():
+			default: // Close would wait for it to be
+				m.etcd.Server.Stop()
+			}
 			m.etcd.Close()
 			m.lock.Close()
 			close(m.stopped)

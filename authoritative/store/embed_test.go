@@ -88,7 +88,11 @@ func TestEmbedRefuses(t *testing.T) {
 	} {
 		opts := options(t, t.TempDir())
 		tc.edit(&opts)
+		began := time.Now()
 		m, err := Embed(t.Context(), opts)
+		if took := time.Since(began); took > 4*time.Second || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: took %s: %v", what, took, err)
+		}
 		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "embed etcd") {
 			t.Errorf("%s: %v", what, err)
 		}

@@ -170,7 +170,7 @@ func TestSnapshotAllocations(t *testing.T) {
 			}
 		}
 	})
-	if allocs > 40 {
+	if allocs > 200 {
 		t.Errorf("%v allocations for 10000 records", allocs)
 	}
 }
