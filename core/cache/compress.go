@@ -30,8 +30,8 @@ func (b *builder) putName(name []byte, compress bool) {
 	}
 }
 
-// written finds where a name stands in what was written, 0 for nowhere. Case is
-// not regarded: the question's is the asker's own anyway.
+// written finds where a name stands in what was written, in the same case, which
+// is kept for people to read (RFC 4343 §4.1); 0 for nowhere.
 func (b *builder) written(name []byte) uint16 {
 	for _, at := range b.suffixes {
 		if b.standsAt(int(at), name) {
@@ -53,7 +53,7 @@ func (b *builder) standsAt(at int, name []byte) bool {
 		if n == 1 {
 			return true
 		}
-		if !equalFold(b.out[at:at+n], name[:n]) {
+		if string(b.out[at:at+n]) != string(name[:n]) {
 			return false
 		}
 		at, name = at+n, name[n:]
@@ -63,26 +63,6 @@ func (b *builder) standsAt(at int, name []byte) bool {
 	}
 }
 
-// equalFold compares names, or parts of the same length, whatever the case of both.
-func equalFold(x, y []byte) bool {
-	if len(x) != len(y) {
-		return false
-	}
-	for i := range x {
-		if x[i] != y[i] && lower(x[i]) != lower(y[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c | 0x20
-	}
-	return c
-}
-
 // putRecord writes a record with the given TTL and notes where the TTL stands.
 // It reports false where the record is not what its type asks for.
 func (b *builder) putRecord(msg []byte, rec *wire.Record, ttl uint32) bool {
@@ -90,7 +70,11 @@ func (b *builder) putRecord(msg []byte, rec *wire.Record, ttl uint32) bool {
 	if !ok {
 		return false
 	}
-	b.putName(b.name[:n], true)
+	if wire.EqualFold(b.name[:n], b.question.Name) {
+		b.out = append(b.out, 0xc0, wire.HeaderLen) // in the asker's own case
+	} else {
+		b.putName(b.name[:n], true)
+	}
 	b.out = binary.BigEndian.AppendUint16(b.out, rec.Type)
 	b.out = binary.BigEndian.AppendUint16(b.out, rec.Class)
 	b.ttls = append(b.ttls, uint16(len(b.out)-b.body))

@@ -119,7 +119,7 @@ func (rec *record) read(r io.Reader) (bool, error) {
 	switch {
 	case size == 0:
 		return false, nil
-	case size > maxRecord:
+	case size > wire.MaxMessage:
 		return false, fmt.Errorf("%w: record of %d octets", ErrCorrupt, size)
 	}
 	if _, err := io.ReadFull(r, head[4:]); err != nil {
@@ -159,7 +159,7 @@ func (c *Cache) restore(rec *record, now Instant, wall int64) bool {
 		return false
 	}
 	e.life = min(e.life, rec.life)
-	if !e.fresh(now) && !e.usable(now, c.staleFor) || c.index.question(&q, e.key) != nil {
+	if !e.usable(now, c.staleFor) || c.index.question(&q, e.key) != nil {
 		return false
 	}
 	c.keep(e)

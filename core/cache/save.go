@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/strata-dns/strata/core/wire"
 )
 
 // The file of a saved cache, all numbers big-endian:
@@ -73,7 +71,7 @@ func (c *Cache) write(to io.Writer) (int, error) {
 	var buf []byte
 	n := 0
 	c.index.each(func(e *entry) bool {
-		if e.usable(now, c.staleFor) && (e.fresh(now) || c.staleFor > 0) {
+		if e.usable(now, c.staleFor) {
 			buf = e.appendRecord(buf[:0], wall)
 			w.Write(buf)
 			n++
@@ -111,6 +109,3 @@ func (s *summed) Write(b []byte) {
 		_, s.err = s.w.Write(b)
 	}
 }
-
-// maxRecord is the longest message that a record may hold.
-const maxRecord = wire.MaxMessage

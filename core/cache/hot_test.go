@@ -1,0 +1,118 @@
+package cache
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// filled is a cache of n names with one address each.
+func filled(tb testing.TB, n int) *Cache {
+	tb.Helper()
+	c, err := New(Options{Size: int64(n)*512 + 1<<20, Prefetch: true, Fetch: func(*Question, func([]byte, error)) {}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(c.Close)
+	for i := range n {
+		q := Question{Name: name(i), Type: wire.TypeA, Class: wire.ClassIN}
+		e, err := c.understand(&q, q.key(), addressReply(&q, 86400, uint32(i)), c.Now())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		c.keep(e)
+	}
+	c.judge.keys.Wait()
+	if f := c.Stats(); f.Entries != int64(n) {
+		tb.Fatalf("%d of %d entries held: %+v", f.Entries, n, f)
+	}
+	return c
+}
+
+func name(i int) []byte { return wire.MustName(fmt.Sprintf("host-%07d.prd.example.com", i)) }
+
+// digits writes another number into the packet of a query for name.
+func digits(packet []byte, i int) {
+	for at := wire.HeaderLen + 1 + len("host-0000000") - 1; i > 0; at-- {
+		packet[at] = byte('0' + i%10)
+		i /= 10
+	}
+}
+
+func TestAnswerAllocatesNothing(t *testing.T) {
+	c := filled(t, 1000)
+	packet := wire.AppendQuery(nil, 4711, wire.FlagRD, name(0), wire.TypeA, wire.ClassIN, nil)
+	var q wire.Query
+	buf := make([]byte, 512)
+	now := c.Now()
+	i := 0
+	for what, at := range map[string]Instant{"fresh": now, "aged": now + 5000, "to be refreshed": now + 86_300_000, "expired": now + 86_500_000} {
+		want := Hit
+		if what == "expired" {
+			want = Miss
+		}
+		if n := testing.AllocsPerRun(2000, func() {
+			b := append(buf[:0], packet...)
+			digits(b, i%1000)
+			i++
+			q.Parse(b)
+			if _, s := c.Answer(&q, b, 512, at); s != want {
+				t.Fatalf("%s: %v", what, s)
+			}
+			c.Rcode(&q, wire.TypeA, at)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", what, n)
+		}
+	}
+}
+
+func BenchmarkAnswer(b *testing.B) {
+	for _, n := range []int{1_000, 50_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c := filled(b, n)
+			packet := wire.AppendQuery(nil, 4711, wire.FlagRD, name(0), wire.TypeA, wire.ClassIN, nil)
+			var q wire.Query
+			buf := make([]byte, 512)
+			b.ReportAllocs()
+			b.ResetTimer()
+			now, i := c.Now(), 0
+			for b.Loop() {
+				if i%32 == 0 {
+					now = c.Now()
+				}
+				p := append(buf[:0], packet...)
+				digits(p, int(rand.Uint32N(uint32(n))))
+				i++
+				q.Parse(p)
+				if _, s := c.Answer(&q, p, 512, now); s != Hit {
+					b.Fatal(s)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkMiss is a miss, its flight, and its landing.
+func BenchmarkMiss(b *testing.B) {
+	c, err := New(Options{Size: 1 << 20, Fetch: func(q *Question, done func([]byte, error)) { done(addressReply(q, 60, 1), nil) }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	var q wire.Query
+	buf := make([]byte, 512)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		name := []byte(fmt.Sprintf("\x0ahost%06d\x07example\x00", i%1_000_000))
+		p := rawQuery(&q, buf, uint16(i), name, wire.TypeA)
+		if _, s := c.Answer(&q, p, 512, c.Now()); s == Miss {
+			c.Wait(&q, p, 512, nobody{})
+		}
+	}
+}
+
+type nobody struct{}
+
+func (nobody) Deliver([]byte) {}
