@@ -133,3 +133,5 @@ func (s *server) sourceName(id zone.Source) string {
 func parseZoneName(args []string) ([]byte, error) {
 	return wire.ParseName(strings.Join(args, " "))
 }
+
+var errRestart = errors.New("zones with source etcd were added to a config without: restart to take that up")

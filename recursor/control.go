@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/strata-dns/strata/core/daemon/control"
+)
+
+// commands are what `recursor ctl` can do with failover.
+func (x *external) commands() []control.Command {
+	return []control.Command{
+		{Name: "failover status", Help: "show which site serves, and each resolver's state", Run: func(_ context.Context, call *control.Call) error {
+			return call.Value(x.fleet.Status(), nil)
+		}},
+		{Name: "failover history", Help: "list the transitions, oldest first", Run: func(_ context.Context, call *control.Call) error {
+			events := x.fleet.History()
+			return call.Value(events, func(w io.Writer) {
+				for _, e := range events {
+					fmt.Fprintf(w, "%s %s%s: %s -> %s (%s)\n", e.At.Format(time.RFC3339), e.Site, slash(e.Server), e.From, e.To, e.Why)
+				}
+			})
+		}},
+		{Name: "failover pin", Args: "SITE", Help: "use one site's resolvers, whatever their checks say, until released", Run: func(_ context.Context, call *control.Call) error {
+			if len(call.Args) != 1 {
+				return errors.New("pin which site? failover pin SITE")
+			}
+			if err := x.fleet.Pin(call.Args[0], time.Now()); err != nil {
+				return err
+			}
+			call.Printf("pinned to %s\n", call.Args[0])
+			return nil
+		}},
+		{Name: "failover release", Help: "let the checks decide again", Run: func(_ context.Context, call *control.Call) error {
+			x.fleet.Release(time.Now())
+			call.Printf("released\n")
+			return nil
+		}},
+	}
+}
+
+func slash(server string) string {
+	if server == "" {
+		return ""
+	}
+	return "/" + server
+}
+
+var (
+	servingDesc = prometheus.NewDesc("strata_failover_serving", "1 for each site whose external resolvers are in use.", []string{"site", "home"}, nil)
+	serverDesc  = prometheus.NewDesc("strata_failover_server_state", "1 for the state that an external resolver is in.", []string{"site", "server", "state"}, nil)
+	checksDesc  = prometheus.NewDesc("strata_failover_checks_total", "Checks of an external resolver, and exchanges with it, by how they ended.", []string{"server", "how", "ok"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (x *external) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(x, ch) }
+
+// Collect implements prometheus.Collector.
+func (x *external) Collect(ch chan<- prometheus.Metric) {
+	set := x.fleet.Current()
+	for _, site := range x.fleet.Status().Sites {
+		serving := 0.0
+		if set.Serving(site.Name) {
+			serving = 1
+		}
+		ch <- prometheus.MustNewConstMetric(servingDesc, prometheus.GaugeValue, serving, site.Name, fmt.Sprint(site.Home))
+		for _, s := range site.Servers {
+			ch <- prometheus.MustNewConstMetric(serverDesc, prometheus.GaugeValue, 1, site.Name, s.Address, s.State.String())
+			for _, c := range []struct {
+				how, ok string
+				n       uint64
+			}{{"check", "true", s.ChecksOK}, {"check", "false", s.ChecksFailed}, {"exchange", "true", s.PassiveOK}, {"exchange", "false", s.PassiveFailed}} {
+				ch <- prometheus.MustNewConstMetric(checksDesc, prometheus.CounterValue, float64(c.n), s.Address, c.how, c.ok)
+			}
+		}
+	}
+}
