@@ -153,7 +153,6 @@ func (c *conn) run(ctx context.Context) {
 	}
 	c.shard.mu.Lock()
 	c.raw, c.established = raw, true
-	c.lastRead = c.shard.engine.now()
 	dead := c.dead
 	if !dead {
 		c.shard.engine.running.Add(1)

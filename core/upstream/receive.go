@@ -16,12 +16,19 @@ const (
 )
 
 // An epoll tells which of a shard's sockets have something. Its own descriptor
-// is waited for by the runtime's poller, so that waiting takes no thread.
+// is waited for by the runtime's poller, so that waiting takes no thread; with a
+// thread in epoll_wait(2), a process on one CPU would answer late.
 type epoll struct {
 	file  *os.File
 	raw   syscall.RawConn
 	fd    int
 	event int // an eventfd: wakes the receiver
+
+	// Of the receiver, for peek: kept here so that waiting allocates nothing.
+	ready [batchSize]unix.EpollEvent
+	n     int
+	errno unix.Errno
+	look  func(fd uintptr) bool
 }
 
 func (e *epoll) open() error {
@@ -34,7 +41,7 @@ func (e *epoll) open() error {
 		return fmt.Errorf("create an eventfd: %w", err)
 	}
 	_ = unix.SetNonblock(fd, true) // tells os.NewFile to hand it to the poller
-	e.fd, e.file = fd, os.NewFile(uintptr(fd), "epoll")
+	e.fd, e.file, e.look = fd, os.NewFile(uintptr(fd), "epoll"), e.peek
 	if e.raw, err = e.file.SyscallConn(); err == nil {
 		err = e.watch(e.event)
 	}
@@ -60,22 +67,30 @@ func (e *epoll) close() {
 	_ = unix.Close(e.event)
 }
 
-// wait blocks until a descriptor has something.
-func (e *epoll) wait(ready []unix.EpollEvent) (n int, err error) {
-	look := func(fd uintptr) bool {
-		got, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd,
-			uintptr(unsafe.Pointer(&ready[0])), uintptr(len(ready)), 0, 0, 0)
-		if errno != 0 && errno != unix.EINTR {
-			err = errno
-			return true
-		}
-		n = int(got)
-		return errno == 0 && n > 0
+// wait blocks until descriptors have something and returns them.
+func (e *epoll) wait() ([]unix.EpollEvent, error) {
+	e.n, e.errno = 0, 0
+	if err := e.raw.Read(e.look); err != nil {
+		return nil, fmt.Errorf("wait for an epoll: %w", err)
 	}
-	if rawErr := e.raw.Read(look); err == nil {
-		err = rawErr
+	if e.errno != 0 {
+		return nil, fmt.Errorf("wait for an epoll: %w", e.errno)
 	}
-	return n, err
+	return e.ready[:e.n], nil
+}
+
+// peek asks without blocking and reports whether there is an outcome.
+func (e *epoll) peek(fd uintptr) bool {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd,
+		uintptr(unsafe.Pointer(&e.ready[0])), batchSize, 0, 0, 0)
+	switch errno {
+	case 0:
+		e.n = int(n)
+	case unix.EINTR:
+	default:
+		e.errno = errno
+	}
+	return e.n > 0 || e.errno != 0
 }
 
 // message is struct mmsghdr of recvmmsg(2).
@@ -137,11 +152,10 @@ func (s *shard) receive() {
 	defer s.engine.running.Done()
 	var o outbox
 	b := newBatch()
-	var ready [batchSize]unix.EpollEvent
 	for {
-		n, err := s.epoll.wait(ready[:])
-		poked := err != nil // cannot be: look whether we are closed, all the same
-		for _, event := range ready[:max(0, n)] {
+		ready, err := s.epoll.wait()
+		poked := err != nil // cannot be; but then look whether it is the end
+		for _, event := range ready {
 			if int(event.Fd) == s.epoll.event {
 				poked = true
 				continue

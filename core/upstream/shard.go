@@ -35,6 +35,7 @@ const (
 	sparePlenty  = 1024                   // flights kept for reuse
 	dozeAfter    = 8 * time.Millisecond   // a busy shard looks at its wheel this often; below hedgeLeast
 	housekeeping = 250 * time.Millisecond // while anything is open
+	turnMost     = 128                    // flights looked at under one hold of the lock
 	idleForever  = int64(1) << 62
 )
 
@@ -136,9 +137,10 @@ func (s *shard) keepTime() {
 	}
 }
 
-// turn looks at all flights that are due.
+// turn looks at flights that are due, at most turnMost: those who ask wait for the
+// lock meanwhile.
 func (s *shard) turn(now int64, o *outbox) {
-	s.due = s.wheel.turn(now, s.due[:0])
+	s.due = s.wheel.turn(now, s.due[:0], turnMost)
 	for i, f := range s.due {
 		s.due[i] = nil
 		s.look(f, now, o)

@@ -56,15 +56,18 @@ func (w *wheel) clear(f *flight) {
 	w.count--
 }
 
-// turn advances to now and appends the flights that are due, taken out of the
-// wheel, to due.
-func (w *wheel) turn(now int64, due []*flight) []*flight {
+// turn advances to now and appends flights that are due, taken out of the wheel,
+// to due, at most atMost: then it comes to stand before the rest.
+func (w *wheel) turn(now int64, due []*flight, atMost int) []*flight {
 	to := now >> tickShift
-	from := max(w.tick+1, to-wheelSlots+1)
-	for t := from; t <= to && w.count > 0; t++ {
+	for t := max(w.tick+1, to-wheelSlots+1); t <= to && w.count > 0; t++ {
 		for f := w.slots[t%wheelSlots]; f != nil; {
 			next := f.next
 			if f.due <= now {
+				if len(due) == atMost {
+					w.tick = t - 1
+					return due
+				}
 				w.clear(f)
 				due = append(due, f)
 			}
