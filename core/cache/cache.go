@@ -61,9 +61,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c.index.init(o.Size)
 	c.flights.init(o.ClientTimer, o.Budget)
-	if err := c.judge.init(o.Size, &c.index, &c.count); err != nil {
-		return nil, err
-	}
+	c.judge.init(o.Size, &c.index, &c.count)
 	c.done.Go(c.run)
 	return c, nil
 }

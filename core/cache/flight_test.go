@@ -144,7 +144,7 @@ func TestHundredThousandFlights(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		before, goroutines := heap(), runtime.NumGoroutine()
+		before, goroutines := heapBytes(), runtime.NumGoroutine()
 		var q wire.Query
 		var buf [512]byte
 		for i := range n {
@@ -155,7 +155,7 @@ func TestHundredThousandFlights(t *testing.T) {
 		if asked.Load() != n || c.Stats().Flights != n {
 			t.Fatalf("%d asked, %d in the air", asked.Load(), c.Stats().Flights)
 		}
-		if grown := (heap() - before) >> 20; grown > 150 {
+		if grown := (heapBytes() - before) >> 20; grown > 150 {
 			t.Errorf("%d flights take %d MiB", n, grown)
 		} else {
 			t.Logf("%d flights take %d MiB", n, grown)
@@ -171,7 +171,7 @@ func TestHundredThousandFlights(t *testing.T) {
 	})
 }
 
-func heap() int64 {
+func heapBytes() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

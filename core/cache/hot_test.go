@@ -24,7 +24,7 @@ func filled(tb testing.TB, n int) *Cache {
 		}
 		c.keep(e)
 	}
-	c.judge.keys.Wait()
+	c.judge.settle()
 	if f := c.Stats(); f.Entries != int64(n) {
 		tb.Fatalf("%d of %d entries held: %+v", f.Entries, n, f)
 	}

@@ -54,6 +54,16 @@ func (x *index) question(q *Question, key uint64) *entry {
 	return x.find(key, q.Name, q.Type, q.Class, q.marks())
 }
 
+// holds reports whether e is what is found under its key.
+func (x *index) holds(e *entry) bool {
+	for in := x.buckets[x.bucket(e.key)].Load(); in != nil; in = in.next.Load() {
+		if in == e {
+			return true
+		}
+	}
+	return false
+}
+
 // put makes e what is found under its key, in place of whatever was.
 func (x *index) put(e *entry) {
 	b := x.bucket(e.key)
