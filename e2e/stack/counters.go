@@ -6,9 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"strconv"
+	"os"
 	"strings"
 	"time"
 
@@ -17,7 +15,7 @@ import (
 )
 
 // Counters are what a server has counted, by name and labels as its `ctl stats`
-// writes them (for unbound: as `unbound-control stats` does).
+// writes them.
 type Counters map[string]float64
 
 // Sum adds the counters of a name whose labels hold all the given words.
@@ -49,7 +47,8 @@ func (c Counters) Since(before Counters) Counters {
 	return moved
 }
 
-// Counters asks the server what it has counted, over its control socket.
+// Counters asks the server what it has counted, over its control socket. Of an
+// external resolver they are the questions it was asked.
 func (s *Server) Counters(ctx context.Context) (Counters, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -57,16 +56,16 @@ func (s *Server) Counters(ctx context.Context) (Counters, error) {
 	if s.Kind == External {
 		read = unboundCounters
 	}
-	c, err := read(ctx, s.Control)
+	c, err := read(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("read counters of %s: %w", s.Name, err)
 	}
 	return c, nil
 }
 
-func daemonCounters(ctx context.Context, path string) (Counters, error) {
+func daemonCounters(ctx context.Context, s *Server) (Counters, error) {
 	var out bytes.Buffer
-	if err := control.Do(ctx, path, control.Request{Args: []string{"stats"}, JSON: true}, &out); err != nil {
+	if err := control.Do(ctx, s.Control, control.Request{Args: []string{"stats"}, JSON: true}, &out); err != nil {
 		return nil, err
 	}
 	var figures []admin.Figure
@@ -80,31 +79,31 @@ func daemonCounters(ctx context.Context, path string) (Counters, error) {
 	return c, nil
 }
 
-// unboundCounters speaks what unbound-control does, in the clear: the version of
-// the protocol, the command, and a line for each figure until the end.
-func unboundCounters(ctx context.Context, path string) (Counters, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", path)
+// questionsCounter is what an external resolver has been asked for by clients.
+const questionsCounter = "questions"
+
+// unboundCounters reads the questions that unbound logs. Its own figures
+// (unbound-control stats) do not tell a client's question from the checks that
+// recursors make; names do.
+func unboundCounters(_ context.Context, s *Server) (Counters, error) {
+	log, err := os.Open(s.LogFile)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	if _, err := io.WriteString(conn, "UBCT1 stats_noreset\n"); err != nil {
-		return nil, err
-	}
+	defer log.Close()
 	c := Counters{}
-	lines := bufio.NewScanner(conn)
+	lines := bufio.NewScanner(log)
 	for lines.Scan() {
-		key, value, ok := strings.Cut(lines.Text(), "=")
-		n, err := strconv.ParseFloat(value, 64)
-		if !ok || err != nil {
-			return nil, fmt.Errorf("unbound says %q", lines.Text())
+		// [1795248000] unbound[123:0] info: 127.0.0.1 www.example.net. A IN
+		_, query, ok := strings.Cut(lines.Text(), " info: 127.0.0.1 ")
+		if words := strings.Fields(query); ok && len(words) == 3 && !isCheck(words[0]) {
+			c[fmt.Sprintf("%s{name=%q,type=%q}", questionsCounter, words[0], words[1])]++
 		}
-		c[key] = n
 	}
 	return c, lines.Err()
+}
+
+// isCheck tells whether recursors' checks (external.check) ask for a name.
+func isCheck(name string) bool {
+	return name == "dns.example.net." || strings.HasSuffix(name, ".probe.example.net.") || name == "ns.example.net."
 }

@@ -16,19 +16,19 @@ import (
 //go:embed example
 var example embed.FS
 
-// A role is what the templates of configs know of one process.
+// A role is what the template of a config knows of its process.
 type role struct {
-	Dir, Name, ID, Site   string
-	Port, AdminPort       int
-	EtcdPort, PeerPort    int
-	EtcdDir               string
-	Authoritative         [2]int
-	External              [2]int
-	WorldPort             int
-	RecursorPort          int
-	Listen6               bool
-	kind                  Kind
-	template, config, bin string
+	Kind            Kind
+	Dir, Name, ID   string
+	Site            string
+	Port, AdminPort int
+	EtcdDir         string // of the authoritative that has the member
+	Listen6         bool
+
+	// What all know of the others.
+	Authoritative, External, Recursor [2]int
+	WorldPort, EtcdPort, PeerPort     int
+	DeadPort                          int // where nobody listens
 }
 
 // lay chooses ports, writes zone files and configs, and makes the servers.
@@ -36,105 +36,121 @@ func (s *Stack) lay(o Options) error {
 	if err := s.copyZones(); err != nil {
 		return err
 	}
-	shared := role{Dir: s.Dir, Listen6: HasIPv6()}
+	s.shared = role{Dir: s.Dir, Listen6: HasIPv6()}
 	for _, port := range []*int{
-		&shared.Authoritative[0], &shared.Authoritative[1], &shared.External[0], &shared.External[1],
-		&shared.WorldPort, &shared.EtcdPort, &shared.PeerPort,
+		&s.shared.Authoritative[0], &s.shared.Authoritative[1], &s.shared.External[0], &s.shared.External[1],
+		&s.shared.Recursor[0], &s.shared.Recursor[1], &s.shared.WorldPort, &s.shared.EtcdPort, &s.shared.PeerPort, &s.shared.DeadPort,
 	} {
 		var err error
 		if *port, err = s.ports.take(); err != nil {
 			return err
 		}
 	}
+	switch o.Parts {
+	case Nothing:
+		return nil
+	case AuthoritativesOnly:
+		return s.layAuthoritatives()
+	}
+	if err := s.layAuthoritatives(); err != nil {
+		return err
+	}
+	return s.layAbove()
+}
+
+func (s *Stack) layAuthoritatives() (err error) {
 	for i := range s.Authoritatives {
-		r := shared
-		r.kind, r.Name, r.ID, r.Port = Authoritative, fmt.Sprint("authoritative ", i+1), fmt.Sprint("authoritative-", i+1), shared.Authoritative[i]
+		r := s.shared
+		r.Kind, r.Name, r.ID, r.Port = Authoritative, fmt.Sprint("authoritative ", i+1), fmt.Sprint("authoritative-", i+1), r.Authoritative[i]
 		if i == 0 {
 			r.EtcdDir = filepath.Join(s.Dir, "etcd")
 		}
-		if err := s.place(&s.Authoritatives[i], r, "authoritative"); err != nil {
+		if s.Authoritatives[i], err = s.place(r, "authoritative", exampleText("authoritative.yaml")); err != nil {
 			return err
 		}
 	}
-	if o.AuthoritativesOnly {
-		return nil
-	}
-	return s.layAbove(shared)
+	return nil
 }
 
 // layAbove makes all but the authoritatives.
-func (s *Stack) layAbove(shared role) error {
-	r := shared
-	r.kind, r.Name, r.ID, r.Port, r.template = World, "the world", "world", shared.WorldPort, "world.yaml"
-	if err := s.place(&s.World, r, "authoritative"); err != nil {
+func (s *Stack) layAbove() (err error) {
+	r := s.shared
+	r.Kind, r.Name, r.ID, r.Port = World, "the world", "world", r.WorldPort
+	if s.World, err = s.place(r, "authoritative", exampleText("world.yaml")); err != nil {
 		return err
 	}
-	unbound, err := unboundProgram(s.Dir)
-	if err != nil {
-		return err
-	}
-	var home int
 	for i, site := range Sites {
-		r := shared
-		r.kind, r.Name, r.ID, r.Site, r.Port = External, "external "+site, "external-"+site, site, shared.External[i]
-		r.template, r.config, r.bin = "unbound.conf", r.ID+".conf", unbound
-		if err := s.place(&s.External[i], r, "unbound"); err != nil {
+		r := s.shared
+		r.Kind, r.Name, r.ID, r.Site, r.Port = External, "external "+site, "external-"+site, site, r.External[i]
+		if s.External[i], err = s.place(r, "unbound", exampleText("unbound.conf")); err != nil {
 			return err
 		}
-		r = shared
-		r.kind, r.Name, r.ID, r.Site = Recursor, "recursor "+site, "recursor-"+site, site
-		if r.Port, err = s.ports.take(); err != nil {
-			return err
-		}
-		if i == 0 {
-			home = r.Port
-		}
-		if err := s.place(&s.Recursors[i], r, "recursor"); err != nil {
+		r.Kind, r.Name, r.ID, r.Port = Recursor, "recursor "+site, "recursor-"+site, r.Recursor[i]
+		if s.Recursors[i], err = s.place(r, "recursor", exampleText("recursor.yaml")); err != nil {
 			return err
 		}
 	}
-	r = shared
-	r.kind, r.Name, r.ID, r.RecursorPort = Nodecache, "nodecache", "nodecache", home
-	if r.Port, err = s.ports.take(); err != nil {
-		return err
+	r = s.shared
+	r.Kind, r.Name, r.ID = Nodecache, "nodecache", "nodecache"
+	s.Nodecache, err = s.place(r, "nodecache", exampleText("nodecache.yaml"))
+	return err
+}
+
+// Extra adds a server to the stack, which Close ends with the rest. It is not
+// started. The config is a template as those in example/ are.
+func (s *Stack) Extra(id, program, config string) (*Server, error) {
+	kinds := map[string]Kind{"nodecache": Nodecache, "recursor": Recursor, "authoritative": Authoritative}
+	r := s.shared
+	r.Kind, r.Name, r.ID = kinds[program], id, id
+	server, err := s.place(r, program, config)
+	if err != nil {
+		return nil, fmt.Errorf("add %s: %w", id, err)
 	}
-	return s.place(&s.Nodecache, r, "nodecache")
+	s.extra = append(s.extra, server)
+	return server, nil
 }
 
 // place writes a role's config and makes its server.
-func (s *Stack) place(at **Server, r role, program string) error {
-	if r.template == "" {
-		r.template = program + ".yaml"
-	}
-	if r.config == "" {
-		r.config = r.ID + ".yaml"
-	}
-	server := &Server{Kind: r.kind, Address: loopback(r.Port), Control: filepath.Join(s.Dir, r.ID+".sock"), Config: filepath.Join(s.Dir, r.config)}
-	server.Name, server.LogFile = r.Name, filepath.Join(s.Dir, r.ID+".log")
-	if r.kind == External {
-		server.Path, server.Args = r.bin, []string{"-d", "-p", "-c", server.Config}
-	} else {
-		var err error
-		if r.AdminPort, err = s.ports.take(); err != nil {
-			return err
+func (s *Stack) place(r role, program, config string) (*Server, error) {
+	for _, port := range []*int{&r.Port, &r.AdminPort} {
+		if *port == 0 {
+			var err error
+			if *port, err = s.ports.take(); err != nil {
+				return nil, err
+			}
 		}
-		server.Admin = loopback(r.AdminPort)
+	}
+	server := &Server{Kind: r.Kind, Address: loopback(r.Port), Control: filepath.Join(s.Dir, r.ID+".sock")}
+	server.Name, server.LogFile = r.Name, filepath.Join(s.Dir, r.ID+".log")
+	if r.Kind == External {
+		server.Config = filepath.Join(s.Dir, r.ID+".conf")
+		server.Args = []string{"-d", "-p", "-c", server.Config}
+		var err error
+		if server.Path, err = unboundProgram(s.Dir); err != nil {
+			return nil, err
+		}
+	} else {
+		server.Config, server.Admin = filepath.Join(s.Dir, r.ID+".yaml"), loopback(r.AdminPort)
 		server.Path, server.Args = filepath.Join(s.Bin, program), []string{"serve", "--config", server.Config}
 	}
-	text, err := example.ReadFile("example/" + r.template)
+	tmpl, err := template.New(r.ID).Parse(config)
 	if err != nil {
-		return err
-	}
-	tmpl, err := template.New(r.template).Parse(string(text))
-	if err != nil {
-		return err
+		return nil, err
 	}
 	var b bytes.Buffer
 	if err := tmpl.Execute(&b, r); err != nil {
-		return err
+		return nil, err
 	}
-	*at = server
-	return os.WriteFile(server.Config, b.Bytes(), 0o600)
+	return server, os.WriteFile(server.Config, b.Bytes(), 0o600)
+}
+
+// exampleText is a file of example/, which is part of this program.
+func exampleText(name string) string {
+	text, err := example.ReadFile("example/" + name)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 // copyZones writes the example zone files to the folder.
@@ -173,5 +189,8 @@ func unboundProgram(dir string) (string, error) {
 		return "", err
 	}
 	own := filepath.Join(dir, "unbound")
+	if _, err := os.Stat(own); err == nil {
+		return own, nil
+	}
 	return own, os.WriteFile(own, program, 0o700)
 }

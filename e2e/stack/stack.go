@@ -29,6 +29,8 @@ type Stack struct {
 	Recursors      [2]*Server // one for each of Sites
 	Nodecache      *Server    // in the first site
 
+	extra  []*Server
+	shared role // what all configs may refer to
 	ports  ports
 	closed sync.Once
 	err    error // of Close
@@ -59,11 +61,18 @@ const (
 // Options say what to start.
 type Options struct {
 	Bin string // the folder of the three binaries
-	// AuthoritativesOnly leaves all but the two authoritatives out.
-	AuthoritativesOnly bool
-	// NoRecords leaves the etcd zones empty.
-	NoRecords bool
+	Parts
 }
+
+// Parts of the stack.
+type Parts int
+
+// What can be started. Nothing is for [Stack.Extra] servers alone.
+const (
+	Whole Parts = iota
+	AuthoritativesOnly
+	Nothing
+)
 
 // Start starts a stack and waits until all of it is ready and the example records
 // are loaded. The end of ctx closes it, as Close does. Errors name the process
@@ -100,7 +109,7 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	if o.NoRecords {
+	if o.Parts == Nothing {
 		return nil
 	}
 	return s.loadRecords(ctx)
@@ -125,7 +134,7 @@ func (s *Stack) Records(ctx context.Context, node *Server, args ...string) (outp
 
 // Servers are all processes of the stack, the innermost first.
 func (s *Stack) Servers() (all []*Server) {
-	candidates := slices.Concat([]*Server{s.World}, s.External[:], s.Authoritatives[:], s.Recursors[:], []*Server{s.Nodecache})
+	candidates := slices.Concat([]*Server{s.World}, s.External[:], s.Authoritatives[:], s.Recursors[:], []*Server{s.Nodecache}, s.extra)
 	for _, server := range candidates {
 		if server != nil {
 			all = append(all, server)
