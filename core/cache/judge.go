@@ -201,8 +201,11 @@ func (j *judge) touch(e *entry, id uint16, now Instant) {
 	j.note(e.key)
 }
 
-// note hands a key to the next drain, by way of the ring.
+// note hands a key to the next drain, by way of the ring, if anybody is to judge it.
 func (j *judge) note(key uint64) {
+	if j.keys.Load() == nil {
+		return
+	}
 	n := j.written.Add(1)
 	j.hits[n%hitRing].Store(key)
 	if n%(hitRing/4) == 0 {
