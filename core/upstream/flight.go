@@ -239,14 +239,16 @@ func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *ou
 			s.free(f)
 		}
 	case v == useful:
+		if !a.edns && a.server.noEDNS.Load() <= now { // it understood without
+			a.server.noEDNS.Store(now + int64(plainFor))
+		}
 		f.foldQuestion(msg)
 		s.finish(f, Answer{Msg: msg, Server: a.server.Addr, RTT: rtt}, o)
 	case v == truncated:
 		a.server.truncated.Add(1)
 		s.again(f, a, route{stream: true}, now, o)
 	case v == noEDNS:
-		a.server.noEDNS.Store(now + int64(plainFor))
-		s.again(f, a, route{stream: a.conn != nil}, now, o)
+		s.again(f, a, route{stream: a.conn != nil, plain: true}, now, o)
 	default:
 		s.keep(f, a, msg, rtt)
 		s.elsewhere(f, now, o)
@@ -308,7 +310,10 @@ const (
 )
 
 // A route says how an attempt differs from the server's usual way.
-type route struct{ stream bool }
+type route struct {
+	stream bool // over TCP, whatever its transport
+	plain  bool // without an OPT record
+}
 
 // transmit sends one query of a flight to its i-th server.
 func (s *shard) transmit(f *flight, i int, by route, now int64, o *outbox) error {
@@ -316,7 +321,7 @@ func (s *shard) transmit(f *flight, i int, by route, now int64, o *outbox) error
 	a := &f.attempts[f.sent]
 	*a = attempt{
 		server: to, index: uint8(i), sent: now, open: true,
-		edns: to.noEDNS.Load() <= now,
+		edns: !by.plain && to.noEDNS.Load() <= now,
 	}
 	var err error
 	if to.Transport != UDP || by.stream {

@@ -92,6 +92,26 @@ func TestServerWithoutEDNS(t *testing.T) {
 	}
 }
 
+// TestFormErrOfTheQuestion: EDNS is not to blame where FORMERR comes without it
+// too.
+func TestFormErrOfTheQuestion(t *testing.T) {
+	f := serve(t, "127.0.0.1", answersAfter("", 0, func(m *dns.Msg) {
+		m.Answer, m.Extra = nil, nil
+		m.Rcode = dns.RcodeFormatError
+	}), nil)
+	s := newSet(t, newEngine(t, Options{}), f.Server)
+	for i := range 2 {
+		a, err := ask(t, s, question("www.example.com"))
+		if err != nil || wire.RcodeOf(a.Msg) != dns.RcodeFormatError {
+			t.Fatalf("%v, %v", a, err)
+		}
+		var q dns.Msg
+		if err := q.Unpack(f.query(2 * i)); err != nil || q.IsEdns0() == nil {
+			t.Fatalf("question %d went without EDNS, %v", i, err)
+		}
+	}
+}
+
 func TestQueryAsksWhatWasAsked(t *testing.T) {
 	f := serve(t, "127.0.0.1", answers("192.0.2.1"), nil)
 	s := newSet(t, newEngine(t, Options{}), f.Server)

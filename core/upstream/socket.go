@@ -120,7 +120,7 @@ func (s *shard) connect(to *server) (fd int, err error) {
 	if err = s.bind(fd, to.sockaddr.family); err != nil {
 		return fd, fmt.Errorf("bind a socket to %s: %w", to.Addr, err)
 	}
-	if err = unix.Connect(fd, to.sockaddr.remote); err != nil {
+	if err = to.sockaddr.connect(fd); err != nil {
 		return fd, fmt.Errorf("connect a socket to %s: %w", to.Addr, err)
 	}
 	// Anybody could have sent to the port until it was connected.
@@ -179,22 +179,33 @@ func (k *socket) send(packet []byte) unix.Errno {
 	return errno
 }
 
-// A sockaddr is a server's address as system calls take it.
+// A sockaddr is a server's address, ready for connect(2).
 type sockaddr struct {
 	family int
-	remote unix.Sockaddr
+	addr   netip.AddrPort
+	zone   uint32 // interface index, of link-local IPv6 addresses
 }
 
 func sockaddrOf(a netip.AddrPort) (sockaddr, error) {
 	ip := a.Addr().Unmap()
 	if ip.Is4() {
-		return sockaddr{unix.AF_INET, &unix.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}}, nil
+		return sockaddr{family: unix.AF_INET, addr: netip.AddrPortFrom(ip, a.Port())}, nil
 	}
 	zone, err := zoneIndex(ip.Zone())
 	if err != nil {
 		return sockaddr{}, fmt.Errorf("upstream server %s: %w", a, err)
 	}
-	return sockaddr{unix.AF_INET6, &unix.SockaddrInet6{Port: int(a.Port()), Addr: ip.As16(), ZoneId: zone}}, nil
+	return sockaddr{unix.AF_INET6, a, zone}, nil
+}
+
+// connect gives the kernel a copy of its own: unix.Connect writes into what it
+// is given.
+func (a sockaddr) connect(fd int) error {
+	port := int(a.addr.Port())
+	if a.family == unix.AF_INET {
+		return unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: a.addr.Addr().As4()})
+	}
+	return unix.Connect(fd, &unix.SockaddrInet6{Port: port, Addr: a.addr.Addr().As16(), ZoneId: a.zone})
 }
 
 func zoneIndex(zone string) (uint32, error) {
