@@ -2,6 +2,7 @@ package zone
 
 import (
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ const (
 	chunkBytes = chunkUnits * unit
 	maxChunks  = 1024
 	smallUnits = 256 // blocks up to this size are kept in lists of their exact size
+	maxBlock   = chunkBytes / 2
 )
 
 // A ref names a block. 0 is no block.
@@ -24,7 +26,7 @@ type ref uint32
 // arena allocates blocks. It is the writer's; readers only turn refs into
 // memory, by a chunk table whose entries are set before a ref into them is shown.
 type arena struct {
-	chunks [maxChunks]unsafe.Pointer
+	chunks [maxChunks]unsafe.Pointer // atomic
 	maps   [][]byte
 	next   uint32 // first unit never handed out
 	small  [smallUnits + 1]ref
@@ -36,6 +38,9 @@ type arena struct {
 var errFull = fmt.Errorf("zone data: 64 GiB are used up")
 
 func (a *arena) alloc(bytes int) (ref, error) {
+	if bytes > maxBlock {
+		return 0, ErrSize
+	}
 	units, list := a.class(bytes)
 	if r := *list; r != 0 {
 		*list = *(*ref)(a.at(r))
@@ -86,7 +91,7 @@ func (a *arena) grow() error {
 		return err
 	}
 	a.maps = append(a.maps, m)
-	a.chunks[n] = unsafe.Pointer(unsafe.SliceData(m))
+	atomic.StorePointer(&a.chunks[n], unsafe.Pointer(unsafe.SliceData(m)))
 	a.next = uint32(n) << chunkBits
 	if n == 0 {
 		a.next = 2 // ref 0 is no block, 1 the index's grave
@@ -96,7 +101,7 @@ func (a *arena) grow() error {
 
 // at turns a ref into memory.
 func (a *arena) at(r ref) unsafe.Pointer {
-	return unsafe.Add(a.chunks[r>>chunkBits], uintptr(r&(chunkUnits-1))*unit)
+	return unsafe.Add(atomic.LoadPointer(&a.chunks[r>>chunkBits]), uintptr(r&(chunkUnits-1))*unit)
 }
 
 func (a *arena) close() {

@@ -12,8 +12,8 @@ import (
 // union is the source of an entry that joins several sources' parts.
 const union Source = 0xffff
 
-// maxEntry bounds one RRset's records. What is larger than a message cannot be
-// answered whole, but is kept: the answer then holds as many as fit.
+// maxEntry bounds one RRset's records, in octets. What is larger than a message
+// cannot be answered whole, but is kept: see put in reply.go.
 const maxEntry = 8 << 20
 
 // A builder holds what the writer uses again from change to change.
@@ -42,7 +42,9 @@ func (tx *Tx) replace(h uint64, r ref, rec *Record) (bool, error) {
 		case union:
 		case rec.Source:
 			if bytes.Equal(e.RRs, b.rrs) {
-				n[e.at+10] = byte(tx.pass)
+				if tx.pass != 0 {
+					n[e.at+10] = byte(tx.pass)
+				}
 				return false, nil
 			}
 			held, old = true, e.Count
@@ -54,19 +56,31 @@ func (tx *Tx) replace(h uint64, r ref, rec *Record) (bool, error) {
 	if len(b.rrs) == 0 && !held {
 		return false, nil
 	}
-	count := countRRs(b.rrs)
-	if count > 0 {
+	count, err := tx.contribute(rec)
+	if err != nil {
+		return false, err
+	}
+	if err := tx.rebuild(h, r, n); err != nil {
+		return false, err
+	}
+	tx.t.records.Add(int64(count - old))
+	return true, nil
+}
+
+// contribute adds what was rendered of a record to the entries of its node.
+func (tx *Tx) contribute(rec *Record) (count int, err error) {
+	b := &tx.t.build
+	if count = countRRs(b.rrs); count > 0 {
 		if tx.strict && b.aliased(rec) {
-			return false, ErrAlias
+			return 0, ErrAlias
 		}
 		b.entries = append(b.entries, entry{Type: rec.Type, Source: rec.Source, Count: count, mark: byte(tx.pass), RRs: b.rrs})
 	}
 	b.join(rec.Type)
 	if len(b.entries) > 255 || len(b.rrs) > maxEntry {
-		return false, ErrSize
+		return 0, ErrSize
 	}
-	tx.t.records.Add(int64(count - old))
-	return true, tx.rebuild(h, r, n)
+	return count, nil
 }
 
 // aliased reports a CNAME beside other data of one source. Where that is let
@@ -129,7 +143,13 @@ func (b *builder) join(typ uint16) {
 			}
 			first = e.Source
 		}
-		rec.TTL = min(rec.TTL, binary.BigEndian.Uint32(e.RRs[4:])) // RFC 2181 §5.2
+		ttl := binary.BigEndian.Uint32(e.RRs[4:])
+		if !single(typ) {
+			ttl = min(ttl, rec.TTL) // RFC 2181 §5.2
+		}
+		if !single(typ) || first == e.Source {
+			rec.TTL = ttl
+		}
 		parts++
 	}
 	if parts < 2 {
@@ -153,9 +173,37 @@ func single(typ uint16) bool {
 // rebuild writes a node's new block with the builder's entries and shows it, or
 // takes the node out where nothing holds it any more.
 func (tx *Tx) rebuild(h uint64, r ref, n node) error {
-	flags := n.flags() & (flagApex | flagWildcard)
-	for i := range tx.t.build.entries {
-		switch tx.t.build.entries[i].Type {
+	entries := tx.t.build.entries
+	if len(entries) == 0 && n.children() == 0 && n.flags()&flagApex == 0 {
+		tx.remove(h, r, n)
+		return nil
+	}
+	before := n.flags()
+	flags := flagsOf(entries, before&(flagApex|flagWildcard))
+	m, s, err := tx.block(n.name(), n.zone(), flags, entries)
+	if err != nil {
+		return err
+	}
+	m.setChildren(n.children())
+	// Readers look for delegations where the zone has any: it must not be late.
+	delta := leadsAway(flags) - leadsAway(before)
+	if delta > 0 {
+		tx.countBelow(n.zone(), delta)
+	}
+	tx.show(h, r, s, n)
+	if delta < 0 {
+		tx.countBelow(n.zone(), delta)
+	}
+	if flags&flagApex != 0 {
+		tx.setSOA(m)
+	}
+	return nil
+}
+
+// flagsOf derives a node's flags from its entries, besides those it keeps.
+func flagsOf(entries []entry, flags byte) byte {
+	for i := range entries {
+		switch entries[i].Type {
 		case wire.TypeCNAME:
 			flags |= flagCNAME
 		case wire.TypeDNAME:
@@ -166,33 +214,25 @@ func (tx *Tx) rebuild(h uint64, r ref, n node) error {
 			}
 		}
 	}
-	before, zone := n.flags(), n.zone()
-	apex := flags&flagApex != 0
-	if len(tx.t.build.entries) == 0 && n.children() == 0 && !apex {
-		tx.countBelow(zone, before, 0)
-		name := bytes.Clone(n.name())
-		tx.unlink(h, r, n)
-		tx.orphaned(name)
-		return nil
+	return flags
+}
+
+// leadsAway is 1 for the flags of a delegation or a DNAME, else 0.
+func leadsAway(flags byte) int {
+	if flags&(flagCut|flagDNAME) != 0 {
+		return 1
 	}
-	m, s, err := tx.block(n.name(), zone, flags, tx.t.build.entries)
-	if err != nil {
-		return err
-	}
-	m.setChildren(n.children())
-	tx.show(h, r, s, n)
-	tx.countBelow(zone, before, flags)
-	if apex {
-		tx.setSOA(zone, m)
-	}
-	return nil
+	return 0
 }
 
 // show puts a node's new block in the place of its old one.
 func (tx *Tx) show(h uint64, old, new ref, n node) {
 	tx.idx.set(h, old, new)
-	tx.t.retire(old, len(n))
+	tx.retire(old, n)
 }
+
+// retire queues a block that is no longer in the index.
+func (tx *Tx) retire(r ref, n node) { tx.t.blocks.add(tx.t, retiredBlock{r, uint32(len(n))}) }
 
 // block writes a new block, not yet shown.
 func (tx *Tx) block(name []byte, zone int, flags byte, entries []entry) (node, ref, error) {
@@ -229,18 +269,33 @@ func (tx *Tx) block(name []byte, zone int, flags byte, entries []entry) (node, r
 	return n, r, nil
 }
 
-// add makes an empty node for a name, and those that lead to it (RFC 8020: they
-// exist as empty non-terminals).
-func (tx *Tx) add(h uint64, name []byte) (ref, error) {
-	n := tx.ancestor(name)
-	if n == nil {
-		return 0, ErrZone
+// add makes the node of a new name. It is shown with its records at once, and
+// before the empty non-terminals that lead to it (RFC 8020): in between, every
+// question is still answered as before or already as afterwards.
+func (tx *Tx) add(h uint64, rec *Record) (bool, error) {
+	b := &tx.t.build
+	if b.rrs = b.render(b.rrs[:0], rec); len(b.rrs) == 0 {
+		return false, nil
 	}
-	zone := n.zone()
-	if err := tx.link(name, zone); err != nil {
-		return 0, err
+	above := tx.ancestor(rec.Name)
+	if above == nil {
+		return false, ErrZone
 	}
-	return tx.create(h, name, zone, 0)
+	b.entries = b.entries[:0]
+	count, err := tx.contribute(rec)
+	if err != nil {
+		return false, err
+	}
+	flags := flagsOf(b.entries, 0)
+	zone := above.zone()
+	tx.countBelow(zone, leadsAway(flags))
+	m, err := tx.create(h, rec.Name, zone, flags, b.entries)
+	if err != nil {
+		tx.countBelow(zone, -leadsAway(flags))
+		return false, err
+	}
+	tx.t.records.Add(int64(count))
+	return true, tx.link(m.name(), zone)
 }
 
 // ancestor is the nearest name above that there is.
@@ -254,26 +309,30 @@ func (tx *Tx) ancestor(name []byte) node {
 	return nil
 }
 
-// link counts a new name at its parent, which it makes where it is missing.
+// link counts a new name at its parent, and makes the names between it and the
+// nearest there is.
 func (tx *Tx) link(name []byte, zone int) error {
-	parent := wire.Parent(name)
-	h := wire.HashName(parent)
-	r := tx.findRef(h, parent)
-	if r == 0 {
-		if err := tx.link(parent, zone); err != nil {
+	for {
+		var flags byte
+		if isWildcard(name) {
+			flags = flagWildcard
+		}
+		name = wire.Parent(name)
+		h := wire.HashName(name)
+		if r := tx.findRef(h, name); r != 0 {
+			n := tx.t.node(r)
+			n.setChildren(n.children() + 1)
+			if flags == 0 {
+				return nil
+			}
+			return tx.amend(h, r, func(n node) { n[10] |= flagWildcard })
+		}
+		n, err := tx.create(h, name, zone, flags, nil)
+		if err != nil {
 			return err
 		}
-		var err error
-		if r, err = tx.create(h, parent, zone, 0); err != nil {
-			return err
-		}
+		n.setChildren(1)
 	}
-	n := tx.t.node(r)
-	n.setChildren(n.children() + 1)
-	if isWildcard(name) {
-		return tx.amend(h, r, func(n node) { n[10] |= flagWildcard })
-	}
-	return nil
 }
 
 func isWildcard(name []byte) bool { return len(name) > 2 && name[0] == 1 && name[1] == '*' }
@@ -292,34 +351,44 @@ func (tx *Tx) amend(h uint64, r ref, f func(node)) error {
 	return nil
 }
 
-// create shows a node without records.
-func (tx *Tx) create(h uint64, name []byte, zone int, flags byte) (ref, error) {
+// create shows the node of a new name.
+func (tx *Tx) create(h uint64, name []byte, zone int, flags byte, entries []entry) (node, error) {
 	if tx.idx.crowded() {
 		y, err := tx.idx.grown()
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		tx.t.waiting = append(tx.t.waiting, retired{epoch: tx.t.epoch.Load(), index: tx.idx})
+		tx.t.indexes.add(tx.t, tx.idx)
 		tx.t.idx.Store(y)
 		tx.look()
 	}
-	_, r, err := tx.block(name, zone, flags, nil)
+	n, r, err := tx.block(name, zone, flags, entries)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	tx.idx.set(h, 0, r)
-	return r, nil
+	return n, nil
+}
+
+// remove takes out a name that nothing holds, the names above that were there
+// for its sake first: as in add, each question changes its answer once.
+func (tx *Tx) remove(h uint64, r ref, n node) {
+	tx.release(n.name())
+	tx.unlink(h, r, n)
+	if leadsAway(n.flags()) != 0 {
+		tx.countBelow(n.zone(), -1)
+	}
 }
 
 // unlink takes a node out of the index.
 func (tx *Tx) unlink(h uint64, r ref, n node) {
 	tx.idx.set(h, r, 0)
-	tx.t.retire(r, len(n))
+	tx.retire(r, n)
 }
 
-// orphaned tells a name's parent that the name is gone, and takes the parent out
-// too where nothing else holds it.
-func (tx *Tx) orphaned(name []byte) {
+// release tells a name's parent that the name goes, and takes the parent out too
+// where nothing else holds it.
+func (tx *Tx) release(name []byte) {
 	parent := wire.Parent(name)
 	h := wire.HashName(parent)
 	r := tx.findRef(h, parent)
@@ -329,9 +398,8 @@ func (tx *Tx) orphaned(name []byte) {
 	n := tx.t.node(r)
 	n.setChildren(n.children() - 1)
 	if n.children() == 0 && n.entries() == 0 && n.flags()&flagApex == 0 {
-		parent = bytes.Clone(parent)
+		tx.release(parent)
 		tx.unlink(h, r, n)
-		tx.orphaned(parent)
 		return
 	}
 	if isWildcard(name) {
@@ -341,26 +409,20 @@ func (tx *Tx) orphaned(name []byte) {
 }
 
 // countBelow keeps a zone's count of delegations and DNAMEs.
-func (tx *Tx) countBelow(zone int, before, after byte) {
-	delta := 0
-	if after&(flagCut|flagDNAME) != 0 {
-		delta++
-	}
-	if before&(flagCut|flagDNAME) != 0 {
-		delta--
-	}
-	if z := tx.zones[zone]; delta != 0 && z != nil {
+func (tx *Tx) countBelow(zone, delta int) {
+	count := &tx.t.below[zone]
+	*count += delta
+	if z := (*tx.t.zones.Load())[zone].Load(); z != nil && z.cuts != (*count > 0) {
 		y := *z
-		y.below += delta
+		y.cuts = *count > 0
 		tx.t.setZone(zone, &y)
-		tx.look()
 	}
 }
 
 // setSOA keeps what a zone's negative answers carry: the SOA with the lesser of
 // its TTL and its MINIMUM (RFC 2308 §5).
-func (tx *Tx) setSOA(zone int, n node) {
-	z := tx.zones[zone]
+func (tx *Tx) setSOA(n node) {
+	z := tx.zone(n)
 	set, ok := n.find(wire.TypeSOA)
 	var soa []byte
 	if ok && len(set.Data()) >= 22 {
@@ -370,7 +432,6 @@ func (tx *Tx) setSOA(zone int, n node) {
 	if !bytes.Equal(soa, z.soa) {
 		y := *z
 		y.soa = soa
-		tx.t.setZone(zone, &y)
-		tx.look()
+		tx.t.setZone(z.number, &y)
 	}
 }

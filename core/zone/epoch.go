@@ -14,17 +14,49 @@ type seat struct {
 	_     [56]byte
 }
 
-// retired is memory waiting for its readers to leave.
-type retired struct {
+// A queue holds what was taken away, oldest first, until its readers have left.
+type queue[T any] []retired[T]
+
+type retired[T any] struct {
 	epoch uint64
-	block ref // freed to the arena, size octets
-	size  int
-	index *index // or an index, unmapped
+	what  T
 }
 
-// retire queues a block that is no longer in the index.
-func (t *Table) retire(r ref, size int) {
-	t.waiting = append(t.waiting, retired{epoch: t.epoch.Load(), block: r, size: size})
+// A retiredBlock has no pointers, as there may be millions of them.
+type retiredBlock struct {
+	ref  ref
+	size uint32 // octets
+}
+
+func (q *queue[T]) add(t *Table, what T) {
+	*q = append(*q, retired[T]{t.epoch.Load(), what})
+}
+
+// release hands over what nobody in an epoch from oldest on can see.
+func (q *queue[T]) release(oldest uint64, free func(T)) {
+	old := *q
+	n := 0
+	for n < len(old) && old[n].epoch < oldest {
+		free(old[n].what)
+		n++
+	}
+	rest := old[:copy(old, old[n:])]
+	clear(old[len(rest):])
+	if len(rest) == 0 && cap(rest) > 4*reclaimEvery {
+		rest = nil
+	}
+	*q = rest
+}
+
+// reclaimEvery is how many blocks an update retires before it looks, in its
+// midst, whether readers have left some of them.
+const reclaimEvery = 4096
+
+// room is called where a change begins and no block is being looked at.
+func (t *Table) room() {
+	if len(t.blocks) >= t.reclaimAt {
+		t.reclaim()
+	}
 }
 
 // reclaim begins a new epoch and frees what no reader can see. The writer calls
@@ -32,21 +64,14 @@ func (t *Table) retire(r ref, size int) {
 func (t *Table) reclaim() {
 	t.epoch.Add(1)
 	oldest := t.oldestReader()
-	n := 0
-	for n < len(t.waiting) && t.waiting[n].epoch < oldest {
-		if w := &t.waiting[n]; w.index != nil {
-			w.index.close()
-			w.index = nil
-		} else {
-			t.arena.free(w.block, w.size)
-		}
-		n++
-	}
-	t.waiting = t.waiting[:copy(t.waiting, t.waiting[n:])]
+	t.blocks.release(oldest, func(b retiredBlock) { t.arena.free(b.ref, int(b.size)) })
+	t.indexes.release(oldest, (*index).close)
+	t.numbers.release(oldest, func(n int) { t.spare = append(t.spare, n) })
+	t.reclaimAt = len(t.blocks) + reclaimEvery
 	x := t.idx.Load()
 	t.names.Store(int64(x.live))
 	t.bytes.Store(t.arena.used + int64(len(x.slots)*8))
-	t.pending.Store(int64(len(t.waiting)))
+	t.pending.Store(int64(len(t.blocks)))
 }
 
 func (t *Table) oldestReader() uint64 {

@@ -1,6 +1,10 @@
 package zone
 
-import "github.com/strata-dns/strata/core/wire"
+import (
+	"sync/atomic"
+
+	"github.com/strata-dns/strata/core/wire"
+)
 
 // Outcome is how a look-up ended (RFC 1034 §4.3.2).
 type Outcome uint8
@@ -65,7 +69,7 @@ func (v *view) guess(h uint64) ref {
 	x := v.idx
 	mask := len(x.slots) - 1
 	for i := x.place(h); ; i = (i + 1) & mask {
-		s := x.slots[i]
+		s := atomic.LoadUint64(&x.slots[i])
 		if s == 0 {
 			return 0
 		}
@@ -85,10 +89,12 @@ func (r *Reader) Lookup(q *wire.Query, typ uint16, at int) (res Result) {
 	if n == nil {
 		n = r.find(q.Hash[0], q.Name())
 	}
-	if n == nil {
+	if n != nil {
+		res.Zone = r.zone(n)
+	}
+	if res.Zone == nil {
 		return r.missing(q, typ)
 	}
-	res.Zone = r.zones[n.zone()]
 	if !res.Zone.Ready() {
 		res.Outcome = NotReady
 		return res
@@ -96,7 +102,7 @@ func (r *Reader) Lookup(q *wire.Query, typ uint16, at int) (res Result) {
 	if typ == wire.TypeDS && n.flags()&flagApex != 0 {
 		r.aboveCut(q, &res)
 	}
-	if res.Zone.below > 0 && r.above(q, 1, &res) {
+	if res.Zone.cuts && r.above(q, 1, &res) {
 		return res
 	}
 	r.at(n, typ, &res)
@@ -108,7 +114,7 @@ func (r *Reader) Lookup(q *wire.Query, typ uint16, at int) (res Result) {
 func (r *Reader) aboveCut(q *wire.Query, res *Result) {
 	for i := 1; i <= q.Labels; i++ {
 		if n := r.find(q.Hash[i], q.Suffix(i)); n != nil {
-			if z := r.zones[n.zone()]; z.Ready() {
+			if z := r.zone(n); z != nil && z.Ready() {
 				res.Zone = z
 			}
 			return
@@ -162,12 +168,14 @@ func (r *Reader) missing(q *wire.Query, typ uint16) (res Result) {
 		if n == nil {
 			continue
 		}
-		res.Zone = r.zones[n.zone()]
+		if res.Zone = r.zone(n); res.Zone == nil {
+			continue
+		}
 		if !res.Zone.Ready() {
 			res.Outcome = NotReady
 			return res
 		}
-		if res.Zone.below > 0 && r.above(q, i, &res) {
+		if res.Zone.cuts && r.above(q, i, &res) {
 			return res
 		}
 		if n.flags()&flagWildcard != 0 {
@@ -196,7 +204,7 @@ func (r *Reader) above(q *wire.Query, last int, res *Result) bool {
 	for i := q.Labels - res.Zone.Labels; i >= last; i-- {
 		n := r.find(q.Hash[i], q.Suffix(i))
 		if n == nil {
-			return false // nothing of ours is below a name that is not there
+			continue // being made: a name is shown before the empty ones above it
 		}
 		switch flags := n.flags(); {
 		case flags&flagCut != 0:

@@ -1,13 +1,11 @@
 package zone
 
 import (
-	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/miekg/dns"
 
@@ -29,8 +27,9 @@ const maxWarnings = 20
 
 // LoadFile makes the master file (RFC 1035 §5) at path all that source holds of
 // the zone with this apex, which must have been added. The file is read whole
-// before anything changes: an error leaves the zone as it was. Records that stand
-// at or below another zone of the table are left out with a warning.
+// before anything is answered from it: an error leaves the zone as it was. Records
+// that stand at or below another zone of the table are left out, with a warning
+// where they are more than its delegation.
 func (t *Table) LoadFile(apex []byte, path string, source Source) (Loaded, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -40,36 +39,51 @@ func (t *Table) LoadFile(apex []byte, path string, source Source) (Loaded, error
 	return t.Load(apex, f, path, source)
 }
 
-// Load is LoadFile for an open file.
+// Load is LoadFile for an open file. $INCLUDE is relative to path's folder.
 func (t *Table) Load(apex []byte, file io.Reader, path string, source Source) (Loaded, error) {
-	z := t.Zone(apex)
-	if z == nil {
-		return Loaded{}, fmt.Errorf("load zone %s: %w", wire.NameString(apex), ErrZone)
-	}
-	l := loader{live: t, apex: apex, source: source, lines: lineCounter{r: bufio.NewReaderSize(file, 1<<16), line: 1}, path: path}
-	for _, y := range t.Zones() {
-		if y.Labels > z.Labels && wire.IsSubdomain(y.Apex, apex) {
-			l.inner = append(l.inner, y.Apex)
+	l := loader{live: t, apex: apex, source: source}
+	l.files.begin(file, path)
+	fresh := false
+	err := t.Update(func(tx *Tx) error {
+		z := t.Zone(apex)
+		if z == nil {
+			return fmt.Errorf("load zone %s: %w", wire.NameString(apex), ErrZone)
 		}
+		l.inner = tx.inner(z)
+		if fresh = !z.Ready() && tx.empty(z); fresh {
+			return l.first(tx)
+		}
+		return nil
+	})
+	if err == nil && !fresh {
+		err = l.reload()
 	}
-	if z.Ready() {
-		return l.reload()
-	}
-	return l.first()
+	return l.done, err
 }
 
-// A loader reads one file into a table.
+// empty reports whether a zone holds no records.
+func (tx *Tx) empty(z *Zone) bool {
+	n := tx.lookup(z.Apex)
+	if n.entries() > 0 || n.children() == 0 {
+		return n.entries() == 0
+	}
+	held := false // what is below may be other zones only
+	tx.each(func(_ uint64, _ ref, n node) { held = held || n.zone() == z.number && n.entries() > 0 })
+	return !held
+}
+
+// A loader reads one file, and what it includes, into a table.
 type loader struct {
 	live   *Table
 	apex   []byte
 	source Source
-	path   string
-	lines  lineCounter
+	files  files
 	done   Loaded
 	soa    *Record // put last: with it the zone begins to be answered from
 	ns     bool
 
 	set    Record // the RRset being collected from neighbouring lines
+	place  place  // of its last record
 	buf    []byte // its data
 	packed [65535]byte
 	owner  string
@@ -80,29 +94,26 @@ type loader struct {
 
 // first reads straight into the live table: without an SOA nothing is answered
 // from the zone yet.
-func (l *loader) first() (Loaded, error) {
-	err := l.live.Update(func(tx *Tx) error {
-		tx.strict = true
-		err := l.read(tx)
-		if err == nil {
-			_, err = tx.Put(l.soa)
-		}
-		if err != nil {
-			tx.RemoveZone(l.apex)
-			err = errors.Join(err, tx.AddZone(l.apex))
-		}
-		return err
-	})
-	return l.done, err
+func (l *loader) first(tx *Tx) error {
+	tx.strict = true
+	err := l.read(tx)
+	if err == nil {
+		_, err = tx.Put(l.soa)
+	}
+	if err != nil {
+		tx.RemoveZone(l.apex)
+		err = errors.Join(err, tx.AddZone(l.apex))
+	}
+	return err
 }
 
 // reload reads into a table of its own and then brings over what differs, so
 // that an error changes nothing and no reader sees half of an RRset that is
 // scattered over the file.
-func (l *loader) reload() (Loaded, error) {
+func (l *loader) reload() error {
 	stage, err := New()
 	if err != nil {
-		return l.done, err
+		return err
 	}
 	defer stage.Close()
 	err = stage.Update(func(tx *Tx) error {
@@ -113,116 +124,137 @@ func (l *loader) reload() (Loaded, error) {
 		return l.read(tx)
 	})
 	if err != nil {
-		return l.done, err
-	}
-	return l.done, l.live.Update(func(tx *Tx) (err error) {
-		pass := l.live.NewPass()
-		tx.Mark(pass)
-		put := func(rec *Record) bool {
-			_, err = tx.Put(rec)
-			return err == nil
-		}
-		if stage.Each(put); err != nil {
-			return fmt.Errorf("load zone %s: %w", wire.NameString(l.apex), err)
-		}
-		if _, err = tx.Put(l.soa); err != nil {
-			return err
-		}
-		_, err = tx.Sweep(pass, func(z *Zone, s Source) bool { return string(z.Apex) == string(l.apex) && s == l.source })
 		return err
-	})
-}
-
-// read puts all records but the SOA.
-func (l *loader) read(tx *Tx) error {
-	zp := dns.NewZoneParser(&l.lines, wire.NameString(l.apex), l.path)
-	zp.SetIncludeAllowed(true)
-	line := 1
-	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
-		if err := l.record(tx, rr); err != nil {
-			return l.at(line, err)
-		}
-		line = l.lines.line
 	}
-	if err := zp.Err(); err != nil {
-		return l.syntax(err)
-	}
-	if err := l.flush(tx); err != nil {
-		return l.at(line, err)
-	}
-	if l.soa == nil {
-		return fmt.Errorf("%s: %w of %s has no SOA at its apex (RFC 1035 §5.2)", l.path, ErrMaster, wire.NameString(l.apex))
-	}
-	if !l.ns {
-		l.warn(line, "the zone has no NS at its apex (RFC 1034 §4.2.1)")
+	err = l.live.Update(func(tx *Tx) error { return l.bring(tx, stage) })
+	if err != nil {
+		return fmt.Errorf("load zone %s: %w", wire.NameString(l.apex), err)
 	}
 	return nil
 }
 
-func (l *loader) at(line int, err error) error {
-	return fmt.Errorf("%s:%d: %w: %w", l.path, line, ErrMaster, err)
+// bring makes the live zone what was staged. What another zone took over since
+// the file was read stays as it is there.
+func (l *loader) bring(tx *Tx, stage *Table) (err error) {
+	z := tx.t.Zone(l.apex)
+	if z == nil {
+		return ErrZone
+	}
+	pass := l.live.NewPass()
+	tx.Mark(pass)
+	stage.Each(func(rec *Record) bool {
+		if tx.belongs(rec.Name, rec.Type, z.number) {
+			_, err = tx.Put(rec)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err = tx.Put(l.soa); err != nil {
+		return err
+	}
+	_, err = tx.Sweep(pass, func(y *Zone, s Source) bool { return y.number == z.number && s == l.source })
+	return err
 }
 
-// syntax turns the parser's error, whose text ends in line and column, into ours.
-func (l *loader) syntax(err error) error {
-	text, path := err.Error(), l.path
-	what, where, ok := strings.Cut(text, " at line: ")
-	line, _, _ := strings.Cut(where, ":")
-	if !ok {
-		line = strconv.Itoa(l.lines.line)
+// belongs reports whether an RRset of that name would be the zone's.
+func (tx *Tx) belongs(name []byte, typ uint16, zone int) bool {
+	n := tx.lookup(name)
+	if n == nil {
+		n = tx.ancestor(name)
+	} else {
+		return tx.holder(n, typ).number == zone
 	}
-	if file, rest, ok := strings.Cut(what, ": dns: "); ok { // of an $INCLUDE, that file's
-		path, what = file, rest
-	}
-	return fmt.Errorf("%s:%s: %w: %s", path, line, ErrMaster, strings.TrimPrefix(what, "dns: "))
+	return n != nil && n.zone() == zone
 }
 
-func (l *loader) warn(line int, format string, args ...any) {
+// read puts all records but the SOA.
+func (l *loader) read(tx *Tx) error {
+	zp := dns.NewZoneParser(l.files.top(), wire.NameString(l.apex), l.files.root)
+	zp.SetIncludeAllowed(true)
+	zp.SetIncludeFS(&l.files)
+	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
+		if err := l.record(tx, rr); err != nil {
+			return err
+		}
+		l.files.top().next()
+	}
+	if err := zp.Err(); err != nil {
+		return l.files.syntax(err)
+	}
+	if err := l.flush(tx); err != nil {
+		return err
+	}
+	if l.soa == nil {
+		return fmt.Errorf("%s: %w of %s has no SOA at its apex (RFC 1035 §5.2)", l.files.path, ErrMaster, wire.NameString(l.apex))
+	}
+	if !l.ns {
+		l.warn(l.files.top().place(), "the zone has no NS at its apex (RFC 1034 §4.2.1)")
+	}
+	return nil
+}
+
+func (l *loader) warn(at place, format string, args ...any) {
 	if len(l.done.Warnings) < maxWarnings {
-		l.done.Warnings = append(l.done.Warnings, fmt.Sprintf("%s:%d: ", l.path, line)+fmt.Sprintf(format, args...))
+		l.done.Warnings = append(l.done.Warnings, at.String()+": "+fmt.Sprintf(format, args...))
 	}
 }
 
 // record takes one record. Neighbours of one RRset are put together.
 func (l *loader) record(tx *Tx, rr dns.RR) error {
-	h := rr.Header()
+	h, at := rr.Header(), l.files.top().place()
 	if h.Class != dns.ClassINET {
-		return fmt.Errorf("class %s: only IN is served", dns.Class(h.Class))
+		return at.wrap(fmt.Errorf("class %s: only IN is served", dns.Class(h.Class)))
 	}
 	if h.Ttl > 1<<31-1 {
-		return fmt.Errorf("TTL %d is above 2147483647 (RFC 2181 §8)", h.Ttl)
+		return at.wrap(fmt.Errorf("TTL %d is above 2147483647 (RFC 2181 §8)", h.Ttl))
 	}
 	n, err := dns.PackRR(rr, l.packed[:], 0, nil, false)
 	if err != nil {
-		return err
+		return at.wrap(err)
 	}
 	if err := l.startOwner(tx, h.Name); err != nil {
 		return err
 	}
-	nameLen := wire.NameLen(l.packed[:n])
-	data := l.packed[nameLen+rrHead : n]
-	if !l.takes(h.Rrtype) {
-		l.warn(l.lines.line, "%s %s is not of this zone: left out", h.Name, dns.Type(h.Rrtype))
+	data := l.packed[wire.NameLen(l.packed[:n])+rrHead : n]
+	if taken, quietly := l.takes(h.Rrtype); !taken {
+		if !quietly {
+			l.warn(at, "%s %s is not of this zone: left out", h.Name, dns.Type(h.Rrtype))
+		}
 		return nil
 	}
 	l.done.Records++
 	if h.Rrtype == dns.TypeSOA {
-		return l.startOfAuthority(h, data)
+		return l.startOfAuthority(at, h, data)
 	}
 	if h.Rrtype != l.set.Type || len(l.buf)+len(data) > cap(l.buf) {
 		if err := l.flush(tx); err != nil {
 			return err
 		}
 	}
-	l.set.Type = h.Rrtype
-	if len(l.set.Data) == 0 || h.Ttl < l.set.TTL {
-		l.set.TTL = h.Ttl
-	}
-	at := len(l.buf)
-	l.buf = append(l.buf, data...)
-	l.set.Data = append(l.set.Data, l.buf[at:len(l.buf):len(l.buf)])
-	l.ns = l.ns || h.Rrtype == dns.TypeNS && len(l.name) == len(l.apex)
+	l.collect(at, h, data)
 	return nil
+}
+
+// collect adds a record to the RRset in hand.
+func (l *loader) collect(at place, h *dns.RR_Header, data []byte) {
+	l.place, l.set.Type = at, h.Rrtype
+	if len(l.set.Data) == 0 {
+		l.set.TTL = h.Ttl
+	} else if h.Ttl != l.set.TTL {
+		l.differ(at, h.Ttl)
+	}
+	from := len(l.buf)
+	l.buf = append(l.buf, data...)
+	l.set.Data = append(l.set.Data, l.buf[from:len(l.buf):len(l.buf)])
+	l.ns = l.ns || h.Rrtype == dns.TypeNS && len(l.name) == len(l.apex)
+}
+
+// differ gives an RRset whose records' TTLs differ the least of them.
+func (l *loader) differ(at place, ttl uint32) {
+	l.warn(at, "%s %s: TTL %d beside %d, the lesser holds for all (RFC 2181 §5.2)", wire.NameString(l.name), dns.Type(l.set.Type), ttl, l.set.TTL)
+	l.set.TTL = min(l.set.TTL, ttl)
 }
 
 // startOwner ends the RRset of the owner before and looks at the new one.
@@ -243,29 +275,35 @@ func (l *loader) startOwner(tx *Tx, owner string) error {
 
 // takes reports whether a record of the present owner is this zone's: within it,
 // and not at or below a zone of ours further down, DS at that one's apex aside.
-func (l *loader) takes(typ uint16) bool {
-	if !l.inside {
-		return false
+// What else a delegation needs, NS and glue, is left out quietly: it is in place
+// where that zone is served by others.
+func (l *loader) takes(typ uint16) (taken, quietly bool) {
+	if !l.inside || typ == dns.TypeDS && len(l.name) == len(l.apex) {
+		return false, false
 	}
 	for _, apex := range l.inner {
-		if wire.IsSubdomain(l.name, apex) {
-			return typ == wire.TypeDS && len(l.name) == len(apex)
+		if !wire.IsSubdomain(l.name, apex) {
+			continue
 		}
+		if len(l.name) == len(apex) {
+			return typ == dns.TypeDS, typ == dns.TypeNS
+		}
+		return false, typ == dns.TypeA || typ == dns.TypeAAAA
 	}
-	return true
+	return true, false
 }
 
-func (l *loader) startOfAuthority(h *dns.RR_Header, data []byte) error {
+func (l *loader) startOfAuthority(at place, h *dns.RR_Header, data []byte) error {
 	if len(l.name) != len(l.apex) {
-		return fmt.Errorf("SOA at %s, which is not the zone's apex %s", h.Name, wire.NameString(l.apex))
+		return at.wrap(fmt.Errorf("SOA at %s, which is not the zone's apex %s", h.Name, wire.NameString(l.apex)))
 	}
 	if l.soa != nil {
-		l.warn(l.lines.line, "a second SOA: left out")
+		l.warn(at, "a second SOA: left out")
 		return nil
 	}
-	l.soa = &Record{Name: l.apex, Type: dns.TypeSOA, TTL: h.Ttl, Source: l.source, Data: [][]byte{append([]byte(nil), data...)}}
-	d := l.soa.Data[0]
-	l.done.Serial = uint32(d[len(d)-20])<<24 | uint32(d[len(d)-19])<<16 | uint32(d[len(d)-18])<<8 | uint32(d[len(d)-17])
+	d := append([]byte(nil), data...)
+	l.soa = &Record{Name: l.apex, Type: dns.TypeSOA, TTL: h.Ttl, Source: l.source, Data: [][]byte{d}}
+	l.done.Serial = binary.BigEndian.Uint32(d[len(d)-20:])
 	return nil
 }
 
@@ -278,27 +316,13 @@ func (l *loader) flush(tx *Tx) error {
 		return nil
 	}
 	l.set.Name, l.set.Source = l.name, l.source
-	err := tx.Append(&l.set)
+	ttl, merged, err := tx.Append(&l.set)
+	if merged && ttl != l.set.TTL {
+		l.differ(l.place, ttl)
+	}
 	l.set.Data, l.buf, l.set.Type = l.set.Data[:0], l.buf[:0], 0
 	if err != nil {
-		return fmt.Errorf("%s: %w", wire.NameString(l.name), err)
+		return l.place.wrap(fmt.Errorf("%s: %w", wire.NameString(l.name), err))
 	}
 	return nil
 }
-
-// A lineCounter knows the line the parser has read to. The parser takes it as an
-// io.ByteReader, octet by octet.
-type lineCounter struct {
-	r    *bufio.Reader
-	line int
-}
-
-func (c *lineCounter) ReadByte() (byte, error) {
-	b, err := c.r.ReadByte()
-	if b == '\n' && err == nil {
-		c.line++
-	}
-	return b, err
-}
-
-func (c *lineCounter) Read(p []byte) (int, error) { return c.r.Read(p) }

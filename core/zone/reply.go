@@ -15,6 +15,7 @@ type answer struct {
 	r       *Reader
 	q       *wire.Query
 	reply   wire.Reply
+	limit   int
 	nameAt  int // where the name being looked up stands in the message
 	aliases int
 	seen    [maxAliases]uint64 // hashes of the names that were followed
@@ -26,7 +27,7 @@ type answer struct {
 // an alias was followed q asks for the alias's target.
 func (r *Reader) Answer(q *wire.Query, data []byte, limit, at int) ([]byte, Outcome) {
 	var a answer
-	a.r, a.q, a.nameAt = r, q, wire.HeaderLen
+	a.r, a.q, a.limit, a.nameAt = r, q, limit, wire.HeaderLen
 	a.reply.Begin(data, q, limit)
 	if q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR {
 		a.reply.SetRcode(wire.RcodeRefused)
@@ -76,7 +77,9 @@ func (a *answer) step(res *Result) bool {
 	return false
 }
 
-// put writes a whole RRset, its records rotated, or says TC (RFC 2181 §9).
+// put writes a whole RRset, its records rotated, or says TC (RFC 2181 §9). An
+// RRset that no message can hold is cut where the largest one ends: there is
+// nothing else to come back for, and each asker gets another part.
 func (a *answer) put(s wire.Section, owner int, set *RRset) bool {
 	mark := a.reply.Mark()
 	rest := set.RRs
@@ -88,7 +91,9 @@ func (a *answer) put(s wire.Section, owner int, set *RRset) bool {
 		for len(rest) > 0 {
 			n := rrSize(rest)
 			if !a.reply.Put(s, owner, rest[:n]) {
-				a.reply.Rollback(mark)
+				if a.limit < wire.MaxMessage || written(set) <= wire.MaxMessage-a.q.End {
+					a.reply.Rollback(mark)
+				}
 				a.reply.SetFlags(wire.FlagTC)
 				return false
 			}
@@ -172,26 +177,27 @@ func (a *answer) substitute(res *Result) bool {
 // for one of them the reply says TC (RFC 9471 §3.1).
 func (a *answer) referral(res *Result) {
 	cut := a.q.Suffix(res.Owner)
-	at := a.reply.Len()
+	start := a.reply.Len()
 	if !a.put(wire.Authority, a.nameAt+int(a.q.Offset[res.Owner]), &res.Set) {
 		return
 	}
-	for end := a.reply.Len(); at < end; {
-		at += 2 // the owner, a pointer
-		rr := a.reply.Written(at, end)
-		size := rrSize(rr)
-		a.glue(rrData(rr), at+rrHead, cut)
-		at += size
+	end := a.reply.Len()
+	for _, needed := range [...]bool{true, false} {
+		for at := start; at < end; {
+			at += 2 // the owner, a pointer
+			rr := a.reply.Written(at, end)
+			a.glue(rrData(rr), at+rrHead, cut, needed)
+			at += rrSize(rr)
+		}
 	}
 }
 
-// glue writes a name server's addresses.
-func (a *answer) glue(name []byte, nameAt int, cut []byte) {
+// glue writes a name server's addresses, if they are needed or not.
+func (a *answer) glue(name []byte, nameAt int, cut []byte, needed bool) {
 	n := a.r.findFolded(name)
-	if n == nil {
+	if n == nil || needed != wire.IsSubdomain(n.name(), cut) {
 		return
 	}
-	needed := wire.IsSubdomain(n.name(), cut)
 	for _, typ := range [...]uint16{wire.TypeA, wire.TypeAAAA} {
 		set, ok := n.find(typ)
 		if ok && !a.additional(nameAt, &set) && needed {
@@ -250,11 +256,18 @@ func (a *answer) additional(owner int, set *RRset) bool {
 	return true
 }
 
-// findFolded finds a name as it stands in some record's data.
+// findFolded finds a name as it stands in some record's data, in a zone that is
+// answered from: while one is read its RRsets may not be whole.
 func (r *Reader) findFolded(name []byte) node {
 	n := copy(r.star[:], name)
 	wire.Fold(r.star[:n])
-	return r.find(wire.HashName(r.star[:n]), r.star[:n])
+	found := r.find(wire.HashName(r.star[:n]), r.star[:n])
+	if found != nil {
+		if z := r.zone(found); z == nil || !z.Ready() {
+			return nil
+		}
+	}
+	return found
 }
 
 // SOASerial is the serial of a zone's SOA, 0 where there is none.

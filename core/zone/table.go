@@ -18,7 +18,7 @@ type Source uint16
 // through a Reader of its own; updates follow one another.
 type Table struct {
 	idx   atomic.Pointer[index]
-	zones atomic.Pointer[[]*Zone] // by number; nil where a zone was removed
+	zones atomic.Pointer[zoneList]
 	epoch atomic.Uint64
 	arena arena
 
@@ -26,21 +26,31 @@ type Table struct {
 	seats   []*seat
 
 	mu      sync.Mutex // what follows, and all changes
-	waiting []retired
 	build   builder
+	blocks  queue[retiredBlock]
+	indexes queue[*index]
+	numbers queue[int] // of removed zones
+	spare   []int      // numbers that may be given again
+	below   []int      // by zone number: delegations and DNAMEs
+
+	reclaimAt int // retired blocks at which an update reclaims in its midst
 
 	names, records, pending, bytes atomic.Int64 // for Stats, as of the last update
 	passes                         atomic.Uint32
 }
 
-// A Zone is what is known of one zone. It is immutable: a change of its SOA or
-// of how many delegations it has makes a new one.
+// A zoneList holds the zones by number, nil where there is none. It grows by
+// being copied; the zones in it change in place.
+type zoneList []atomic.Pointer[Zone]
+
+// A Zone is what is known of one zone. It is immutable: a change of its SOA, or
+// its first and last delegation, makes a new one.
 type Zone struct {
 	Apex   []byte
 	Labels int // of the apex
 	number int
 	soa    []byte // the record for negative answers, its TTL as RFC 2308 §5 says; nil until there is one
-	below  int    // delegations and DNAMEs: where there are none, nobody looks for them
+	cuts   bool   // has delegations or DNAMEs: where there are none, nobody looks for them
 }
 
 // Ready reports whether the zone has an SOA: until then it is not answered from.
@@ -60,8 +70,9 @@ func New() (*Table, error) {
 		return nil, err
 	}
 	t.idx.Store(x)
-	t.zones.Store(&[]*Zone{})
+	t.zones.Store(&zoneList{})
 	t.epoch.Store(1)
+	t.reclaimAt = reclaimEvery
 	return t, nil
 }
 
@@ -69,14 +80,10 @@ func New() (*Table, error) {
 func (t *Table) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, w := range t.waiting {
-		if w.index != nil {
-			w.index.close()
-		}
-	}
+	t.indexes.release(^uint64(0), (*index).close)
 	t.idx.Load().close()
 	t.arena.close()
-	t.waiting = nil
+	t.blocks = nil
 }
 
 // A Reader looks things up. It belongs to one goroutine. Between Enter and
@@ -92,9 +99,8 @@ type Reader struct {
 
 // A view is the table as of one moment.
 type view struct {
-	t     *Table
-	idx   *index
-	zones []*Zone
+	t   *Table
+	idx *index
 }
 
 // NewReader registers a reader.
@@ -124,10 +130,13 @@ func (r *Reader) Enter() {
 	r.look()
 }
 
-func (v *view) look() {
-	v.idx = v.t.idx.Load()
-	v.zones = *v.t.zones.Load()
-}
+func (v *view) look() { v.idx = v.t.idx.Load() }
+
+// zone gives the zone a node is in as it is now, not as it was when the view was
+// made: a delegation is told to the zone before it is shown, so whoever sees the
+// one must see the other. nil: the zone was removed in the meantime. A number is
+// given again only when nobody is left who saw its old names.
+func (v *view) zone(n node) *Zone { return (*v.t.zones.Load())[n.zone()].Load() }
 
 // Leave ends it: what was returned since Enter may change from now on.
 func (r *Reader) Leave() { r.seat.epoch.Store(0) }
@@ -178,8 +187,9 @@ func (t *Table) Stats() Stats {
 // Zones lists the zones there are.
 func (t *Table) Zones() []*Zone {
 	var zs []*Zone
-	for _, z := range *t.zones.Load() {
-		if z != nil {
+	list := *t.zones.Load()
+	for i := range list {
+		if z := list[i].Load(); z != nil {
 			zs = append(zs, z)
 		}
 	}
@@ -188,8 +198,9 @@ func (t *Table) Zones() []*Zone {
 
 // Zone gives the zone with this apex, nil where there is none.
 func (t *Table) Zone(apex []byte) *Zone {
-	for _, z := range *t.zones.Load() {
-		if z != nil && string(z.Apex) == string(apex) {
+	list := *t.zones.Load()
+	for i := range list {
+		if z := list[i].Load(); z != nil && string(z.Apex) == string(apex) {
 			return z
 		}
 	}
@@ -198,23 +209,28 @@ func (t *Table) Zone(apex []byte) *Zone {
 
 // setZone publishes a zone under its number.
 func (t *Table) setZone(number int, z *Zone) {
-	old := *t.zones.Load()
-	zs := make([]*Zone, max(len(old), number+1))
-	copy(zs, old)
-	zs[number] = z
-	t.zones.Store(&zs)
+	list := *t.zones.Load()
+	if number >= len(list) {
+		more := make(zoneList, max(8, 2*len(list)))
+		for i := range list {
+			more[i].Store(list[i].Load())
+		}
+		t.zones.Store(&more)
+		list = more
+	}
+	list[number].Store(z)
 }
 
 // freeNumber finds a number for a new zone.
 func (t *Table) freeNumber() (int, error) {
-	zs := *t.zones.Load()
-	for i, z := range zs {
-		if z == nil {
-			return i, nil
-		}
+	if n := len(t.spare); n > 0 {
+		number := t.spare[n-1]
+		t.spare = t.spare[:n-1]
+		return number, nil
 	}
-	if len(zs) == maxZones {
+	if len(t.below) == maxZones {
 		return 0, fmt.Errorf("a server holds at most %d zones", maxZones)
 	}
-	return len(zs), nil
+	t.below = append(t.below, 0)
+	return len(t.below) - 1, nil
 }
