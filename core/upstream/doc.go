@@ -3,9 +3,9 @@
 //
 // [Set.Ask] is asynchronous and costs neither goroutine, timer nor connection of
 // its own. An [Engine] has a few shards; each owns UDP sockets, TCP connections,
-// the questions in the air and a timer wheel, all under one lock that is never
-// held over a system call on the way of a query. One goroutine of a shard
-// receives, in batches, from all of its sockets; another turns its wheel.
+// the questions in the air and a timer wheel, all under one lock that is not held
+// while a query is sent or a reply read. One goroutine of a shard receives, in
+// batches, from all of its sockets; another turns its wheel.
 //
 // A question lives as a flight: the server with the best round-trip time is asked
 // first, another one when the first is later than its 95th percentile, and so
@@ -15,7 +15,7 @@
 // others are counted and otherwise ignored.
 //
 // Dependency order of the files: quantile, health, choose (pure, driven by the
-// time they are given); wheel, table, ports, socket, connection (the shard's
-// things); query, reply (wire form); flight (the life of a question); shard,
-// receive, outbox (what runs it); engine, set (what callers see).
+// time they are given); wheel, table, lots, ports, socket, conn (the shard's
+// things); query, reply (wire form); flight, attempt (the life of a question);
+// shard, receive, outbox (what runs it); engine, set (what callers see).
 package upstream

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -51,21 +50,20 @@ func question(name string) *Question {
 	return &Question{Name: wire.MustName(name), Type: wire.TypeA, Class: wire.ClassIN, RD: true}
 }
 
-// A fake is a UDP server of a test's own: it answers each packet by what reply
-// returns, none, one or several, from its own socket. A TCP server on the same
-// port is there when stream is set.
+// A fake is a server of a test's own: it answers each datagram by what answer
+// sends, none, one or several, and TCP connections on the same port likewise.
 type fake struct {
 	Server
 	conn *net.UDPConn
 	tcp  net.Listener
 	wg   sync.WaitGroup
 
-	mu     sync.Mutex
-	asked  [][]byte // datagrams
-	from   []netip.AddrPort
-	asked2 int // over TCP
-	conns  []net.Conn
-	opened int // connections
+	mu      sync.Mutex
+	asked   [][]byte // datagrams
+	from    []netip.AddrPort
+	overTCP int
+	conns   []net.Conn
+	opened  int // connections
 }
 
 type (
@@ -159,7 +157,7 @@ func (f *fake) serveTCP(answer answerTCP) {
 					return
 				}
 				f.mu.Lock()
-				f.asked2++
+				f.overTCP++
 				f.mu.Unlock()
 				answer(c, query[:n])
 			}
@@ -174,7 +172,7 @@ func (f *fake) udpCount() int { f.mu.Lock(); defer f.mu.Unlock(); return len(f.a
 // query returns the i-th datagram that came.
 func (f *fake) query(i int) []byte { f.mu.Lock(); defer f.mu.Unlock(); return f.asked[i] }
 
-func (f *fake) tcpCount() int  { f.mu.Lock(); defer f.mu.Unlock(); return f.asked2 }
+func (f *fake) tcpCount() int  { f.mu.Lock(); defer f.mu.Unlock(); return f.overTCP }
 func (f *fake) connCount() int { f.mu.Lock(); defer f.mu.Unlock(); return f.opened }
 
 // sendTCP writes one message behind its length.
@@ -261,14 +259,13 @@ func statsOf(t testing.TB, s *Set, i int) ServerStats {
 	return s.Stats()[i]
 }
 
-// eventually polls until ok, at most 5 s.
+// eventually polls until ok, at most 10 s.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); {
+	for deadline := time.Now().Add(10 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
-		runtime.Gosched()
 		time.Sleep(time.Millisecond)
 	}
 }
