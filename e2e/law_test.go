@@ -68,7 +68,7 @@ func rooms(t *testing.T) (all []room) {
 	}
 }
 
-func within(name, pattern string) bool {
+func inRoom(name, pattern string) bool {
 	if top, ok := strings.CutSuffix(pattern, "/..."); ok {
 		return name == top || strings.HasPrefix(name, top+"/")
 	}
@@ -78,7 +78,7 @@ func within(name, pattern string) bool {
 // article is the entry of the law for a room: the one with the longest name.
 func article(name string) (pattern string) {
 	for p := range law {
-		if within(name, p) && len(p) > len(pattern) {
+		if inRoom(name, p) && len(p) > len(pattern) {
 			pattern = p
 		}
 	}
@@ -96,8 +96,8 @@ func TestImportLaw(t *testing.T) {
 		}
 		for _, dep := range r.Deps {
 			used, ours := strings.CutPrefix(dep, module)
-			allowed := func(pattern string) bool { return within(used, pattern) }
-			if ours && !within(used, own) && !slices.ContainsFunc(law[own], allowed) {
+			allowed := func(pattern string) bool { return inRoom(used, pattern) }
+			if ours && !inRoom(used, own) && !slices.ContainsFunc(law[own], allowed) {
 				t.Errorf("%s is built on %s; %s may use %v", name, used, own, law[own])
 			}
 		}
@@ -108,14 +108,14 @@ func TestImportLaw(t *testing.T) {
 func TestSoleRooms(t *testing.T) {
 	for _, r := range rooms(t) {
 		name := strings.TrimPrefix(r.ImportPath, module)
-		if len(r.CgoFiles) > 0 && !within(name, "core/plane/dpdk/...") {
+		if len(r.CgoFiles) > 0 && !inRoom(name, "core/plane/dpdk/...") {
 			t.Errorf("%s uses cgo: only core/plane/dpdk may", name)
 		}
 		for _, path := range r.Imports {
-			if strings.HasPrefix(path, "go.etcd.io/etcd/") && !within(name, "authoritative/store/...") {
+			if strings.HasPrefix(path, "go.etcd.io/etcd/") && !inRoom(name, "authoritative/store/...") {
 				t.Errorf("%s imports %s: only authoritative/store speaks to etcd", name, path)
 			}
-			if path == "github.com/miekg/dns" && (within(name, "core/wire/...") || within(name, "core/plane/...")) {
+			if path == "github.com/miekg/dns" && (inRoom(name, "core/wire/...") || inRoom(name, "core/plane/...")) {
 				t.Errorf("%s imports %s: it is not for packets", name, path)
 			}
 		}

@@ -99,13 +99,12 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 	if err := s.lay(o); err != nil {
 		return err
 	}
-	for _, server := range s.Servers() {
-		if err := server.Start(); err != nil {
-			return err
-		}
-	}
-	for _, server := range s.Servers() {
-		if err := s.Ready(ctx, server); err != nil {
+	// Resolvers start when those they ask are there: a recursor whose first checks
+	// fail swings to the other site.
+	first := slices.DeleteFunc(s.Servers(), func(s *Server) bool { return s.Kind < Authoritative })
+	last := slices.DeleteFunc(s.Servers(), func(s *Server) bool { return s.Kind >= Authoritative })
+	for _, together := range [][]*Server{first, last} {
+		if err := s.startAll(ctx, together); err != nil {
 			return err
 		}
 	}
@@ -113,6 +112,20 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 		return nil
 	}
 	return s.loadRecords(ctx)
+}
+
+func (s *Stack) startAll(ctx context.Context, servers []*Server) error {
+	for _, server := range servers {
+		if err := server.Start(); err != nil {
+			return err
+		}
+	}
+	for _, server := range servers {
+		if err := s.Ready(ctx, server); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // loadRecords imports the example records, each zone at another node in turn.
@@ -132,9 +145,9 @@ func (s *Stack) Records(ctx context.Context, node *Server, args ...string) (outp
 	return s.Run(ctx, "authoritative", append(args, "--config", node.Config)...)
 }
 
-// Servers are all processes of the stack, the innermost first.
+// Servers are all processes of the stack, in the order that a question meets them.
 func (s *Stack) Servers() (all []*Server) {
-	candidates := slices.Concat([]*Server{s.World}, s.External[:], s.Authoritatives[:], s.Recursors[:], []*Server{s.Nodecache}, s.extra)
+	candidates := slices.Concat([]*Server{s.Nodecache}, s.Recursors[:], s.Authoritatives[:], s.External[:], []*Server{s.World}, s.extra)
 	for _, server := range candidates {
 		if server != nil {
 			all = append(all, server)

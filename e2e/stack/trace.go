@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +12,21 @@ import (
 // are left out.
 type Sample map[*Server]Counters
 
-// Sample asks every running server.
+// Sample asks every running server, until nothing moves any more: a question that
+// was sent to two servers may reach the second after its asker has the answer.
 func (s *Stack) Sample(ctx context.Context) (Sample, error) {
+	var last Sample
+	var failed error
+	err := Until(ctx, func() bool {
+		sample, err := s.sample(ctx)
+		still := last != nil && s.Trace(last, sample) == nobody
+		last, failed = sample, err
+		return still || err != nil
+	})
+	return last, errors.Join(err, failed)
+}
+
+func (s *Stack) sample(ctx context.Context) (Sample, error) {
 	sample := Sample{}
 	for _, server := range s.Servers() {
 		if !server.Running() {
@@ -26,6 +40,9 @@ func (s *Stack) Sample(ctx context.Context) (Sample, error) {
 	}
 	return sample, nil
 }
+
+// nobody is the way of no question.
+const nobody = "nobody"
 
 // Trace tells who had to do with the questions between two samples, in the order
 // they met them, from the counters that moved: "nodecache ► recursor dc1 (cache)".
@@ -48,7 +65,7 @@ func (s *Stack) Trace(before, after Sample) string {
 		}
 	}
 	if len(way) == 0 {
-		return "nobody"
+		return nobody
 	}
 	return strings.Join(way, " ► ")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -118,12 +117,12 @@ func (t *tour) stay(ctx context.Context) {
 		t.bin + "/authoritative records list prd.example.com --config " + node.Config,
 		t.bin + "/authoritative records add me.prd.example.com A 10.9.9.9 --config " + node.Config,
 	} {
-		t.indented(blue, line)
+		t.wrap(blue, line, ` \`)
 	}
-	t.text("\nPages, for people at /, and /status, /metrics, /readyz; configs, to change and then reload (ctl reload):")
-	for _, server := range slices.Backward(s.Servers()) {
+	t.text("\nPages (also /status, /metrics, /readyz), and configs (taken up anew by ctl reload):")
+	for _, server := range s.Servers() {
 		if server.Admin != "" {
-			t.text("  %-16s http://%-22s %s", server.Name, server.Admin, server.Config)
+			t.text("  %-16s http://%-17s %s", server.Name, server.Admin, server.Config)
 		}
 	}
 	<-ctx.Done()
