@@ -155,3 +155,20 @@ func advise(network string, address netip.AddrPort, err error) error {
 	}
 	return fmt.Errorf("listen %s %s: %w%s", network, address, err, hint)
 }
+
+// isStream tells a listening stream socket from a datagram socket.
+func isStream(file *os.File) (bool, error) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	kind := 0
+	var kindErr error
+	err = raw.Control(func(fd uintptr) {
+		kind, kindErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+	})
+	if err = errors.Join(err, os.NewSyscallError("getsockopt", kindErr)); err != nil {
+		return false, err
+	}
+	return kind == unix.SOCK_STREAM, nil
+}

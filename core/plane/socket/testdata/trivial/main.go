@@ -26,7 +26,7 @@ func (trivial) Answer(batch []plane.Packet, _ plane.Queue) {
 			continue
 		}
 		p.Data[2] |= 0x84
-		p.Data[7] = 1 // ANCOUNT
+		p.Data[7] = 1  // ANCOUNT
 		p.Data[11] = 0 // no OPT in the reply
 		p.Data = append(p.Data, record...)
 	}

@@ -1,0 +1,390 @@
+package socket
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A conn is one client's connection: a goroutine that reads, and replies written
+// by whoever has them, helped by a second goroutine only while the client does
+// not take them at once.
+type conn struct {
+	tcp    *TCP
+	queue  *tcpQueue
+	id     uint64
+	nc     net.Conn
+	client netip.AddrPort
+
+	slots   chan struct{} // one for each query in flight, and the one awaited
+	awaits  bool          // the reader holds a slot for the query it awaits
+	settled chan struct{} // told when the last is answered after the client's last
+	ended   atomic.Bool   // the client has sent its last
+	lively  atomic.Int64  // when a reply last left, since started
+
+	mu      sync.Mutex
+	out     []byte // framed replies
+	writing int    // octets a writer is busy with; its goroutine runs while not zero
+	dead    bool
+	raw     syscall.RawConn // nil with TLS
+	attempt func(fd uintptr) bool
+	wrote   int // by the last attempt
+}
+
+func newConn(t *TCP, q *tcpQueue, id uint64, nc net.Conn, client netip.AddrPort) *conn {
+	c := &conn{
+		tcp: t, queue: q, id: id, nc: nc, client: client,
+		slots: make(chan struct{}, t.options.InFlight), settled: make(chan struct{}, 1),
+	}
+	if t.options.TLS != nil {
+		c.nc = tls.Server(nc, t.options.TLS)
+		return c
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		c.raw, _ = tcp.SyscallConn() // fails on closed connections only: then reading does too
+		c.attempt = c.tryWrite
+	}
+	return c
+}
+
+// run is a connection's life: read, let what is in flight be answered, end.
+func (c *conn) run() {
+	defer c.kill()
+	err := c.read()
+	c.tcp.reading.Done()
+	switch {
+	case c.tcp.isStopped() || errors.Is(err, io.EOF):
+		c.settle()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.tcp.counters.idle.Add(1)
+	case errors.Is(err, errMalformed):
+		c.tcp.counters.malformed.Add(1)
+	}
+}
+
+var errMalformed = errors.New("not a message")
+
+// read hands the client's queries to the queue until the client has sent its
+// last (io.EOF), is idle for too long, or sends what is no message.
+func (c *conn) read() error {
+	if err := c.shakeHands(); err != nil {
+		return err
+	}
+	in := bufio.NewReaderSize(c.nc, 2048)
+	for {
+		if err := c.takeSlot(); err != nil {
+			return err
+		}
+		if err := c.awaitQuery(in); err != nil {
+			return err
+		}
+		if err := c.readQuery(in); err != nil {
+			return err
+		}
+	}
+}
+
+// shakeHands is TLS's, done apart to have its own limit and its own count.
+func (c *conn) shakeHands() error {
+	secured, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	limit := time.Since(started) + c.tcp.options.Idle
+	c.nc.SetWriteDeadline(started.Add(limit))
+	if err := c.readBy(limit); err != nil {
+		return err
+	}
+	if err := secured.Handshake(); err != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// takeSlot waits until fewer queries than the limit are in flight.
+func (c *conn) takeSlot() error {
+	select {
+	case c.slots <- struct{}{}:
+		c.awaits = true
+		return nil
+	default:
+	}
+	timer := time.NewTimer(c.tcp.options.Idle)
+	defer timer.Stop()
+	select {
+	case c.slots <- struct{}{}:
+		c.awaits = true
+		return nil
+	case <-timer.C:
+		return os.ErrDeadlineExceeded
+	case <-c.tcp.stopped:
+		return net.ErrClosed
+	}
+}
+
+// awaitQuery waits for a message's length, for as long as there is life: since
+// the last query, or since the last reply.
+func (c *conn) awaitQuery(in *bufio.Reader) error {
+	if wholeBuffered(in) {
+		return nil
+	}
+	since := time.Since(started)
+	for {
+		if err := c.readBy(since + c.tcp.options.Idle); err != nil {
+			return err
+		}
+		_, err := in.Peek(2)
+		lively := time.Duration(c.lively.Load())
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, io.EOF) && in.Buffered() > 0:
+			return errMalformed
+		case !errors.Is(err, os.ErrDeadlineExceeded) || lively <= since:
+			return err
+		}
+		since = lively
+	}
+}
+
+// wholeBuffered tells whether the next message needs no more reading.
+func wholeBuffered(in *bufio.Reader) bool {
+	if in.Buffered() < 2 {
+		return false
+	}
+	length, _ := in.Peek(2) // is there
+	return in.Buffered() >= 2+int(binary.BigEndian.Uint16(length))
+}
+
+// readBy sets until when a read may take. It comes after a look at stopped, and
+// stop sets its own after: one of them sees the other.
+func (c *conn) readBy(at time.Duration) error {
+	if err := c.nc.SetReadDeadline(started.Add(at)); err != nil {
+		return err
+	}
+	if c.tcp.isStopped() {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// readQuery reads a message and hands it over. A client has the idle limit to
+// send the whole of it.
+func (c *conn) readQuery(in *bufio.Reader) error {
+	m := messages.Get().(*message)
+	if _, err := io.ReadFull(in, m[:2]); err != nil {
+		messages.Put(m)
+		return err
+	}
+	size := int(binary.BigEndian.Uint16(m[:]))
+	if size == 0 {
+		messages.Put(m)
+		return errMalformed
+	}
+	if _, err := io.ReadFull(in, m[2:2+size]); err != nil {
+		messages.Put(m)
+		if c.tcp.isStopped() {
+			return net.ErrClosed
+		}
+		return errMalformed
+	}
+	c.awaits = false
+	select {
+	case c.queue.arrivals <- arrival{from: c, message: m, size: size}:
+		return nil
+	case <-c.tcp.closed:
+		messages.Put(m)
+		return net.ErrClosed
+	}
+}
+
+// settle waits, for the idle limit at most, until what is in flight is answered
+// and taken: clients may close their half first (RFC 7766 §6.2.4).
+func (c *conn) settle() {
+	if c.awaits {
+		c.freeSlot()
+	}
+	c.ended.Store(true)
+	timer := time.NewTimer(c.tcp.options.Idle)
+	defer timer.Stop()
+	for len(c.slots) > 0 || c.unsent() > 0 {
+		select {
+		case <-c.settled:
+		case <-timer.C:
+			return
+		case <-c.tcp.closed:
+			return
+		}
+		if c.isDead() {
+			return
+		}
+	}
+}
+
+func (c *conn) freeSlot() {
+	select {
+	case <-c.slots:
+	default: // a reply more than there were queries
+	}
+}
+
+// note tells settle to look again.
+func (c *conn) note() {
+	if c.ended.Load() {
+		select {
+		case c.settled <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// put appends a reply to what is to be written. A client that doesn't take its
+// replies loses its connection, and reports false.
+func (c *conn) put(reply []byte) bool {
+	if len(reply) > maxMessageTCP {
+		return false
+	}
+	c.freeSlot()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return false
+	}
+	if len(c.out)+c.writing+2+len(reply) > c.tcp.options.Unsent {
+		c.tcp.counters.slow.Add(1)
+		c.end()
+		return false
+	}
+	c.out = binary.BigEndian.AppendUint16(c.out, uint16(len(reply)))
+	c.out = append(c.out, reply...)
+	return true
+}
+
+// flush writes what the client's window takes at once, and leaves the rest to a
+// goroutine that may wait for it.
+func (c *conn) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lively.Store(int64(time.Since(started)))
+	if c.dead || c.writing > 0 || len(c.out) == 0 {
+		return
+	}
+	if c.raw != nil {
+		c.wrote = 0
+		if err := c.raw.Write(c.attempt); err != nil {
+			c.end()
+			return
+		}
+		c.out = c.out[:copy(c.out, c.out[c.wrote:])]
+	}
+	if len(c.out) == 0 {
+		c.trim()
+		c.note()
+		return
+	}
+	c.writing = len(c.out)
+	c.tcp.all.Go(c.write)
+}
+
+// tryWrite writes without waiting. Errors are left to the goroutine that reads.
+func (c *conn) tryWrite(fd uintptr) bool {
+	for c.wrote < len(c.out) {
+		n, err := unix.Write(int(fd), c.out[c.wrote:])
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 {
+			break
+		}
+		c.wrote += n
+	}
+	return true
+}
+
+// keptOut is how large a buffer an idle connection keeps, octets.
+const keptOut = 4 << 10
+
+func (c *conn) trim() {
+	if cap(c.out) > keptOut {
+		c.out = nil
+	}
+}
+
+// write sends what has been put until nothing is left, in the time it may take.
+func (c *conn) write() {
+	for {
+		c.mu.Lock()
+		buffer := c.out
+		c.out, c.writing = nil, len(buffer)
+		done := c.dead || len(buffer) == 0
+		if done {
+			c.nc.SetWriteDeadline(time.Time{}) // flush writes without one
+		}
+		c.mu.Unlock()
+		if done {
+			c.note()
+			return
+		}
+		c.nc.SetWriteDeadline(time.Now().Add(c.tcp.options.Write))
+		_, err := c.nc.Write(buffer)
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				c.tcp.counters.slow.Add(1)
+			}
+			c.kill()
+			return
+		}
+		c.lively.Store(int64(time.Since(started)))
+	}
+}
+
+// unsent is how many octets wait for the client.
+func (c *conn) unsent() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return 0
+	}
+	return len(c.out) + c.writing
+}
+
+func (c *conn) isDead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead
+}
+
+// kill closes the connection, whoever reads or writes it.
+func (c *conn) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end()
+}
+
+func (c *conn) end() {
+	if c.dead {
+		return
+	}
+	c.dead = true
+	c.out = nil
+	if secured, ok := c.nc.(*tls.Conn); ok {
+		secured.NetConn().Close() // without the farewell, which may block
+	} else {
+		c.nc.Close()
+	}
+	select {
+	case c.settled <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,215 @@
+package socket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/strata-dns/strata/core/plane"
+)
+
+// A Server serves one address by UDP and TCP, and perhaps another by TLS. It has
+// the methods of a daemon's task: Run, Ready, String and Drain.
+type Server struct {
+	options Options
+	udp     *UDP
+	streams []*TCP
+	workers sync.WaitGroup
+	serving atomic.Bool
+	once    sync.Once
+	failed  chan error
+}
+
+// Options are what a Server is made of.
+type Options struct {
+	UDP UDPOptions
+	TCP TCPOptions
+	// TLS, when set, adds a listener for DNS over TLS on TLSAddress, with the
+	// limits of TCP.
+	TLS        *tls.Config
+	TLSAddress netip.AddrPort
+	// CPUs pins worker i to CPUs[i]; empty: none is pinned.
+	CPUs []int
+	// Handler makes the handler of one worker. Workers 0 to UDP.Workers-1 answer
+	// datagrams; each further one the streams of one queue. Each handler is
+	// called by one goroutine.
+	Handler func(worker int) plane.Handler
+	// Pending tells how many late answers are owed; draining waits for them.
+	// nil: answers are never late.
+	Pending func() int
+}
+
+// NewServer opens the sockets of an address: from then on queries are taken in,
+// and answered once Run is called. Both protocols get the same port.
+func NewServer(address netip.AddrPort, o Options) (*Server, error) {
+	if o.Handler == nil {
+		return nil, fmt.Errorf("listen %s: no handler", address)
+	}
+	if len(o.CPUs) > 0 && len(o.CPUs) < max(1, o.UDP.Workers) {
+		return nil, fmt.Errorf("listen %s: %d CPUs for %d workers", address, len(o.CPUs), o.UDP.Workers)
+	}
+	udp, err := ListenUDP(address, o.UDP)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, udp: udp}
+	tcp, err := ListenTCP(udp.Address(), o.TCP)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.streams = append(s.streams, tcp)
+	if o.TLS != nil {
+		secured := o.TCP
+		secured.TLS, secured.File = o.TLS, nil
+		tcp, err := ListenTCP(o.TLSAddress, secured)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.streams = append(s.streams, tcp)
+	}
+	return s, nil
+}
+
+// Inherit sorts sockets from the service manager into the options: datagram
+// sockets become the workers', the listening stream socket TCP's.
+func (o *Options) Inherit(files []*os.File) error {
+	for _, file := range files {
+		stream, err := isStream(file)
+		switch {
+		case err != nil:
+			return fmt.Errorf("inherit socket %q: %w", file.Name(), err)
+		case !stream:
+			o.UDP.Files = append(o.UDP.Files, file)
+		case o.TCP.File != nil:
+			return fmt.Errorf("inherit socket %q: there is another stream socket", file.Name())
+		default:
+			o.TCP.File = file
+		}
+	}
+	return nil
+}
+
+// Address is where it listens, with the port that was picked.
+func (s *Server) Address() netip.AddrPort { return s.udp.Address() }
+
+// Counts returns what each UDP worker has done, and the TCP and TLS listeners.
+func (s *Server) Counts() ([]Counts, []StreamCounts) {
+	var streams []StreamCounts
+	for _, t := range s.streams {
+		streams = append(streams, t.Counts())
+	}
+	return s.udp.Counts(), streams
+}
+
+// Run answers queries until ctx is done, and returns once all is closed.
+func (s *Server) Run(ctx context.Context) error {
+	s.start()
+	s.serving.Store(true)
+	defer s.serving.Store(false)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-s.failed:
+		err = fmt.Errorf("serve %s: %w", s.Address(), err)
+	}
+	s.Close()
+	s.workers.Wait()
+	return err
+}
+
+// start starts the workers. Each datagram worker holds a processor of Go's
+// scheduler for itself while there is load, so there must be more of them than
+// workers; with fewer, all else in the process waits 10 ms for its turn.
+func (s *Server) start() {
+	queues := s.udp.Queues()
+	if runtime.GOMAXPROCS(0) <= len(queues) {
+		runtime.GOMAXPROCS(len(queues) + 1)
+	}
+	datagram := len(queues)
+	for _, t := range s.streams {
+		queues = append(queues, t.Queues()...)
+	}
+	s.failed = make(chan error, len(queues))
+	for worker, queue := range queues {
+		s.workers.Go(func() {
+			if err := s.work(worker, queue, worker < datagram); err != nil {
+				s.failed <- err
+			}
+		})
+	}
+}
+
+// work serves one queue. Streams wait in Go's own way and need no thread.
+func (s *Server) work(worker int, queue plane.Queue, datagram bool) error {
+	handler := s.options.Handler(worker)
+	if !datagram {
+		return loop(queue, handler)
+	}
+	cpu := AnyCPU
+	if len(s.options.CPUs) > 0 {
+		cpu = s.options.CPUs[worker]
+	}
+	return Serve(queue, handler, cpu)
+}
+
+// Ready tells whether queries are answered.
+func (s *Server) Ready() bool { return s.serving.Load() }
+
+// String names the server: "socket 127.0.0.1:53".
+func (s *Server) String() string { return "socket " + s.Address().String() }
+
+// Drain stops receiving, answers what is in flight, lets clients take their
+// replies, and returns when that is done or ctx is. Run goes on until its own
+// context ends.
+func (s *Server) Drain(ctx context.Context) {
+	s.serving.Store(false)
+	s.udp.Stop()
+	for _, t := range s.streams {
+		t.Stop()
+	}
+	ended := make(chan struct{})
+	go func() { s.workers.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		return
+	}
+	s.awaitLate(ctx)
+	for _, t := range s.streams {
+		t.Flush(ctx)
+	}
+}
+
+func (s *Server) awaitLate(ctx context.Context) {
+	if s.options.Pending == nil {
+		return
+	}
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for s.options.Pending() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Close ends everything at once. It may be called more than once.
+func (s *Server) Close() error {
+	var errs []error
+	s.once.Do(func() {
+		errs = append(errs, s.udp.Close())
+		for _, t := range s.streams {
+			errs = append(errs, t.Close())
+		}
+	})
+	return errors.Join(errs...)
+}
