@@ -41,6 +41,7 @@ type Watcher struct {
 	connected atomic.Bool
 	rewound   atomic.Bool // etcd's revision is behind what was seen
 	holds     bool        // the sink has records; Run's goroutine only
+	asked     chan struct{}
 }
 
 // NewWatcher makes a watcher; Run sets it going.
@@ -54,7 +55,7 @@ func NewWatcher(c *Client, sink Sink, opts WatchOptions) *Watcher {
 	if opts.Retry <= 0 {
 		opts.Retry = 5 * time.Second
 	}
-	w := &Watcher{c: c, sink: sink, opts: opts, log: c.log, holds: opts.Held > 0}
+	w := &Watcher{c: c, sink: sink, opts: opts, log: c.log, holds: opts.Held > 0, asked: make(chan struct{}, 1)}
 	w.told.Store(opts.Held)
 	w.seen.Store(opts.Held)
 	return w
@@ -66,6 +67,16 @@ func (w *Watcher) Synced() bool { return w.synced.Load() }
 
 // Connected reports whether etcd, with a quorum, answered when last asked.
 func (w *Watcher) Connected() bool { return w.connected.Load() }
+
+// CompareNow has Run hand the sink all there is as soon as it can, for a sink that
+// takes more than it took before. A compare that is under way is followed by
+// another.
+func (w *Watcher) CompareNow() {
+	select {
+	case w.asked <- struct{}{}:
+	default: // one that has not begun serves both
+	}
+}
 
 // Revision is etcd's revision the sink was told of last.
 func (w *Watcher) Revision() int64 { return w.told.Load() }
@@ -118,6 +129,10 @@ var errEmptied = errors.New("etcd is empty and its revision went back: it has lo
 
 // compare hands the sink all there is. The sink decides what is news.
 func (w *Watcher) compare(ctx context.Context) error {
+	select {
+	case <-w.asked: // this one is what was asked for
+	default:
+	}
 	start, end := w.c.keys.all()
 	p, err := w.c.openRange(ctx, start, end)
 	if err != nil {
@@ -180,6 +195,8 @@ func (w *Watcher) follow(ctx context.Context, retry *retrying) (whole bool, err 
 		case <-ctx.Done():
 			return false, nil
 		case <-due:
+			return true, nil
+		case <-w.asked:
 			return true, nil
 		case <-look.C:
 			if w.rewound.Load() {

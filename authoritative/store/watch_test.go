@@ -285,3 +285,32 @@ func TestWatchGap(t *testing.T) {
 		stop()
 	}
 }
+
+// A sink that takes more than before asks for all of it, also while etcd is away.
+func TestCompareNow(t *testing.T) {
+	t.Parallel()
+	m := member(t)
+	direct := client(t, m.Endpoints()...)
+	if _, err := direct.Write(t.Context(), edits(Add, many(t, 3, "example.org", "static"))...); err != nil {
+		t.Fatal(err)
+	}
+	r := newRelay(t, m.Endpoints()[0])
+	sink := &tableSink{}
+	w := watching(t, client(t, r.url()), sink, WatchOptions{Retry: 100 * time.Millisecond, Compare: -1})
+	same(t, direct, sink)
+	replaced := func(n int) func() bool {
+		return func() bool { got, _ := sink.calls(); return got == n }
+	}
+	w.CompareNow()
+	until(t, "a second compare", replaced(2))
+	r.set(true)
+	until(t, "disconnected", func() bool { return !w.Connected() })
+	w.CompareNow()
+	w.CompareNow()
+	r.set(false)
+	until(t, "a third compare", replaced(3))
+	if _, err := direct.Write(t.Context(), edits(Add, many(t, 5, "b.example.org", "static"))...); err != nil {
+		t.Fatal(err)
+	}
+	same(t, direct, sink)
+}
