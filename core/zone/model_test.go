@@ -205,6 +205,16 @@ func (c *machine) put(t *rapid.T) {
 	if typ == dns.TypeSOA {
 		name = rapid.SampledFrom(modelApexes).Draw(t, "apex")
 	}
+	c.set(t, name, typ)
+}
+
+// share puts another source's part of an RRset that is there.
+func (c *machine) share(t *rapid.T) {
+	k := c.some(t)
+	c.set(t, k.name, k.typ)
+}
+
+func (c *machine) set(t *rapid.T, name string, typ uint16) {
 	rec := Record{Name: wire.MustName(name), Type: typ, Source: rapid.SampledFrom(modelSources).Draw(t, "source"), TTL: uint32(rapid.IntRange(1, 9).Draw(t, "ttl"))}
 	most := 3
 	if single(typ) {
@@ -227,16 +237,21 @@ func (c *machine) put(t *rapid.T) {
 	})
 }
 
-func (c *machine) remove(t *rapid.T) {
+// some picks one of the RRsets' parts.
+func (c *machine) some(t *rapid.T) modelKey {
 	if len(c.model.sets) == 0 {
-		t.Skip("nothing to delete")
+		t.Skip("the table is empty")
 	}
 	var keys []modelKey
 	for k := range c.model.sets {
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, func(a, b modelKey) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	k := rapid.SampledFrom(keys).Draw(t, "key")
+	return rapid.SampledFrom(keys).Draw(t, "key")
+}
+
+func (c *machine) remove(t *rapid.T) {
+	k := c.some(t)
 	delete(c.model.sets, k)
 	_ = c.table.Update(func(tx *Tx) error {
 		if ok, err := tx.Delete(wire.MustName(k.name), k.typ, k.source); !ok || err != nil {
@@ -274,9 +289,13 @@ func (c *machine) toggleZone(t *rapid.T) {
 
 // check compares some questions and the counts.
 func (c *machine) check(t *rapid.T) {
-	for range 10 {
+	for i := range 12 {
 		name := modelName(t)
 		typ := rapid.SampledFrom(modelTypes).Draw(t, "type")
+		if i < 4 && len(c.model.sets) > 0 { // or of an RRset that is there
+			k := c.some(t)
+			name, typ = k.name, k.typ
+		}
 		var q wire.Query
 		q.SetName(wire.MustName(name))
 		c.reader.Enter()
@@ -358,7 +377,7 @@ func TestModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"":       c.check,
 			"put":    c.put,
-			"put2":   c.put,
+			"share":  c.share,
 			"delete": c.remove,
 			"zone":   c.toggleZone,
 		})
