@@ -56,6 +56,24 @@ func TestTimeToLiveZero(t *testing.T) {
 	})
 }
 
+// TestStoredMeanwhile has the answer be stored between an asker's look into
+// memory and its wait: it is not asked for again.
+func TestStoredMeanwhile(t *testing.T) {
+	play(t, Options{}, func(s *scene) {
+		q := newQuery(t, "www.example.", dns.TypeA)
+		if _, state := s.Answer(&q.Query, q.data, 512, s.Now()); state != Miss {
+			t.Fatal(state)
+		}
+		s.fill("www.example.", dns.TypeA, address)
+		box := make(mailbox, 1)
+		s.Wait(&q.Query, q.data, 512, box)
+		if m := s.reply(box); len(m.Answer) != 1 {
+			t.Errorf("got\n%v", m)
+		}
+		s.quiet()
+	})
+}
+
 func TestDoneTwice(t *testing.T) {
 	play(t, Options{}, func(s *scene) {
 		box := s.wait("www.example.", dns.TypeA)
