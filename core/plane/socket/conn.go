@@ -261,7 +261,13 @@ func (c *conn) put(reply []byte) bool {
 	if c.dead {
 		return false
 	}
-	if len(c.out)+c.writing+2+len(reply) > c.tcp.options.Unsent {
+	if c.over(reply) {
+		c.push() // perhaps it only was not given the chance
+	}
+	if c.dead {
+		return false
+	}
+	if c.over(reply) {
 		c.tcp.counters.slow.Add(1)
 		c.end()
 		return false
@@ -271,15 +277,25 @@ func (c *conn) put(reply []byte) bool {
 	return true
 }
 
-// flush writes what the client's window takes at once, and leaves the rest to a
-// goroutine that may wait for it.
+// over tells whether one reply more would be too much to keep for the client.
+func (c *conn) over(reply []byte) bool {
+	return len(c.out)+c.writing+2+len(reply) > c.tcp.options.Unsent
+}
+
+// flush sends what has been put.
 func (c *conn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lively.Store(int64(time.Since(started)))
+	c.push()
+}
+
+// push writes what the client's window takes at once, and leaves the rest to a
+// goroutine that may wait for it.
+func (c *conn) push() {
 	if c.dead || c.writing > 0 || len(c.out) == 0 {
 		return
 	}
+	c.lively.Store(int64(time.Since(started)))
 	if c.raw != nil {
 		c.wrote = 0
 		if err := c.raw.Write(c.attempt); err != nil {

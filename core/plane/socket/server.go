@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/strata-dns/strata/core/plane"
 )
 
@@ -55,16 +57,10 @@ func NewServer(address netip.AddrPort, o Options) (*Server, error) {
 	if len(o.CPUs) > 0 && len(o.CPUs) < max(1, o.UDP.Workers) {
 		return nil, fmt.Errorf("listen %s: %d CPUs for %d workers", address, len(o.CPUs), o.UDP.Workers)
 	}
-	udp, err := ListenUDP(address, o.UDP)
-	if err != nil {
+	s := &Server{options: o}
+	if err := s.listen(address); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, udp: udp}
-	tcp, err := ListenTCP(udp.Address(), o.TCP)
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	s.streams = append(s.streams, tcp)
 	if o.TLS != nil {
 		secured := o.TCP
 		secured.TLS, secured.File = o.TLS, nil
@@ -75,6 +71,29 @@ func NewServer(address netip.AddrPort, o Options) (*Server, error) {
 		s.streams = append(s.streams, tcp)
 	}
 	return s, nil
+}
+
+// portTries bounds how often a free port is sought that is free for both.
+const portTries = 16
+
+// listen opens UDP and TCP on one address. Where any port will do, one that is
+// free for datagrams may be taken for streams: then another is tried.
+func (s *Server) listen(address netip.AddrPort) error {
+	for try := 1; ; try++ {
+		udp, err := ListenUDP(address, s.options.UDP)
+		if err != nil {
+			return err
+		}
+		tcp, err := ListenTCP(udp.Address(), s.options.TCP)
+		if err == nil {
+			s.udp, s.streams = udp, []*TCP{tcp}
+			return nil
+		}
+		udp.Close()
+		if address.Port() != 0 || try == portTries || !errors.Is(err, unix.EADDRINUSE) {
+			return err
+		}
+	}
 }
 
 // Inherit sorts sockets from the service manager into the options: datagram
@@ -166,9 +185,9 @@ func (s *Server) Ready() bool { return s.serving.Load() }
 func (s *Server) String() string { return "socket " + s.Address().String() }
 
 // Drain stops receiving, answers what is in flight, lets clients take their
-// replies, and returns when that is done or ctx is. Run goes on until its own
-// context ends.
-func (s *Server) Drain(ctx context.Context) {
+// replies, and returns when that is done, or with ctx's error. Run goes on until
+// its own context ends.
+func (s *Server) Drain(ctx context.Context) error {
 	s.serving.Store(false)
 	s.udp.Stop()
 	for _, t := range s.streams {
@@ -178,13 +197,16 @@ func (s *Server) Drain(ctx context.Context) {
 	go func() { s.workers.Wait(); close(ended) }()
 	select {
 	case <-ended:
+		s.awaitLate(ctx)
+		for _, t := range s.streams {
+			t.Flush(ctx)
+		}
 	case <-ctx.Done():
-		return
 	}
-	s.awaitLate(ctx)
-	for _, t := range s.streams {
-		t.Flush(ctx)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("drain %s: %w", s, err)
 	}
+	return nil
 }
 
 func (s *Server) awaitLate(ctx context.Context) {
