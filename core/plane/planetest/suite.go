@@ -331,6 +331,7 @@ func late(t *testing.T, s Subject) {
 func lateFromMany(t *testing.T, s Subject) {
 	const count = 100
 	var deliveries sync.WaitGroup
+	t.Cleanup(deliveries.Wait) // after serving has ended
 	serve(t, s.Queue, handle(func(p *plane.Packet, late plane.Queue) {
 		if binary.BigEndian.Uint32(p.Data)%2 == 0 {
 			flip(p.Data)
@@ -339,7 +340,7 @@ func lateFromMany(t *testing.T, s Subject) {
 		to, reply := p.Return, flip(bytes.Clone(p.Data))
 		p.Data = nil
 		deliveries.Go(func() {
-			if err := late.Deliver(to, reply); err != nil {
+			if err := late.Deliver(to, reply); err != nil && !errors.Is(err, net.ErrClosed) {
 				t.Errorf("Deliver: %v", err)
 			}
 		})
@@ -349,7 +350,6 @@ func lateFromMany(t *testing.T, s Subject) {
 		ask(t, c, query(i, 60))
 	}
 	wantAll(t, c, count)
-	deliveries.Wait()
 }
 
 // roomOfItsOwn has each packet of a batch fill its whole room before any is
@@ -438,6 +438,7 @@ func afterClose(t *testing.T, s Subject) {
 func closeUnderLoad(t *testing.T, s Subject) {
 	var answered atomic.Int64
 	var users sync.WaitGroup
+	t.Cleanup(users.Wait) // after serving has ended
 	serve(t, s.Queue, handle(func(p *plane.Packet, late plane.Queue) {
 		to, reply := p.Return, bytes.Clone(p.Data)
 		users.Go(func() { late.Deliver(to, reply) })
@@ -458,7 +459,6 @@ func closeUnderLoad(t *testing.T, s Subject) {
 		closers.Go(func() { s.Queue.Close() })
 	}
 	closers.Wait()
-	t.Cleanup(users.Wait)
 }
 
 // clientGone answers somebody who has left, at once and late, and then others.
