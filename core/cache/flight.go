@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,8 +75,8 @@ type flights struct {
 	lots   [16]lot
 	after  [2]Instant // the two timeouts, ms from opening
 	open   atomic.Int64
-	idle   atomic.Bool   // the goroutine has no timer set
-	opened chan struct{} // wakes it when idle
+	armed  atomic.Int64  // the Instant the goroutine's timer is set to, never where it is not
+	opened chan struct{} // wakes it to set its timer earlier
 }
 
 func (fs *flights) init(clientTimer, budget time.Duration) {
@@ -83,7 +84,7 @@ func (fs *flights) init(clientTimer, budget time.Duration) {
 		fs.lots[i].found = make(map[string]*flight)
 	}
 	fs.after = [2]Instant{Instant(clientTimer / time.Millisecond), Instant(budget / time.Millisecond)}
-	fs.idle.Store(true)
+	fs.armed.Store(never)
 	fs.opened = make(chan struct{}, 1)
 }
 
@@ -96,10 +97,13 @@ func (fs *flights) add(l *lot, f *flight) {
 	fs.open.Add(1)
 }
 
-// wake has the goroutine set its timer, if it has none. To be called behind add,
-// without the lot's lock.
-func (fs *flights) wake() {
-	if fs.idle.Load() {
+// never is later than any Instant.
+const never = math.MaxInt64
+
+// wake has the goroutine set its timer, if a flight just added is due before
+// that. To be called behind add, without the lot's lock.
+func (fs *flights) wake(f *flight) {
+	if int64(f.opened+fs.after[0]) < fs.armed.Load() {
 		select {
 		case fs.opened <- struct{}{}:
 		default:
@@ -141,17 +145,15 @@ func (f *flight) release() *waiting {
 	return w
 }
 
-// next is when the first flight is due, 0 where none is in the air.
+// next is when the first flight is due.
 func (fs *flights) next() Instant {
-	var first Instant
+	first := Instant(never)
 	for i := range fs.lots {
 		l := &fs.lots[i]
 		l.mu.Lock()
 		for stage := range l.lines {
 			if f := l.lines[stage].head; f != nil {
-				if due := f.opened + fs.after[stage]; first == 0 || due < first {
-					first = due
-				}
+				first = min(first, f.opened+fs.after[stage])
 			}
 		}
 		l.mu.Unlock()

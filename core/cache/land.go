@@ -12,7 +12,7 @@ import (
 
 // fetch sends a flight upstream.
 func (c *Cache) fetch(f *flight) {
-	c.flights.wake()
+	c.flights.wake(f)
 	c.count.fetches.Add(1)
 	c.opts.Fetch(&f.question, func(msg []byte, err error) {
 		if f.landed.CompareAndSwap(false, true) {
@@ -145,15 +145,15 @@ func (c *Cache) run() {
 }
 
 // arm sets the timer to the first flight that is due, no finer than timerGrain.
+// Whoever opens a flight meanwhile sees no timer, and has it set again.
 func (c *Cache) arm(timer *time.Timer) {
+	c.flights.armed.Store(never)
 	next := c.flights.next()
-	if next == 0 {
-		c.flights.idle.Store(true)
-		if next = c.flights.next(); next == 0 { // opened in between: may not have seen us idle
-			return
-		}
+	if next == never {
+		timer.Stop()
+		return
 	}
-	c.flights.idle.Store(false)
+	c.flights.armed.Store(int64(next))
 	timer.Reset(max(time.Duration(next-c.Now())*time.Millisecond, timerGrain))
 }
 

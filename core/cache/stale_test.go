@@ -75,6 +75,23 @@ func TestStaleAfterClientTimer(t *testing.T) {
 	})
 }
 
+// TestTimersOverlap has one flight wait for the end of its budget when another
+// waits for the client timer, which is earlier.
+func TestTimersOverlap(t *testing.T) {
+	play(t, Options{}, func(s *scene) {
+		s.fill("www.example.", dns.TypeA, address)
+		time.Sleep(61 * time.Second)
+		s.wait("other.example.", dns.TypeA)
+		s.next()
+		time.Sleep(1900 * time.Millisecond)
+		box := s.wait("www.example.", dns.TypeA)
+		time.Sleep(1810 * time.Millisecond)
+		if m := s.reply(box); ttlOf(m) != 30 {
+			t.Errorf("got\n%v", m)
+		}
+	})
+}
+
 func TestStaleNameError(t *testing.T) {
 	play(t, Options{}, func(s *scene) {
 		box := s.wait("no.example.", dns.TypeA)
