@@ -3,10 +3,6 @@ package main
 import (
 	"log/slog"
 	"net/netip"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/config"
@@ -32,15 +28,18 @@ type Config struct {
 
 // A Zone is one zone and where its records come from.
 type Zone struct {
-	Name   string   `mapstructure:"name"`
-	Source string   `mapstructure:"source"` // etcd, file
-	File   string   `mapstructure:"file"`
-	NS     []string `mapstructure:"ns"`           // etcd: the zone's name servers
-	MinTTL Seconds  `mapstructure:"negative_ttl"` // etcd: how long a NXDOMAIN or NODATA may be kept
+	Name   string        `mapstructure:"name"`
+	Source string        `mapstructure:"source"` // etcd, file
+	File   string        `mapstructure:"file"`
+	NS     []string      `mapstructure:"ns"`           // etcd: the zone's name servers
+	MinTTL time.Duration `mapstructure:"negative_ttl"` // etcd: how long a NXDOMAIN or NODATA may be kept
 }
 
-// Seconds is a duration that DNS counts in whole seconds.
-type Seconds = time.Duration
+// Where a zone's records come from.
+const (
+	fromEtcd = "etcd"
+	fromFile = "file"
+)
 
 // Etcd says where the records of zones with source etcd are.
 type Etcd struct {
@@ -131,99 +130,13 @@ func defaults() Config {
 	}
 }
 
-// Validate finds what types alone do not.
-func (c *Config) Validate(report *config.Report) {
-	c.Base.Validate(report)
-	if c.Plane != "socket" {
-		report.Add("plane", "%q is not in this build; socket is", c.Plane)
-	}
-	if c.MaxUDP < wire.MinUDP || c.MaxUDP > 4096 {
-		report.Add("max_udp", "%d octets; from 512 (RFC 1035) to 4096 can be sent, 1232 passes every path", c.MaxUDP)
-	}
-	if c.Brake.MaxDelete < 0 || c.Brake.MaxDelete > 1 {
-		report.Add("brake.max_delete", "%v is not a share between 0 and 1", c.Brake.MaxDelete)
-	}
-	if len(c.Zones) == 0 {
-		report.Add("zones", "no zone is configured: there is nothing to answer; add {name: example.org, source: file, file: …}")
-	}
-	c.validateZones(report)
-	c.validateEtcd(report)
-}
-
-func (c *Config) validateZones(report *config.Report) {
-	seen := map[string]bool{}
-	for i, z := range c.Zones {
-		key := func(k string) string { return "zones[" + strconv.Itoa(i) + "]." + k }
-		apex, err := wire.ParseName(z.Name)
-		switch {
-		case z.Name == "":
-			report.Add(key("name"), "missing; the zone's apex, such as example.org")
-		case err != nil:
-			report.Add(key("name"), "%v", err)
-		case seen[string(apex)]:
-			report.Add(key("name"), "zone %s stands twice", z.Name)
-		}
-		seen[string(apex)] = true
-		for j, ns := range z.NS {
-			if _, err := wire.ParseName(ns); err != nil {
-				report.Add(key("ns["+strconv.Itoa(j)+"]"), "%v", err)
-			}
-		}
-		switch z.Source {
-		case "file":
-			if z.File == "" {
-				report.Add(key("file"), "missing; a zone with source file needs the path of its master file")
-			}
-		case "etcd":
-			if z.File != "" {
-				report.Add(key("file"), "%s is never read: the source is etcd", z.File)
-			}
-		default:
-			report.Add(key("source"), "%q is unknown; known: etcd, file", z.Source)
-		}
-	}
-}
-
-func (c *Config) validateEtcd(report *config.Report) {
-	if c.usesEtcd() && len(c.Etcd.Endpoints) == 0 {
-		report.Add("etcd.endpoints", "missing; a zone has source etcd, so say where it is: [\"http://127.0.0.1:2379\"]")
-	}
-	for i, e := range c.Etcd.Endpoints {
-		if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			report.Add("etcd.endpoints["+strconv.Itoa(i)+"]", "%q is not http://host:port or https://host:port", e)
-		}
-	}
-	for i, m := range c.Etcd.Embedded.Cluster {
-		if m.Name == "" || m.URL == "" {
-			report.Add("etcd.embedded.cluster["+strconv.Itoa(i)+"]", "needs name and url of a member")
-		}
-	}
-}
-
 func (c *Config) usesEtcd() bool {
 	for _, z := range c.Zones {
-		if z.Source == "etcd" {
+		if z.Source == fromEtcd {
 			return true
 		}
 	}
 	return false
-}
-
-// checkFiles looks at what the config points to.
-func checkFiles(c *Config, report *config.Report) {
-	for i, z := range c.Zones {
-		if z.Source != "file" {
-			continue
-		}
-		if err := tryZone(z); err != nil {
-			report.Add("zones["+strconv.Itoa(i)+"].file", "%v", err)
-		}
-	}
-	if c.Snapshot != "" {
-		if _, err := os.Stat(filepath.Dir(c.Snapshot)); err != nil {
-			report.Add("snapshot", "%v; make the folder, or leave the key out to go without", err)
-		}
-	}
 }
 
 // unused names the sections that this build does nothing with.
@@ -246,7 +159,7 @@ func (c *Config) unused() (names []string) {
 func summary(c *Config) []slog.Attr {
 	files, etcd := 0, 0
 	for _, z := range c.Zones {
-		if z.Source == "file" {
+		if z.Source == fromFile {
 			files++
 		} else {
 			etcd++

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -27,19 +29,48 @@ func (s *server) dumpCommand(_ context.Context, call *control.Call) error {
 	if len(call.Args) > 1 {
 		return errors.New("dump takes one name at most")
 	}
-	under, err := parseZoneName(call.Args)
+	under, err := nameArg(call.Args)
 	if err != nil {
 		return err
 	}
 	// Written first, sent afterwards: a slow client must not hold up the table's
 	// memory.
 	var b bytes.Buffer
-	err = s.dump(under, func(format string, args ...any) { fmt.Fprintf(&b, format, args...) })
-	if err != nil {
+	if err := s.dump(&b, under); err != nil {
 		return err
 	}
 	_, err = call.Write(b.Bytes())
 	return err
+}
+
+// dump writes the records at and below a name, all owners', as lines of a master
+// file in no order.
+func (s *server) dump(w io.Writer, under []byte) (err error) {
+	s.table.Each(func(rec *zone.Record) bool {
+		if !wire.IsSubdomain(rec.Name, under) {
+			return true
+		}
+		for _, data := range rec.Data {
+			var text string
+			if text, err = presentation(rec.Name, rec.Type, rec.TTL, data); err != nil {
+				err = fmt.Errorf("dump %s: %w", wire.NameString(rec.Name), err)
+				return false
+			}
+			fmt.Fprintf(w, "%s ; %s\n", text, s.sourceName(rec.Source))
+		}
+		return true
+	})
+	return err
+}
+
+func (s *server) sourceName(id zone.Source) string {
+	switch id {
+	case ownRecords:
+		return "this server's own"
+	case fileRecords:
+		return "file"
+	}
+	return s.sink.owners.name(id)
 }
 
 // A lookup is what `ctl lookup` answers.
@@ -109,8 +140,8 @@ func (s *server) lookup(name []byte, typ uint16) (lookup, error) {
 	return found, nil
 }
 
-// status is the section of /status that is the server's own.
-func (s *server) status() any {
+// zoneStatus is the section of /status about zones.
+func (s *server) zoneStatus() any {
 	type zoneStatus struct {
 		Zone   string `json:"zone"`
 		Source string `json:"source"`
@@ -119,14 +150,39 @@ func (s *server) status() any {
 	}
 	var zones []zoneStatus
 	for _, z := range s.table.Zones() {
-		source := "file"
-		if s.sink.serves(z.Apex) {
-			source = "etcd"
+		source := fromFile
+		if s.sink.feed(z.Apex) != nil {
+			source = fromEtcd
 		}
 		zones = append(zones, zoneStatus{wire.NameString(z.Apex), source, z.SOASerial(), z.Ready()})
 	}
+	slices.SortFunc(zones, func(a, b zoneStatus) int { return strings.Compare(a.Zone, b.Zone) })
 	return struct {
-		Zones []zoneStatus `json:"zones"`
+		List  []zoneStatus `json:"list"`
 		Table zone.Stats   `json:"table"`
 	}{zones, s.table.Stats()}
+}
+
+// etcdStatus is the section of /status about etcd and the snapshot.
+func (s *server) etcdStatus() any {
+	status := struct {
+		Records   string    `json:"records"`
+		Connected bool      `json:"connected"`
+		Synced    bool      `json:"synced"`
+		Revision  int64     `json:"revision"`
+		Contact   time.Time `json:"last_contact,omitzero"`
+		Skipped   uint64    `json:"values_skipped"`
+		Outside   uint64    `json:"records_outside"`
+		Refused   uint64    `json:"records_refused"`
+		Snapshot  string    `json:"snapshot,omitempty"`
+		Saved     time.Time `json:"snapshot_saved,omitzero"`
+	}{
+		Records: s.freshness(), Connected: s.watcher.Connected(), Synced: s.watcher.Synced(),
+		Revision: s.sink.revision.Load(), Contact: s.watcher.LastContact(),
+		Skipped: s.client.Skipped(), Outside: s.sink.outside.Load(), Refused: s.sink.refused.Load(),
+	}
+	if s.saver != nil {
+		status.Snapshot, status.Saved = s.saver.path, s.saver.savedAt()
+	}
+	return status
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/strata-dns/strata/authoritative/store"
@@ -24,16 +24,56 @@ func openStore(c *Config, log *slog.Logger) (*store.Client, error) {
 	})
 }
 
-// A member is the embedded etcd as a task.
-type member struct {
-	*store.Member
-	dir string
+// addEtcd adds the tasks that have to do with etcd: the embedded member, the
+// watch, the snapshot. What is in the snapshot can be answered when it returns.
+func (s *server) addEtcd(d *daemon.Daemon, c *Config) error {
+	up := make(chan struct{})
+	if c.Etcd.Embedded.Dir != "" {
+		d.Add(&member{opts: c.embedOptions(s.log), log: s.log, up: up, users: &s.etcdUsers})
+	} else {
+		close(up)
+	}
+	if !c.usesEtcd() {
+		return nil
+	}
+	var err error
+	if s.client, err = openStore(c, s.log); err != nil {
+		return err
+	}
+	held := s.restore(c.Snapshot)
+	s.watcher = store.NewWatcher(s.client, s.sink, store.WatchOptions{Compare: c.Etcd.Compare, Held: held})
+	feed := &feeder{s: s, up: up, ended: make(chan struct{})}
+	s.etcdUsers.Add(1)
+	d.Add(feed)
+	if c.Snapshot != "" {
+		s.saver = &saver{s: s, path: c.Snapshot, saved: s.sink.state(), after: feed.ended}
+		s.etcdUsers.Add(1)
+		d.Add(s.saver)
+	}
+	return nil
 }
 
-// embed starts the etcd member of the config.
-func embed(ctx context.Context, c *Config, log *slog.Logger) (*member, error) {
+// A member is the embedded etcd as a task. It starts last and ends last: before it
+// has found the others of its cluster the server answers from its snapshot, and at
+// the end the watch lets go of it first.
+type member struct {
+	opts  store.EmbedOptions
+	log   *slog.Logger
+	up    chan struct{} // closed when it has a leader
+	users *sync.WaitGroup
+}
+
+const (
+	memberPatience = 10 * time.Second // without a leader, until it is said
+	memberStop     = 4 * time.Second  // within daemon.DrainLimit
+)
+
+func (c *Config) embedOptions(log *slog.Logger) store.EmbedOptions {
 	e := c.Etcd.Embedded
-	opts := store.EmbedOptions{Dir: e.Dir, Name: e.Name, ClientURL: e.Client, PeerURL: e.Peer, Log: log}
+	opts := store.EmbedOptions{
+		Dir: e.Dir, Name: e.Name, ClientURL: e.Client, PeerURL: e.Peer, Log: log,
+		Ready: 100 * 365 * 24 * time.Hour, // the others come when they come
+	}
 	if opts.ClientURL == "" && len(c.Etcd.Endpoints) > 0 {
 		opts.ClientURL = c.Etcd.Endpoints[0]
 	}
@@ -43,106 +83,86 @@ func embed(ctx context.Context, c *Config, log *slog.Logger) (*member, error) {
 			opts.InitialCluster[p.Name] = p.URL
 		}
 	}
-	m, err := store.Embed(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
-	log.Info("etcd member started", "dir", e.Dir, "endpoints", m.Endpoints())
-	return &member{m, e.Dir}, nil
+	return opts
 }
 
 // Run implements daemon.Task.
 func (m *member) Run(ctx context.Context) error {
+	late := time.AfterFunc(memberPatience, func() {
+		m.log.Warn("the etcd member still has no leader: are enough members of its cluster up?", "dir", m.opts.Dir, "after", memberPatience)
+	})
+	etcd, err := store.Embed(ctx, m.opts)
+	late.Stop()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return err
+	}
+	m.log.Info("etcd member started", "dir", m.opts.Dir, "endpoints", etcd.Endpoints())
+	close(m.up)
 	select {
-	case <-m.Failed():
-		return errors.New("the etcd member stopped by itself")
+	case <-etcd.Failed():
+		return errors.New("it stopped by itself")
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	m.users.Wait()
+	stop, cancel := context.WithTimeout(context.Background(), memberStop)
 	defer cancel()
-	return m.Stop(stop)
+	if err := etcd.Stop(stop); err != nil { // its log is on disk: nothing is lost
+		m.log.Warn("etcd member did not stop in time", "error", err)
+	}
+	return nil
 }
 
+// Ready implements daemon.Task: without its leader the server may still serve.
 func (m *member) Ready() bool    { return true }
-func (m *member) String() string { return "etcd member " + m.dir }
+func (m *member) String() string { return "etcd member " + m.opts.Dir }
 
-// restore fills the etcd zones from the snapshot, where there is one, and
-// returns the revision it is of.
-func (s *server) restore(path string) int64 {
-	if path == "" {
-		return 0
-	}
-	info, err := store.Restore(path, s.sink)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		s.log.Info("no snapshot yet", "file", path)
-		return 0
-	case err != nil:
-		s.log.Error("snapshot not used; waiting for etcd instead", "err", err)
-		return 0
-	}
-	s.log.Info("started from snapshot", "file", path, "records", info.Count, "revision", info.Revision, "age", time.Since(info.Time).Round(time.Second))
-	return info.Revision
+// A feeder is the task that keeps the etcd zones as etcd is. It is ready when
+// there is something to answer from: from etcd, or from a snapshot while etcd is
+// away.
+type feeder struct {
+	s     *server
+	up    <-chan struct{} // the member of this process, if there is one
+	ended chan struct{}   // closed when nothing more comes
 }
 
-// saver returns the task that keeps the snapshot file as fresh as the table, out
-// of the table: etcd is not read again for it.
-func (s *server) saver(path string) daemon.Task {
-	return daemon.Func("snapshot "+path, func(ctx context.Context) error {
-		saved := s.sink.revision.Load()
-		pause := saveEvery
-		for {
-			select {
-			case <-ctx.Done():
-				s.save(path, &saved)
-				return nil
-			case <-time.After(pause):
-			}
-			start := time.Now()
-			s.save(path, &saved)
-			pause = max(saveEvery, 20*time.Since(start)) // at most a twentieth of the time
-		}
-	})
+// Run implements daemon.Task.
+func (f *feeder) Run(ctx context.Context) error {
+	defer f.s.etcdUsers.Done()
+	defer f.s.client.Close()
+	defer close(f.ended)
+	select {
+	case <-f.up:
+	case <-ctx.Done():
+		return nil
+	}
+	return f.s.watcher.Run(ctx)
 }
 
-const saveEvery = 5 * time.Second
+// Ready implements daemon.Task.
+func (f *feeder) Ready() bool    { return f.s.sink.filled.Load() }
+func (f *feeder) String() string { return "records from etcd" }
 
-// save writes the snapshot if there is something it does not have. The revision
-// is read first: the table may be newer than it says, which the full compare
-// after a start from it makes good.
-func (s *server) save(path string, saved *int64) {
-	revision := s.sink.revision.Load()
-	if revision == *saved || !s.watcher.Synced() {
-		return
+// Reason implements daemon.Reasoner.
+func (f *feeder) Reason() string { return f.s.freshness() }
+
+// freshness says in half a sentence what the etcd zones are answered from.
+func (s *server) freshness() string {
+	w, revision := s.watcher, s.sink.revision.Load()
+	since := func() time.Duration { return time.Since(w.LastContact()).Round(time.Second) }
+	switch filled := s.sink.filled.Load(); {
+	case w.Synced() && w.Connected():
+		return fmt.Sprintf("as etcd has them, revision %d", revision)
+	case w.Synced():
+		return fmt.Sprintf("etcd has not answered for %s; revision %d is answered from", since(), revision)
+	case filled && w.LastContact().IsZero():
+		return fmt.Sprintf("etcd has not answered yet; the snapshot, revision %d, is answered from", revision)
+	case filled:
+		return fmt.Sprintf("etcd has not given all records yet; the snapshot, revision %d, is answered from", revision)
+	case w.LastContact().IsZero():
+		return "etcd has not answered yet, and there is no snapshot"
 	}
-	if err := store.WriteSnapshot(path, revision, time.Now(), s.sink.records); err != nil {
-		s.log.Error("snapshot not written; the one before stays", "err", err)
-		return
-	}
-	*saved = revision
-}
-
-// A gate is the task that says whether the etcd zones can be answered from: from
-// etcd, or from a snapshot while etcd is away.
-type gate struct {
-	s *server
-}
-
-func (g gate) Run(ctx context.Context) error { return g.s.watcher.Run(ctx) }
-func (g gate) Ready() bool                   { return g.s.sink.filled.Load() }
-func (g gate) String() string                { return "records from etcd" }
-
-// Reason says how fresh the records are.
-func (g gate) Reason() string {
-	w := g.s.watcher
-	switch last := w.LastContact(); {
-	case w.Connected() && w.Synced():
-		return fmt.Sprintf("at revision %d", g.s.sink.revision.Load())
-	case !g.s.sink.filled.Load():
-		return "etcd has not answered yet and there is no snapshot"
-	case last.IsZero():
-		return fmt.Sprintf("from the snapshot, revision %d; etcd has not answered yet", g.s.sink.revision.Load())
-	default:
-		return fmt.Sprintf("etcd has not answered for %s; answering from revision %d", time.Since(last).Round(time.Second), g.s.sink.revision.Load())
-	}
+	return "etcd answers, but has not given all records yet"
 }

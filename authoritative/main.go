@@ -1,25 +1,51 @@
 // Authoritative is the name server of the house: zones from etcd and from master
 // files, answered out of memory.
 //
-// A query's way is in answer.go; what feeds the zones in zones.go (files) and
-// sink.go (etcd); `authoritative records` in records.go.
+// A query's way is in answer.go. What feeds the zones is in zones.go (files),
+// sink.go (etcd) and snapshot.go (while etcd is away); `authoritative records` is
+// in records.go and import.go.
 package main
 
 import (
+	"context"
+	"io"
+	"os"
+
 	"github.com/strata-dns/strata/core/daemon/command"
 	"github.com/strata-dns/strata/core/daemon/config"
 )
 
 func main() {
-	command.Main(command.Spec[Config]{
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return command.Run(ctx, spec(args), args, stdout, stderr)
+}
+
+func spec(args []string) command.Spec[Config] {
+	s := command.Spec[Config]{
 		Name:     "authoritative",
 		Short:    "an authoritative name server fed from etcd and master files",
 		Defaults: defaults,
 		Base:     func(c *Config) *config.Base { return &c.Base },
 		Build:    build,
-		Check:    checkFiles,
 		Summary:  summary,
 		Extra:    recordsCommands,
 		Planes:   []string{"socket"},
-	})
+	}
+	// Master files may be large. A server finds what is wrong with them by reading
+	// them, once; `records` works where they are not at all.
+	if len(args) > 0 {
+		switch args[0] {
+		case "serve":
+			s.Check = checkPlaces
+		case "check":
+			s.Check = func(c *Config, report *config.Report) {
+				checkPlaces(c, report)
+				checkFiles(c, report)
+			}
+		}
+	}
+	return s
 }

@@ -31,6 +31,8 @@ var (
 	ageDesc      = prometheus.NewDesc("strata_etcd_contact_age_seconds", "Time since etcd last answered.", nil, nil)
 	skippedDesc  = prometheus.NewDesc("strata_etcd_values_skipped_total", "Values met in etcd that are not records of ours.", nil, nil)
 	outsideDesc  = prometheus.NewDesc("strata_records_outside_total", "Records met in etcd for zones not served from etcd here.", nil, nil)
+	savedDesc    = prometheus.NewDesc("strata_snapshot_timestamp_seconds", "When the snapshot was last written, in seconds since 1970.", nil, nil)
+	unsavedDesc  = prometheus.NewDesc("strata_snapshot_failures_total", "Times the snapshot could not be written.", nil, nil)
 	refusedDesc  = prometheus.NewDesc("strata_records_refused_total", "Records the zone table would not take.", nil, nil)
 )
 
@@ -75,4 +77,11 @@ func (s *server) Collect(ch chan<- prometheus.Metric) {
 	counter(skippedDesc, s.client.Skipped())
 	counter(outsideDesc, s.sink.outside.Load())
 	counter(refusedDesc, s.sink.refused.Load())
+	if s.saver == nil {
+		return
+	}
+	counter(unsavedDesc, s.saver.failed.Load())
+	if at := s.saver.savedAt(); !at.IsZero() {
+		gauge(savedDesc, float64(at.UnixMilli())/1000)
+	}
 }

@@ -13,81 +13,56 @@ import (
 
 // A server is a running authoritative.
 type server struct {
-	log     *slog.Logger
-	table   *zone.Table
-	sink    *sink
-	client  *store.Client  // nil without etcd zones
-	watcher *store.Watcher // nil without etcd zones
-	maxUDP  int
+	log    *slog.Logger
+	table  *zone.Table
+	sink   *sink
+	maxUDP int
+
+	// nil without zones from etcd, saver also without a snapshot's path.
+	client    *store.Client
+	watcher   *store.Watcher
+	saver     *saver
+	etcdUsers sync.WaitGroup // tasks that end before the embedded member does
 
 	mu      sync.Mutex
 	workers []*counts // of the workers' answerers, in order
 	streams *counts   // of those for streams, together
 }
 
-// build makes the server of a config. Zones from files and from the snapshot are
-// in memory before the first query is taken.
-func build(ctx context.Context, d *daemon.Daemon, c *Config) (func(context.Context, *Config) error, error) {
+func newServer(log *slog.Logger, maxUDP int) (*server, error) {
 	table, err := zone.New()
 	if err != nil {
 		return nil, err
 	}
-	s := &server{log: d.Log(), table: table, sink: newSink(table, d.Log()), maxUDP: c.MaxUDP, streams: new(counts)}
+	return &server{log: log, table: table, sink: newSink(table, log), maxUDP: maxUDP, streams: new(counts)}, nil
+}
+
+// build makes the server of a config. Zones from files and from the snapshot are
+// in memory before the first query is taken.
+func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context, *Config) error, error) {
+	s, err := newServer(d.Log(), c.MaxUDP)
+	if err != nil {
+		return nil, err
+	}
 	for _, section := range c.unused() {
 		s.log.Warn("section of the config has no effect: its part is not in this build", "section", section)
 	}
 	if err := s.setZones(c.Zones); err != nil {
 		return nil, err
 	}
-	d.AddStatus("zones", s.status)
+	d.AddStatus("zones", s.zoneStatus)
 	d.AddCommand(s.commands()...)
 	d.Registry().MustRegister(s)
-	if err := s.addEtcd(ctx, d, c); err != nil {
+	if err := s.addEtcd(d, c); err != nil {
 		return nil, err
+	}
+	if s.watcher != nil {
+		d.AddStatus("etcd", s.etcdStatus)
 	}
 	if err := s.listen(d, c); err != nil {
 		return nil, err
 	}
-	return s.reload, nil
-}
-
-// addEtcd adds the tasks that have to do with etcd: the embedded member, the
-// watch, the snapshot.
-func (s *server) addEtcd(ctx context.Context, d *daemon.Daemon, c *Config) error {
-	if c.Etcd.Embedded.Dir != "" {
-		m, err := embed(ctx, c, s.log)
-		if err != nil {
-			return err
-		}
-		d.Add(m)
-	}
-	if !c.usesEtcd() {
-		return nil
-	}
-	var err error
-	if s.client, err = openStore(c, s.log); err != nil {
-		return err
-	}
-	held := s.restore(c.Snapshot)
-	s.watcher = store.NewWatcher(s.client, s.sink, store.WatchOptions{Compare: c.Etcd.Compare, Held: held})
-	d.Add(gate{s})
-	if c.Snapshot != "" {
-		d.Add(s.saver(c.Snapshot))
-	}
-	return nil
-}
-
-// reload takes up what can change while running: the zones. A zone whose file has
-// an error stays as it was.
-func (s *server) reload(_ context.Context, c *Config) error {
-	if c.usesEtcd() && s.watcher == nil {
-		return errRestart
-	}
-	if err := s.setZones(c.Zones); err != nil {
-		return err
-	}
-	s.log.Info("reloaded: zones; other keys are taken up at the next start")
-	return nil
+	return func(_ context.Context, c *Config) error { return s.reload(c) }, nil
 }
 
 // worker makes the handler of one worker.

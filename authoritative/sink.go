@@ -1,26 +1,15 @@
 package main
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/core/zone"
-)
-
-// Sources in the table: the server's own records (SOA and NS of etcd zones),
-// those of master files, and from ownersFrom on one number for each owner in etcd.
-const (
-	ownRecords zone.Source = iota
-	fileRecords
-	ownersFrom
 )
 
 // chunk is how many records go into the table in one update: a few
@@ -30,93 +19,123 @@ const chunk = 4096
 // A sink puts what etcd (or a snapshot) holds into the table. It implements
 // store.Sink; its calls come from one goroutine at a time.
 type sink struct {
-	table *zone.Table
-	log   *slog.Logger
+	table  *zone.Table
+	log    *slog.Logger
+	owners owners
 
-	mu     sync.Mutex
-	zones  map[string]Zone // those with source etcd, by apex in wire form
-	ids    map[string]zone.Source
-	owners []string // by Source - ownersFrom
+	mu    sync.Mutex       // taken within updates of the table, never around one
+	feeds map[string]*feed // by apex in wire form
 
 	outside  atomic.Uint64 // records of zones that are not served here from etcd
 	refused  atomic.Uint64 // records the table would not take
-	revision atomic.Int64
-	filled   atomic.Bool
-	changed  atomic.Int64 // when something was last taken, Unix nanoseconds
+	revision atomic.Int64  // etcd's, of what the table holds
+	joined   atomic.Int64  // how often a zone has become whole
+	filled   atomic.Bool   // there is something to answer from
+	news     chan struct{} // something was taken since it was last looked at
 }
 
 func newSink(table *zone.Table, log *slog.Logger) *sink {
-	return &sink{table: table, log: log, zones: map[string]Zone{}, ids: map[string]zone.Source{}}
-}
-
-var errOwners = errors.New("more than 65,000 owners")
-
-// source gives an owner's number.
-func (s *sink) source(owner string) (zone.Source, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	id, ok := s.ids[owner]
-	if !ok {
-		if len(s.owners) >= 65_000 {
-			return 0, errOwners
-		}
-		id = ownersFrom + zone.Source(len(s.owners))
-		s.ids[owner] = id
-		s.owners = append(s.owners, owner)
-	}
-	return id, nil
-}
-
-// owner is source the other way round.
-func (s *sink) owner(id zone.Source) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.owners[id-ownersFrom]
+	return &sink{table: table, log: log, feeds: map[string]*feed{}, news: make(chan struct{}, 1)}
 }
 
 // Replace implements store.Sink. Nothing is deleted before all records were seen.
 func (s *sink) Replace(records iter.Seq2[store.Record, error], revision int64) error {
+	return s.fill(records, revision, func(*feed) bool { return true })
+}
+
+// A restoring sink is filled from a snapshot, which may be older than a zone of
+// the config: what it has no record of is not taken for empty.
+type restoring struct{ *sink }
+
+func (r restoring) Replace(records iter.Seq2[store.Record, error], revision int64) error {
+	return r.fill(records, revision, func(f *feed) bool { return f.met })
+}
+
+// fill makes the table hold exactly these records of etcd's owners. The zones that
+// were there when it began, and are covered by the records, are whole from then on.
+func (s *sink) fill(records iter.Seq2[store.Record, error], revision int64, covered func(*feed) bool) error {
+	began := s.all()
+	pass := s.table.NewPass()
+	if err := s.pour(records, pass); err != nil {
+		return fmt.Errorf("fill zones from etcd: %w", err)
+	}
+	return s.table.Update(func(tx *zone.Tx) error {
+		if _, err := tx.Sweep(pass, stale(began)); err != nil {
+			return err
+		}
+		s.complete(began, covered)
+		return s.stamp(tx, revision)
+	})
+}
+
+// pour puts all records, in updates of a chunk each, marked as part of the pass.
+func (s *sink) pour(records iter.Seq2[store.Record, error], pass zone.Pass) error {
 	next, stop := iter.Pull2(records)
 	defer stop()
-	pass := s.table.NewPass()
-	for done := false; !done; {
+	for {
+		more := true
 		err := s.table.Update(func(tx *zone.Tx) error {
 			tx.Mark(pass)
 			for range chunk {
 				rec, err, ok := next()
-				if !ok {
-					done = true
-					return nil
-				}
-				if err != nil {
+				if more = ok; !ok || err != nil {
 					return err
 				}
 				s.put(tx, &rec)
 			}
 			return nil
 		})
-		if err != nil {
-			return fmt.Errorf("fill zones from etcd: %w", err)
-		}
-	}
-	return s.table.Update(func(tx *zone.Tx) error {
-		_, err := tx.Sweep(pass, func(z *zone.Zone, src zone.Source) bool { return src >= ownersFrom })
-		if err != nil {
+		if err != nil || !more {
 			return err
 		}
-		return s.stamp(tx, revision)
-	})
+	}
 }
+
+// stale tells what a full sync deletes unless it has seen it: all that is etcd's,
+// and in the zones it filled what is left of a master file they once came from.
+func stale(feeds []*feed) func(*zone.Zone, zone.Source) bool {
+	filled := make(map[string]bool, len(feeds))
+	for _, f := range feeds {
+		filled[string(f.apex)] = true
+	}
+	return func(z *zone.Zone, src zone.Source) bool {
+		return src >= ownersFrom || src == fileRecords && z != nil && filled[string(z.Apex)]
+	}
+}
+
+// complete notes which zones are whole.
+func (s *sink) complete(began []*feed, covered func(*feed) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range began {
+		if !covered(f) {
+			s.log.Warn("zone is not in the snapshot; not answered from before etcd is there", "zone", wire.NameString(f.apex))
+			continue
+		}
+		if !f.full {
+			f.full = true
+			s.joined.Add(1)
+		}
+	}
+}
+
+// A state is what tells two contents of the table apart.
+type state struct{ revision, joined int64 }
+
+func (s *sink) state() state { return state{s.revision.Load(), s.joined.Load()} }
 
 // Apply implements store.Sink.
 func (s *sink) Apply(changes []store.Change, revision int64) error {
 	return s.table.Update(func(tx *zone.Tx) error {
 		for i := range changes {
-			if c := &changes[i]; !c.Deleted {
+			c := &changes[i]
+			if !c.Deleted {
 				s.put(tx, &c.Record)
-			} else if src, err := s.source(c.Owner); err == nil {
+				continue
+			}
+			if src, ok := s.owners.known(c.Owner); ok {
 				if _, err := tx.Delete(c.Name, c.Type, src); err != nil {
-					return err
+					return fmt.Errorf("delete %s: %w", &c.Record, err)
 				}
 			}
 		}
@@ -127,89 +146,100 @@ func (s *sink) Apply(changes []store.Change, revision int64) error {
 // put hands one record to the table. One that does not fit is reported and left
 // out; the rest goes on.
 func (s *sink) put(tx *zone.Tx, rec *store.Record) {
-	z := tx.ZoneOf(rec.Name)
-	if z == nil || !s.serves(z.Apex) {
+	var f *feed
+	if z := tx.ZoneOf(rec.Name); z != nil {
+		f = s.feed(z.Apex)
+	}
+	if f == nil {
 		s.outside.Add(1)
 		return
 	}
-	src, err := s.source(rec.Owner)
+	f.met = true
+	src, err := s.owners.number(rec.Owner)
 	if err == nil {
 		_, err = tx.Put(&zone.Record{Name: rec.Name, Type: rec.Type, TTL: rec.TTL, Source: src, Data: rec.Data})
 	}
-	if err != nil {
-		s.refused.Add(1)
-		s.log.Warn("record left out", "record", rec.String(), "err", err)
+	if err == nil {
+		return
+	}
+	s.refused.Add(1)
+	s.log.Warn("record left out", "record", rec.String(), "error", err)
+	if src != 0 { // what it was before is no longer in etcd
+		_, _ = tx.Delete(rec.Name, rec.Type, src)
 	}
 }
 
-func (s *sink) serves(apex []byte) bool {
+// feed gives the zone with this apex, nil where it is not fed from etcd.
+func (s *sink) feed(apex []byte) *feed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.zones[string(apex)]
-	return ok
+	return s.feeds[string(apex)]
 }
 
-// stamp makes etcd's revision the serial of all zones fed from it.
+func (s *sink) all() []*feed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	feeds := make([]*feed, 0, len(s.feeds))
+	for _, f := range s.feeds {
+		feeds = append(feeds, f)
+	}
+	return feeds
+}
+
+// stamp makes etcd's revision the serial of all zones that are whole. It is cut to
+// 32 bits, whose order goes round (RFC 1982); within one history of etcd it never
+// goes back.
 func (s *sink) stamp(tx *zone.Tx, revision int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for apex, z := range s.zones {
-		if err := putAuthority(tx, []byte(apex), z, uint32(revision)); err != nil {
+	for _, f := range s.feeds {
+		if !f.full {
+			continue
+		}
+		if err := f.stamp(tx, uint32(revision)); err != nil {
 			return err
 		}
+		s.filled.Store(true)
 	}
 	s.revision.Store(revision)
-	s.changed.Store(time.Now().UnixNano())
-	s.filled.Store(true)
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
 	return nil
 }
 
-// putAuthority gives an etcd zone its SOA, and its NS where no owner has put any.
-// The serial is etcd's revision, cut to 32 bits (RFC 1982 arithmetic wraps).
-func putAuthority(tx *zone.Tx, apex []byte, z Zone, serial uint32) error {
-	servers, err := nameServers(apex, z)
-	if err != nil {
-		return err
-	}
-	ttl := uint32(z.MinTTL / time.Second)
-	if ttl == 0 {
-		ttl = defaultNegativeTTL
-	}
-	if len(z.NS) == 0 && tx.HeldByOthers(apex, wire.TypeNS, ownRecords) {
-		_, err = tx.Delete(apex, wire.TypeNS, ownRecords)
-	} else {
-		_, err = tx.Put(&zone.Record{Name: apex, Type: wire.TypeNS, TTL: 3600, Source: ownRecords, Data: servers})
-	}
-	if err != nil {
-		return err
-	}
-	soa := append([]byte(nil), servers[0]...)
-	soa = append(append(soa, "\x0ahostmaster"...), apex...)
-	for _, v := range []uint32{serial, 7200, 1800, 86400, ttl} { // refresh, retry, expire, minimum in seconds
-		soa = binary.BigEndian.AppendUint32(soa, v)
-	}
-	_, err = tx.Put(&zone.Record{Name: apex, Type: wire.TypeSOA, TTL: ttl, Source: ownRecords, Data: [][]byte{soa}})
-	return err
-}
-
-// defaultNegativeTTL is how long, in seconds, resolvers may keep that a name of
-// an etcd zone does not exist: short, since services come at any moment.
-const defaultNegativeTTL = 5
-
-// nameServers are those of the config, or ns.dns.ZONE, as Kubernetes' zones have.
-func nameServers(apex []byte, z Zone) ([][]byte, error) {
-	var servers [][]byte
-	for _, ns := range z.NS {
-		name, err := wire.ParseName(ns)
-		if err != nil {
-			return nil, fmt.Errorf("zone %s: ns: %w", z.Name, err)
+// setFeeds makes the zones of the config with source etcd those that are filled.
+// Zones that stay keep what they have; their SOA and NS may change.
+func (s *sink) setFeeds(zones []Zone) error {
+	feeds := map[string]*feed{}
+	for _, z := range zones {
+		if z.Source != fromEtcd {
+			continue
 		}
-		servers = append(servers, name)
+		apex, err := wire.ParseName(z.Name)
+		if err != nil {
+			return err
+		}
+		f := &feed{apex: apex}
+		if err := f.configure(z); err != nil {
+			return err
+		}
+		feeds[string(apex)] = f
 	}
-	if len(servers) == 0 {
-		servers = append(servers, append([]byte("\x02ns\x03dns"), apex...))
-	}
-	return servers, nil
+	return s.table.Update(func(tx *zone.Tx) error {
+		s.mu.Lock()
+		for apex, f := range feeds {
+			if old := s.feeds[apex]; old != nil { // a sync may be filling it right now
+				f.met, f.full = old.met, old.full
+				*old = *f
+				feeds[apex] = old
+			}
+		}
+		s.feeds = feeds
+		s.mu.Unlock()
+		return s.stamp(tx, s.revision.Load())
+	})
 }
 
 // records are what etcd's owners hold, as a snapshot wants them.
@@ -218,6 +248,6 @@ func (s *sink) records(yield func(store.Record, error) bool) {
 		if rec.Source < ownersFrom {
 			return true
 		}
-		return yield(store.Record{Name: rec.Name, Type: rec.Type, Owner: s.owner(rec.Source), TTL: rec.TTL, Data: rec.Data}, nil)
+		return yield(store.Record{Name: rec.Name, Type: rec.Type, Owner: s.owners.name(rec.Source), TTL: rec.TTL, Data: rec.Data}, nil)
 	})
 }

@@ -3,27 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/core/zone"
 )
 
-// tryZone reads a zone's file into a table of its own, for `check`.
+// tryZone reads a zone's file into a table of its own: whether that goes well is
+// known only afterwards.
 func tryZone(z Zone) error {
 	table, err := zone.New()
 	if err != nil {
 		return err
 	}
 	defer table.Close()
-	return loadZone(table, z, slog.New(slog.DiscardHandler))
-}
-
-// loadZone adds a zone with its file's records to a table, or reads the file of
-// one that is there again.
-func loadZone(table *zone.Table, z Zone, log *slog.Logger) error {
 	apex, err := wire.ParseName(z.Name)
 	if err != nil {
 		return err
@@ -31,18 +24,11 @@ func loadZone(table *zone.Table, z Zone, log *slog.Logger) error {
 	if err := addZone(table, apex); err != nil {
 		return err
 	}
-	start := time.Now()
-	loaded, err := table.LoadFile(apex, z.File, fileRecords)
-	if err != nil {
-		return err
-	}
-	for _, w := range loaded.Warnings {
-		log.Warn("master file", "zone", z.Name, "warning", w)
-	}
-	log.Info("zone loaded", "zone", z.Name, "file", z.File, "records", loaded.Records, "serial", loaded.Serial, "took", time.Since(start).Round(time.Millisecond))
-	return nil
+	_, err = table.LoadFile(apex, z.File, fileRecords)
+	return err
 }
 
+// addZone makes room for a zone, where there is none yet.
 func addZone(table *zone.Table, apex []byte) error {
 	if table.Zone(apex) != nil {
 		return nil
@@ -50,88 +36,114 @@ func addZone(table *zone.Table, apex []byte) error {
 	return table.Update(func(tx *zone.Tx) error { return tx.AddZone(apex) })
 }
 
+// loadZone makes a zone's records those of its file. On an error it keeps those
+// it has.
+func (s *server) loadZone(z Zone) error {
+	apex, err := wire.ParseName(z.Name)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	loaded, err := s.table.LoadFile(apex, z.File, fileRecords)
+	if err != nil {
+		return err
+	}
+	for _, w := range loaded.Warnings {
+		s.log.Warn("master file", "zone", z.Name, "warning", w)
+	}
+	s.log.Info("zone loaded", "zone", z.Name, "file", z.File, "records", loaded.Records, "serial", loaded.Serial, "took", time.Since(start).Round(time.Millisecond))
+	return nil
+}
+
 // setZones makes the table hold the zones of the config, those of files read
 // anew. All zones are added before any is filled, so that each record finds the
-// zone it belongs to. A file with an error leaves its zone as it was, and the
-// others are read all the same.
+// zone it belongs to. All files are read, whichever has an error.
 func (s *server) setZones(zones []Zone) error {
-	wanted := map[string]Zone{}
+	wanted := map[string]bool{}
 	for _, z := range zones {
 		apex, err := wire.ParseName(z.Name)
 		if err != nil {
 			return err
 		}
-		wanted[string(apex)] = z
+		wanted[string(apex)] = true
 		if err := addZone(s.table, apex); err != nil {
 			return err
 		}
 	}
 	s.dropZones(wanted)
-	s.sink.setZones(wanted)
+	if err := s.sink.setFeeds(zones); err != nil {
+		return err
+	}
+	return s.eachFile(zones, s.loadZone)
+}
+
+// eachFile has f read the file of each zone that has one. An error does not keep
+// the others from being read: each gets its line.
+func (s *server) eachFile(zones []Zone, f func(Zone) error) error {
 	var errs []error
 	for _, z := range zones {
-		if z.Source == "file" {
-			errs = append(errs, loadZone(s.table, z, s.log))
+		if z.Source != fromFile {
+			continue
+		}
+		if err := f(z); err != nil {
+			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	if len(errs) < 2 {
+		return errors.Join(errs...)
+	}
+	for _, err := range errs {
+		s.log.Error("zone not loaded", "error", err)
+	}
+	return fmt.Errorf("%w (and %d more of %d zones: see the log)", errs[0], len(errs)-1, len(zones))
 }
 
-func (s *server) dropZones(wanted map[string]Zone) {
+func (s *server) dropZones(wanted map[string]bool) {
 	for _, z := range s.table.Zones() {
-		if _, ok := wanted[string(z.Apex)]; !ok {
-			// Taking out only frees: there is nothing it could fail at.
-			_ = s.table.Update(func(tx *zone.Tx) error { tx.RemoveZone(z.Apex); return nil })
-			s.log.Info("zone removed", "zone", wire.NameString(z.Apex))
+		if wanted[string(z.Apex)] {
+			continue
 		}
+		// Taking out only frees: there is nothing it could fail at.
+		_ = s.table.Update(func(tx *zone.Tx) error { tx.RemoveZone(z.Apex); return nil })
+		s.log.Info("zone removed", "zone", wire.NameString(z.Apex))
 	}
 }
 
-// setZones tells the sink which zones it fills.
-func (s *sink) setZones(wanted map[string]Zone) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.zones = map[string]Zone{}
-	for apex, z := range wanted {
-		if z.Source == "etcd" {
-			s.zones[apex] = z
+// tidy deletes what zones from files have of etcd: they came from there before, or
+// were part of a zone that does. Zones that come from etcd now keep their file's
+// records until the next full sync, so that they are answered from all the while.
+func (s *server) tidy() error {
+	return s.table.Update(func(tx *zone.Tx) error {
+		_, err := tx.Sweep(s.table.NewPass(), func(z *zone.Zone, src zone.Source) bool {
+			return src != fileRecords && z != nil && s.sink.feed(z.Apex) == nil
+		})
+		if err != nil {
+			return fmt.Errorf("tidy zones: %w", err)
 		}
-	}
-}
-
-// dump writes the records at and below a name, all owners', as a master file.
-func (s *server) dump(under []byte, write func(format string, args ...any)) error {
-	var fail error
-	s.table.Each(func(rec *zone.Record) bool {
-		if !wire.IsSubdomain(rec.Name, under) {
-			return true
-		}
-		for _, data := range rec.Data {
-			text, err := presentation(rec.Name, rec.Type, rec.TTL, data)
-			if err != nil {
-				fail = fmt.Errorf("dump %s: %w", wire.NameString(rec.Name), err)
-				return false
-			}
-			write("%s ; %s\n", text, s.sourceName(rec.Source))
-		}
-		return true
+		return nil
 	})
-	return fail
 }
 
-func (s *server) sourceName(id zone.Source) string {
-	switch id {
-	case ownRecords:
-		return "this server's own"
-	case fileRecords:
-		return "file"
+// reload takes up what can change while running: the zones. All files are tried
+// first: one with an error leaves everything as it was.
+func (s *server) reload(c *Config) error {
+	if c.usesEtcd() && s.watcher == nil {
+		return errRestart
 	}
-	return s.sink.owner(id)
+	if err := s.eachFile(c.Zones, tryZone); err != nil {
+		return err
+	}
+	if err := s.setZones(c.Zones); err != nil {
+		return err
+	}
+	if err := s.tidy(); err != nil {
+		return err
+	}
+	if s.watcher != nil {
+		s.watcher.CompareNow() // for zones that are new, or around one that is gone
+	}
+	s.log.Info("zones taken up; other keys need a restart", "zones", len(c.Zones))
+	return nil
 }
 
-// parseZoneName reads a zone name given on a command line, "" being the root.
-func parseZoneName(args []string) ([]byte, error) {
-	return wire.ParseName(strings.Join(args, " "))
-}
-
-var errRestart = errors.New("zones with source etcd were added to a config without: restart to take that up")
+var errRestart = errors.New("zones with source etcd are new to a server that runs without: restart it")
