@@ -1,25 +1,21 @@
 package main
 
 import (
-	"context"
-
 	"github.com/strata-dns/strata/core/daemon"
-	"github.com/strata-dns/strata/core/plane/socket"
+	"github.com/strata-dns/strata/core/listen"
+	"github.com/strata-dns/strata/core/plane"
 )
 
+// listen adds a listener for each address. All zones that are read from files or
+// the snapshot are in memory by then.
 func (s *server) listen(d *daemon.Daemon, c *Config) error {
-	for _, a := range c.Listen {
-		u, err := socket.ListenUDP(a, socket.UDPOptions{Workers: max(1, c.Workers), Room: max(c.MaxUDP, 512)})
-		if err != nil {
-			return err
-		}
-		d.Add(daemon.Func("udp "+a.String(), func(ctx context.Context) error {
-			for _, q := range u.Queues() {
-				go socket.Serve(q, s.worker(), socket.AnyCPU)
+	return listen.Add(d, listen.Options{
+		Addresses: c.Listen, Workers: c.Workers, MaxUDP: c.MaxUDP, TCP: listen.TCP(c.TCP),
+		Handler: func(stream bool) plane.Handler {
+			if stream {
+				return s.stream()
 			}
-			<-ctx.Done()
-			return u.Close()
-		}))
-	}
-	return nil
+			return s.worker()
+		},
+	})
 }

@@ -1,27 +1,22 @@
 package resolver
 
 import (
-	"context"
-
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/daemon/config"
-	"github.com/strata-dns/strata/core/plane/socket"
+	"github.com/strata-dns/strata/core/listen"
+	"github.com/strata-dns/strata/core/plane"
 )
 
-// Listen adds a listener for each address.
+// Listen adds a listener for each address. Add everything else before it.
 func (r *Resolver) Listen(d *daemon.Daemon, base *config.Base, tcp TCP) error {
-	for _, a := range base.Listen {
-		u, err := socket.ListenUDP(a, socket.UDPOptions{Workers: max(1, base.Workers), Room: r.maxUDP})
-		if err != nil {
-			return err
-		}
-		d.Add(daemon.Func("udp "+a.String(), func(ctx context.Context) error {
-			for _, q := range u.Queues() {
-				go socket.Serve(q, r.Worker(), socket.AnyCPU)
+	return listen.Add(d, listen.Options{
+		Addresses: base.Listen, Workers: base.Workers, MaxUDP: r.maxUDP, TCP: listen.TCP(tcp),
+		Handler: func(stream bool) plane.Handler {
+			if stream {
+				return r.Stream()
 			}
-			<-ctx.Done()
-			return u.Close()
-		}))
-	}
-	return nil
+			return r.Worker()
+		},
+		Pending: func() int { return int(r.Waiting()) },
+	})
 }
