@@ -228,6 +228,9 @@ func leadsAway(flags byte) int {
 // show puts a node's new block in the place of its old one.
 func (tx *Tx) show(h uint64, old, new ref, n node) {
 	tx.idx.set(h, old, new)
+	if n.flags() != tx.t.node(new).flags() {
+		tx.t.shape.Add(1)
+	}
 	tx.retire(old, n)
 }
 
@@ -367,6 +370,7 @@ func (tx *Tx) create(h uint64, name []byte, zone int, flags byte, entries []entr
 		return nil, err
 	}
 	tx.idx.set(h, 0, r)
+	tx.t.shape.Add(1)
 	return n, nil
 }
 
@@ -383,6 +387,7 @@ func (tx *Tx) remove(h uint64, r ref, n node) {
 // unlink takes a node out of the index.
 func (tx *Tx) unlink(h uint64, r ref, n node) {
 	tx.idx.set(h, r, 0)
+	tx.t.shape.Add(1)
 	tx.retire(r, n)
 }
 

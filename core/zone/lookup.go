@@ -90,6 +90,32 @@ func (r *Reader) Lookup(q *wire.Query, typ uint16, at int) (res Result) {
 		n = r.find(q.Hash[0], q.Name())
 	}
 	if n != nil {
+		if z := r.zone(n); z != nil && z.Ready() && !z.cuts && typ != wire.TypeDS {
+			res.Zone = z
+			r.at(n, typ, &res)
+			return res
+		}
+	}
+	// What follows reads more names than one. If any came or went meanwhile, it
+	// may have seen some before and some after the change: it looks again.
+	for tries := 0; ; tries++ {
+		shape := r.t.shape.Load()
+		r.look() // an index that was replaced knows no changes any more
+		res = r.walk(q, typ)
+		if r.t.shape.Load() == shape || tries == maxTries {
+			return res
+		}
+	}
+}
+
+// maxTries bounds how often a look-up starts anew beside a writer that changes
+// names all the time. A second try is rare, as a change takes longer than a look-up.
+const maxTries = 64
+
+// walk is a look-up that heeds what stands above the name.
+func (r *Reader) walk(q *wire.Query, typ uint16) (res Result) {
+	n := r.find(q.Hash[0], q.Name())
+	if n != nil {
 		res.Zone = r.zone(n)
 	}
 	if res.Zone == nil {

@@ -142,14 +142,17 @@ func (l *loader) bring(tx *Tx, stage *Table) (err error) {
 	}
 	pass := l.live.NewPass()
 	tx.Mark(pass)
-	stage.Each(func(rec *Record) bool {
-		if tx.belongs(rec.Name, rec.Type, z.number) {
-			_, err = tx.Put(rec)
+	for _, leads := range [...]bool{false, true} { // what aliases lead to comes before them
+		stage.Each(func(rec *Record) bool {
+			alias := rec.Type == dns.TypeCNAME || rec.Type == dns.TypeDNAME
+			if alias == leads && tx.belongs(rec.Name, rec.Type, z.number) {
+				_, err = tx.Put(rec)
+			}
+			return err == nil
+		})
+		if err != nil {
+			return err
 		}
-		return err == nil
-	})
-	if err != nil {
-		return err
 	}
 	if _, err = tx.Put(l.soa); err != nil {
 		return err

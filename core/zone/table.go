@@ -20,6 +20,9 @@ type Table struct {
 	idx   atomic.Pointer[index]
 	zones atomic.Pointer[zoneList]
 	epoch atomic.Uint64
+	_     [64]byte
+	shape atomic.Uint64 // goes up behind each change of which names there are, or of their flags
+	_     [56]byte
 	arena arena
 
 	seatsMu sync.Mutex
