@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/strata-dns/strata/core/cache"
@@ -17,15 +16,21 @@ type answerer struct {
 	r      *Resolver
 	counts *counts
 	tally  [kinds]uint32
+	rules  *Rules        // of this batch
+	now    cache.Instant // of this batch
+	wall   time.Time     // of this batch, where a rate is to be kept
 	q      wire.Query
 }
 
 // Answer implements plane.Handler.
 func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
-	now, rules := a.r.cache.Now(), a.r.rules.Load()
+	a.rules, a.now = a.r.rules.Load(), a.r.cache.Now()
+	if a.rules.Limiter != nil {
+		a.wall = time.Now()
+	}
 	for i := range batch {
 		p := &batch[i]
-		reply, kind := a.answer(p, late, rules, now)
+		reply, kind := a.answer(p, late)
 		p.Data = reply
 		a.tally[kind]++
 	}
@@ -34,50 +39,91 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 
 // answer gives the reply to a packet, empty where there is none now, and what is
 // counted.
-func (a *answerer) answer(p *plane.Packet, late plane.Queue, rules *Rules, now cache.Instant) ([]byte, int) {
+func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	q := &a.q
-	if o := q.Parse(p.Data); o != wire.Valid {
-		return q.Error(p.Data, o), invalid + int(o)
-	}
-	if !p.Stream && rules.Limiter != nil {
-		if reply, limited := a.limit(p, rules); limited {
+	o := q.Parse(p.Data)
+	if a.rules.Limiter != nil && !p.Stream && o != wire.Silence {
+		if reply, limited := a.limit(p, o); limited {
 			return reply, limitedKind
 		}
 	}
+	if o != wire.Valid {
+		return q.Error(p.Data, o), invalid + int(o)
+	}
 	limit := q.Limit(p.Stream, a.r.maxUDP)
-	v := rules.Policy.Ask(q, p.Client.Addr())
-	if v.Action != policy.Pass && v.Action != policy.Rewrite {
-		if v.AskA {
-			// RFC 8020: of a name that is known not to exist no type exists.
-			if rcode, ok := a.r.cache.Rcode(q, wire.TypeA, now); ok && rcode == wire.RcodeNXDomain {
-				v.Rcode = wire.RcodeNXDomain
-			}
-		}
-		return rules.Policy.Reply(v, q, p.Data, limit), policed + int(v.Action)
+	v := a.rules.Policy.Ask(q, p.Client.Addr())
+	switch v.Action {
+	case policy.Refuse, policy.Drop:
+		return a.rules.Policy.Reply(v, q, p.Data, limit), policed + int(v.Action)
 	}
-	if q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR {
-		return q.Error(p.Data, wire.Refused), invalid + int(wire.Refused)
+	if o := askable(q.Type); o != wire.Valid {
+		return q.Error(p.Data, o), invalid + int(o)
 	}
-	reply, state := a.r.cache.Answer(q, p.Data, limit, now)
-	if state == cache.Miss {
-		a.r.cache.Wait(q, p.Data, limit, &lateReply{late, p.Return})
-		return p.Data[:0], int(cache.Miss)
+	switch v.Action {
+	case policy.Answer, policy.Truncate:
+		return a.ruled(v, p, limit), policed + int(v.Action)
 	}
-	return reply, int(state)
+	reply, state := a.r.cache.Answer(q, p.Data, limit, a.now)
+	switch {
+	case state != cache.Miss:
+		return reply, int(state)
+	case q.Flags&wire.FlagRD == 0:
+		return a.unasked(p, limit), unaskedKind
+	}
+	a.r.cache.Wait(q, p.Data, limit, &lateReply{late, p.Return})
+	return p.Data[:0], int(cache.Miss)
 }
 
-// limit holds a datagram against its client's rate.
-func (a *answerer) limit(p *plane.Packet, rules *Rules) ([]byte, bool) {
-	switch rules.Limiter.Ask(p.Client.Addr(), time.Now()) {
-	case policy.Drop:
-		return p.Data[:0], true
-	case policy.Truncate:
-		var reply wire.Reply
-		reply.Begin(p.Data, &a.q, wire.MinUDP)
-		reply.Truncate(&a.q)
-		return reply.Finish(), true
+// askable is Valid for what data can be asked by, and else how it is answered: a
+// resolver has no zones to transfer, and the other meta types are no questions
+// (RFC 6895 §3.1; NXNAME: RFC 9824 §3.5).
+func askable(typ uint16) wire.Outcome {
+	if typ-1 < 127 && typ != wire.TypeOPT || typ >= wire.TypeANY {
+		return wire.Valid
 	}
-	return nil, false
+	if typ == wire.TypeAXFR || typ == wire.TypeIXFR {
+		return wire.Refused
+	}
+	return wire.FormErr
+}
+
+// ruled writes what the rules say.
+func (a *answerer) ruled(v policy.Verdict, p *plane.Packet, limit int) []byte {
+	if v.AskA {
+		// RFC 8020: of a name that is known not to exist no type exists.
+		if rcode, ok := a.r.cache.Rcode(&a.q, wire.TypeA, a.now); ok && rcode == wire.RcodeNXDomain {
+			v.Rcode = wire.RcodeNXDomain
+		}
+	}
+	return a.rules.Policy.Reply(v, &a.q, p.Data, limit)
+}
+
+// unasked refuses to ask upstream for a client who did not ask for that by RD
+// (RFC 8914 §4.21).
+func (a *answerer) unasked(p *plane.Packet, limit int) []byte {
+	var reply wire.Reply
+	reply.Begin(p.Data, &a.q, limit)
+	reply.SetFlags(wire.FlagRA)
+	reply.SetRcode(wire.RcodeRefused)
+	reply.SetEDE(wire.EDENotAuthoritative, "")
+	return reply.Finish()
+}
+
+// limit holds a datagram against its client's rate. What is no valid question is
+// not asked to come again over TCP.
+func (a *answerer) limit(p *plane.Packet, o wire.Outcome) ([]byte, bool) {
+	switch a.rules.Limiter.Ask(p.Client.Addr(), a.wall) {
+	case policy.Pass:
+		return nil, false
+	case policy.Truncate:
+		if o == wire.Valid {
+			var reply wire.Reply
+			reply.Begin(p.Data, &a.q, wire.MinUDP)
+			reply.Truncate(&a.q)
+			return reply.Finish(), true
+		}
+	}
+	return p.Data[:0], true
 }
 
 // A lateReply is the way back of a query that waits.
@@ -88,41 +134,3 @@ type lateReply struct {
 
 // Deliver implements cache.Waiter. A client that is gone is not an error.
 func (l *lateReply) Deliver(reply []byte) { _ = l.queue.Deliver(l.to, reply) }
-
-// What is counted: how the cache answered, then the outcomes of parsing, then what
-// the rules did.
-const (
-	invalid     = int(cache.Failure) + 1
-	policed     = invalid + int(wire.BadVers) + 1
-	limitedKind = policed + int(policy.Truncate) + 1
-	kinds       = limitedKind + 1
-)
-
-// counts are one worker's, on cache lines of their own.
-type counts struct {
-	_  [64]byte
-	by [kinds]atomic.Uint64
-	_  [64]byte
-}
-
-func (c *counts) add(tally *[kinds]uint32) {
-	for k, n := range tally {
-		if n != 0 {
-			c.by[k].Add(uint64(n))
-			tally[k] = 0
-		}
-	}
-}
-
-// kindName names what counts.by holds at k.
-func kindName(k int) string {
-	switch {
-	case k < invalid:
-		return cache.State(k).String()
-	case k < policed:
-		return [...]string{"valid", "silence", "formerr", "notimp", "refused", "badvers"}[k-invalid]
-	case k < limitedKind:
-		return "policy-" + policy.Action(k-policed).String()
-	}
-	return "rate-limited"
-}

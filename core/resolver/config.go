@@ -1,14 +1,12 @@
 package resolver
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/wire"
-	"github.com/strata-dns/strata/policy"
 )
 
 // CacheConfig is the section cache.
@@ -74,41 +72,22 @@ type TCP struct {
 	PerClient int           `mapstructure:"per_client"` // connections of one address
 }
 
+// Validate finds what types alone do not.
+func (t *TCP) Validate(report *config.Report) {
+	if t.Idle <= 0 {
+		report.Add("idle", "%s; how long a connection may be silent, such as 10s", t.Idle)
+	}
+	if t.Clients < 1 {
+		report.Add("clients", "%d; how many connections there may be, such as 1000", t.Clients)
+	}
+	if t.PerClient < 1 {
+		report.Add("per_client", "%d; how many connections one address may have, such as 100", t.PerClient)
+	}
+}
+
 // ValidateMaxUDP checks the largest reply over UDP.
 func ValidateMaxUDP(octets int, report *config.Report) {
 	if octets < wire.MinUDP || octets > 4096 {
 		report.Add("max_udp", "%d octets; from 512 (RFC 1035) to 4096 can be sent, 1232 passes every path", octets)
-	}
-}
-
-// ValidateNames checks a list of domains that must not be empty.
-func ValidateNames(names []string, key string, report *config.Report) {
-	if len(names) == 0 {
-		report.Add(key, "missing; the domains that are meant")
-	}
-	for i, n := range names {
-		if _, err := wire.ParseName(n); err != nil {
-			report.Add(fmt.Sprintf("%s[%d]", key, i), "%v", err)
-		}
-	}
-}
-
-// Report adds what the policy's compiler found.
-func Report(err error, report *config.Report) {
-	var problems policy.Problems
-	var one policy.Problem
-	switch joined, _ := err.(interface{ Unwrap() []error }); {
-	case errors.As(err, &problems):
-		for _, p := range problems {
-			report.Add(p.Key, "%v", p.Err)
-		}
-	case errors.As(err, &one):
-		report.Add(one.Key, "%v", one.Err)
-	case joined != nil:
-		for _, e := range joined.Unwrap() {
-			Report(e, report)
-		}
-	default:
-		report.Add("policy", "%v", err)
 	}
 }

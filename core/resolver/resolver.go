@@ -1,28 +1,14 @@
 package resolver
 
 import (
-	"errors"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/plane"
-	"github.com/strata-dns/strata/policy"
+	"github.com/strata-dns/strata/core/wire"
 )
-
-// A Route sends a question upstream. It must not block, and calls done once, from
-// any goroutine, with the whole reply or an error. The message needs to be valid
-// during the call only.
-type Route func(q *cache.Question, done func(msg []byte, err error))
-
-// Rules are what a query is held against: compiled policy and rate limit. They
-// are replaced as a whole at a reload.
-type Rules struct {
-	Policy  *policy.Policy
-	Limiter *policy.Limiter
-}
 
 // A Resolver answers from memory and asks its route for the rest.
 type Resolver struct {
@@ -32,6 +18,7 @@ type Resolver struct {
 	maxUDP int
 	file   string
 	log    *slog.Logger
+	chains chains
 
 	mu      sync.Mutex
 	workers []*counts // of answerers there were, in order
@@ -65,37 +52,18 @@ func New(o Options) (*Resolver, error) {
 
 // SetRules replaces the rules. Those who are asking finish with the old ones.
 func (r *Resolver) SetRules(rules Rules) {
-	rules.Policy.Inherit(r.rules.Load().Policy)
+	rules.inherit(r.rules.Load())
 	r.rules.Store(&rules)
 }
 
-// load fills the cache from its file. One that is damaged is left aside.
-func (r *Resolver) load() {
-	if r.file == "" {
-		return
-	}
-	n, err := r.cache.Load(r.file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		r.log.Info("no cache file yet", "file", r.file)
-	case err != nil:
-		r.log.Warn("cache file not used: starting with an empty cache", "err", err)
-	default:
-		r.log.Info("cache loaded", "file", r.file, "entries", n)
-	}
-}
-
-// Close saves the cache, where it has a file, and ends it: whoever still waits is
-// told SERVFAIL.
-func (r *Resolver) Close() {
-	if r.file != "" {
-		if n, err := r.cache.Save(r.file); err != nil {
-			r.log.Error("cache not saved", "err", err)
-		} else {
-			r.log.Info("cache saved", "file", r.file, "entries", n)
+// Forget drops what memory holds at and below domains that are answered by others
+// from now on.
+func (r *Resolver) Forget(domains []string) {
+	for _, d := range domains {
+		if name, err := wire.ParseName(d); err == nil { // or it would not have been asked for
+			r.cache.Flush(cache.Match{Under: name})
 		}
 	}
-	r.cache.Close()
 }
 
 // Waiting is how many askers wait for upstream.

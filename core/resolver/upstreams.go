@@ -18,8 +18,8 @@ func Servers(engine *upstream.Engine, addresses []netip.AddrPort) (*upstream.Set
 	return engine.Set(servers, upstream.SetOptions{})
 }
 
-// UpstreamStatus is the section of /status about the servers that are asked.
-func UpstreamStatus(engine *upstream.Engine) any {
+// upstreamStatus is the section of /status about the servers that are asked.
+func upstreamStatus(engine *upstream.Engine) any {
 	type serverStatus struct {
 		Server     string  `json:"server"`
 		Asked      uint64  `json:"asked"`
@@ -39,8 +39,8 @@ func UpstreamStatus(engine *upstream.Engine) any {
 	return list
 }
 
-// UpstreamMetrics shows an engine's counters to Prometheus.
-type UpstreamMetrics struct{ Engine *upstream.Engine }
+// upstreamMetrics shows an engine's counters to Prometheus.
+type upstreamMetrics struct{ engine *upstream.Engine }
 
 var (
 	exchangesDesc = prometheus.NewDesc("strata_upstream_exchanges_total", "Queries to upstream servers, by how they ended.", []string{"server", "what"}, nil)
@@ -50,12 +50,12 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (m UpstreamMetrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
+func (m upstreamMetrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
 
 // Collect implements prometheus.Collector.
-func (m UpstreamMetrics) Collect(ch chan<- prometheus.Metric) {
-	ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(m.Engine.InFlight()))
-	for _, s := range m.Engine.Stats() {
+func (m upstreamMetrics) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(m.engine.InFlight()))
+	for _, s := range m.engine.Stats() {
 		name := s.Server.String()
 		for _, c := range []struct {
 			what string

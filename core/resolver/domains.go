@@ -1,0 +1,102 @@
+package resolver
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// Domains are names that servers of their own answer for: a nodecache's stubs, a
+// recursor's zones.
+type Domains struct {
+	Names   []string         `mapstructure:"names"`   // each with all below it
+	Servers []netip.AddrPort `mapstructure:"servers"` // any of which answers
+}
+
+// maxServers is how many servers an upstream.Set takes.
+const maxServers = 64
+
+// ValidateDomains checks the list at key. listen are the process's own addresses.
+func ValidateDomains(list []Domains, key string, listen []netip.AddrPort, report *config.Report) {
+	seen := map[string]string{}
+	for i, d := range list {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if len(d.Names) == 0 {
+			report.Add(at+".names", "missing; the domains that the servers answer for")
+		}
+		for j, n := range d.Names {
+			here := fmt.Sprintf("%s.names[%d]", at, j)
+			name, err := wire.ParseName(n)
+			if err != nil {
+				report.Add(here, "%q: %v", n, err)
+				continue
+			}
+			if before := seen[string(name)]; before != "" {
+				report.Add(here, "%s stands in %s already", n, before)
+			}
+			seen[string(name)] = here
+		}
+		ValidateServers(d.Servers, at+".servers", "who answers for these names", listen, report)
+	}
+}
+
+// ValidateServers checks a list of upstream servers; what says what they are for.
+func ValidateServers(servers []netip.AddrPort, key, what string, listen []netip.AddrPort, report *config.Report) {
+	switch {
+	case len(servers) == 0:
+		report.Add(key, "missing; %s, such as [\"10.1.1.120:53\"]", what)
+	case len(servers) > maxServers:
+		report.Add(key, "%d servers; at most %d can be asked", len(servers), maxServers)
+	}
+	for i, s := range servers {
+		here := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case s.Port() == 0:
+			report.Add(here, "%s has no port to ask; 53 is usual", s)
+		case s.Addr().IsUnspecified():
+			report.Add(here, "%s is no address of a server", s)
+		case slices.Contains(listen, s):
+			report.Add(here, "%s is this process itself: it would ask itself", s)
+		case slices.Contains(servers[:i], s):
+			report.Add(here, "%s stands in the list twice", s)
+		}
+	}
+}
+
+// Moved are the domains that other servers answer for in fresh than in old.
+func Moved(old, fresh []Domains) (names []string) {
+	was, is := servedBy(old), servedBy(fresh)
+	for n, servers := range is {
+		if before, ok := was[n]; !ok || !slices.Equal(before, servers) {
+			names = append(names, n)
+		}
+	}
+	for n := range was {
+		if _, ok := is[n]; !ok {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func servedBy(list []Domains) map[string][]netip.AddrPort {
+	by := map[string][]netip.AddrPort{}
+	for _, d := range list {
+		servers := slices.SortedFunc(slices.Values(d.Servers), netip.AddrPort.Compare)
+		for _, n := range d.Names {
+			by[n] = servers
+		}
+	}
+	return by
+}
+
+// Names of all domains of a list.
+func Names(list []Domains) (names []string) {
+	for _, d := range list {
+		names = append(names, d.Names...)
+	}
+	return names
+}

@@ -1,0 +1,96 @@
+package resolver
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/core/cache"
+	"github.com/strata-dns/strata/core/daemon/control"
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// A dumped is one entry as `ctl dump` writes it: a line of JSON each, or a comment
+// and the records in master-file form.
+type dumped struct {
+	Name    string   `json:"name"`
+	Type    string   `json:"type"`
+	Rcode   string   `json:"rcode"`
+	TTL     float64  `json:"ttl_seconds"` // left; negative where expired
+	Age     float64  `json:"age_seconds"`
+	Bytes   int      `json:"bytes"`
+	Failure bool     `json:"failure,omitempty"`
+	Records []string `json:"records,omitempty"`
+}
+
+func (r *Resolver) dumpCommand(_ context.Context, call *control.Call) error {
+	var under []byte
+	var err error
+	switch len(call.Args) {
+	case 0:
+		under, err = wire.ParseName(".")
+	case 1:
+		under, err = wire.ParseName(call.Args[0])
+	default:
+		err = errors.New("at most one name: dump prd.example.com")
+	}
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(call)
+	for item := range r.cache.Dump() {
+		if !wire.IsSubdomain(item.Name, under) {
+			continue
+		}
+		d, err := describe(&item)
+		if err != nil {
+			return err
+		}
+		if call.JSON {
+			err = json.NewEncoder(out).Encode(d)
+		} else {
+			err = d.write(out)
+		}
+		if err != nil { // who asked is gone
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+func describe(item *cache.Item) (*dumped, error) {
+	d := &dumped{
+		Name: wire.NameString(item.Name), Type: dns.Type(item.Type).String(), Rcode: dns.RcodeToString[item.Rcode],
+		TTL: item.TTL.Round(time.Second).Seconds(), Age: item.Stored.Round(time.Second).Seconds(),
+		Bytes: item.Bytes, Failure: item.Failure,
+	}
+	var m dns.Msg
+	if err := m.Unpack(item.Message); err != nil {
+		return nil, fmt.Errorf("read our own entry for %s: %w", d.Name, err)
+	}
+	for _, rr := range append(m.Answer, m.Ns...) {
+		d.Records = append(d.Records, rr.String())
+	}
+	return d, nil
+}
+
+// write writes an entry for people.
+func (d *dumped) write(w io.Writer) error {
+	failure := ""
+	if d.Failure {
+		failure = ", a failure"
+	}
+	_, err := fmt.Fprintf(w, "; %s %s %s, TTL %gs, stored %gs ago, %d octets%s\n", d.Name, d.Type, d.Rcode, d.TTL, d.Age, d.Bytes, failure)
+	for _, rr := range d.Records {
+		if err == nil {
+			_, err = fmt.Fprintln(w, rr)
+		}
+	}
+	return err
+}

@@ -1,0 +1,60 @@
+package resolver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/core/upstream"
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// A fault is why a question has no answer, and the extended error that the asker
+// is told (RFC 8914).
+type fault struct {
+	err error
+	ede uint16
+}
+
+func (f fault) Error() string { return f.err.Error() }
+func (f fault) Unwrap() error { return f.err }
+
+// EDE is what the cache tells the asker.
+func (f fault) EDE() uint16 { return f.ede }
+
+// Faulty gives an error the extended error code that its asker is told.
+func Faulty(err error, ede uint16) error { return fault{err, ede} }
+
+var (
+	errAliases  = fault{errors.New("an alias leads in a circle, or over too many others"), wire.EDEOther}
+	errReferral = fault{errors.New("the server refers to others: the zone is cut there, give its servers"), wire.EDENoReachableAuth}
+)
+
+// upstreamFault tells the kinds of upstream's errors apart.
+func upstreamFault(err error) error {
+	switch {
+	case errors.Is(err, upstream.ErrTimeout), errors.Is(err, upstream.ErrNoServers):
+		return fault{err, wire.EDENoReachableAuth}
+	case errors.Is(err, net.ErrClosed):
+		return fault{err, wire.EDENotReady}
+	case errors.Is(err, upstream.ErrOverload):
+		return fault{err, wire.EDEOther}
+	}
+	return fault{err, wire.EDENetworkError}
+}
+
+// targetFault is an alias's whose target has no answer, for the reason that the
+// target's reply gives.
+func targetFault(name []byte, reply *dns.Msg) error {
+	f := fault{fmt.Errorf("target %s of an alias: %s", wire.NameString(name), dns.RcodeToString[reply.Rcode]), wire.EDENoReachableAuth}
+	if opt := reply.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if ede, ok := o.(*dns.EDNS0_EDE); ok {
+				f.ede = ede.InfoCode
+			}
+		}
+	}
+	return f
+}

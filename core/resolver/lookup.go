@@ -1,0 +1,94 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/core/cache"
+	"github.com/strata-dns/strata/core/daemon/control"
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// A Found is what `ctl lookup` answers.
+type Found struct {
+	Name   string   `json:"name"`
+	Type   string   `json:"type"`
+	From   string   `json:"from"` // policy (and which rule), memory, or upstream
+	Rcode  string   `json:"rcode"`
+	Answer []string `json:"answer,omitempty"`
+	Took   string   `json:"took"`
+}
+
+func (r *Resolver) lookupCommand(ctx context.Context, call *control.Call) error {
+	name, typ, err := parseQuestion(call.Args, 2)
+	if err != nil {
+		return err
+	}
+	found, err := r.lookup(ctx, name, typ)
+	if err != nil {
+		return err
+	}
+	return call.Value(found, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s: %s from %s in %s\n", found.Name, found.Type, found.Rcode, found.From, found.Took)
+		for _, rr := range found.Answer {
+			fmt.Fprintln(w, rr)
+		}
+	})
+}
+
+// parseQuestion reads a name and a type, A if missing, of at most so many words.
+func parseQuestion(args []string, most int) (name []byte, typ uint16, err error) {
+	if len(args) == 0 || len(args) > most {
+		return nil, 0, errors.New("a name and a type: db.prd.example.com A")
+	}
+	typ = wire.TypeA
+	if len(args) > 1 {
+		if typ, err = ParseType(args[1]); err != nil {
+			return nil, 0, err
+		}
+	}
+	name, err = wire.ParseName(args[0])
+	return name, typ, err
+}
+
+// lookup resolves a name as for a client whom no rule for clients concerns.
+func (r *Resolver) lookup(ctx context.Context, name []byte, typ uint16) (Found, error) {
+	found := Found{Name: wire.NameString(name), Type: dns.Type(typ).String()}
+	type answer struct {
+		reply []byte
+		from  source
+	}
+	answers := make(chan answer, 1)
+	start := time.Now()
+	r.ask(name, &cache.Question{Type: typ, Class: wire.ClassIN}, func(reply []byte, from source) {
+		answers <- answer{slices.Clone(reply), from}
+	})
+	var m dns.Msg
+	select {
+	case a := <-answers:
+		if err := m.Unpack(a.reply); err != nil {
+			return found, fmt.Errorf("read our own answer: %w", err)
+		}
+		found.From = a.from.String()
+		if a.from == fromRules {
+			if why, err := r.rules.Load().names.Explain(found.Name, typ, netip.Addr{}); err == nil && why.Kind != "" {
+				found.From = fmt.Sprintf("policy (%s %s)", why.Kind, why.Rule)
+			}
+		}
+	case <-ctx.Done():
+		return found, ctx.Err()
+	}
+	found.Took = time.Since(start).Round(time.Microsecond).String()
+	found.Rcode = dns.RcodeToString[m.Rcode]
+	for _, rr := range append(m.Answer, m.Ns...) {
+		found.Answer = append(found.Answer, rr.String())
+	}
+	return found, nil
+}

@@ -1,0 +1,60 @@
+package resolver
+
+import (
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/strata-dns/strata/policy"
+)
+
+// Restart names the keys whose values differ between two configs of one type but
+// are only read at the start: all but those at and below the ones that are live.
+func Restart[C any](old, fresh *C, live ...string) (keys []string) {
+	return differing(nil, reflect.ValueOf(old).Elem(), reflect.ValueOf(fresh).Elem(), "", live)
+}
+
+func differing(keys []string, old, fresh reflect.Value, at string, live []string) []string {
+	if slices.Contains(live, at) {
+		return keys
+	}
+	if old.Kind() != reflect.Struct || old.Type().NumField() == 0 || !old.Type().Field(0).IsExported() {
+		if !reflect.DeepEqual(old.Interface(), fresh.Interface()) {
+			keys = append(keys, at)
+		}
+		return keys
+	}
+	for i := range old.NumField() {
+		tag := old.Type().Field(i).Tag.Get("mapstructure")
+		name, squash, _ := strings.Cut(tag, ",")
+		key := strings.Trim(at+"."+name, ".")
+		if squash == "squash" {
+			key = at
+		}
+		keys = differing(keys, old.Field(i), fresh.Field(i), key, live)
+	}
+	return keys
+}
+
+// Reloaded says what a reload could not take up.
+func Reloaded[C any](log *slog.Logger, old, fresh *C, live ...string) {
+	if keys := Restart(old, fresh, live...); len(keys) > 0 {
+		log.Warn("some keys have changed that are only read at the start: restart to take them up", "keys", keys)
+	}
+}
+
+// Rewritten are the zones whose made-up aliases differ between two policies: what
+// memory holds of them is by the old one.
+func Rewritten(old, fresh policy.Config) (zones []string) {
+	one := func(a, b []policy.Synth) {
+		for _, s := range a {
+			if s.Kind == "site" && !slices.ContainsFunc(b, func(t policy.Synth) bool { return reflect.DeepEqual(s, t) }) {
+				zones = append(zones, s.Zone)
+			}
+		}
+	}
+	one(old.Synth, fresh.Synth)
+	one(fresh.Synth, old.Synth)
+	return zones
+}

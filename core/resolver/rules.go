@@ -1,0 +1,61 @@
+package resolver
+
+import (
+	"errors"
+	"reflect"
+
+	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/policy"
+)
+
+// Rules are what a query is held against: compiled policy and rate limit. They
+// are replaced as a whole at a reload.
+type Rules struct {
+	Policy  *policy.Policy
+	Limiter *policy.Limiter // nil: no limit
+
+	// names is Policy without the rules for clients: for questions that nobody
+	// asked but ourselves, such as an alias's target. It counts for itself.
+	names    *policy.Policy
+	rewrites bool // some rule makes aliases
+	rate     policy.Rate
+}
+
+// NewRules compiles a policy. Its error is of type [policy.Problems].
+func NewRules(c policy.Config, env policy.Env) (Rules, error) {
+	r := Rules{rate: c.Rate, rewrites: len(c.Data) > 0}
+	for _, s := range c.Synth {
+		r.rewrites = r.rewrites || s.Kind == "site"
+	}
+	var err error
+	if r.Policy, err = policy.Compile(c, env); err != nil {
+		return Rules{}, err
+	}
+	if r.Limiter, err = policy.NewLimiter(c.Rate); err != nil {
+		return Rules{}, err
+	}
+	c.Deny, env.Allow, env.Private = nil, nil, false
+	r.names, err = policy.Compile(c, env)
+	return r, err
+}
+
+// inherit takes over what the rules that r replaces have counted, and what they
+// remember of clients, where that goes by the same rate.
+func (r *Rules) inherit(old *Rules) {
+	r.Policy.Inherit(old.Policy)
+	if reflect.DeepEqual(r.rate, old.rate) {
+		r.Limiter = old.Limiter
+	}
+}
+
+// Report adds what NewRules found wrong, by key.
+func Report(err error, report *config.Report) {
+	var problems policy.Problems
+	if !errors.As(err, &problems) {
+		report.Add("policy", "%v", err)
+		return
+	}
+	for _, p := range problems {
+		report.Add(p.Key, "%v", p.Err)
+	}
+}
