@@ -10,18 +10,33 @@ import (
 // as a whole at a reload. (The way before this point, through rules and cache, is
 // resolver's answer.go.)
 type routes struct {
-	stubs resolver.Routes[*upstream.Set] // names with servers of their own
-	site  *upstream.Set                  // the site's recursors, for all the rest
+	stubs resolver.Routes // names with servers of their own
+	site  *upstream.Set   // the site's recursors, for all the rest
 }
 
-// ask implements resolver.Route.
-func (s *server) ask(q *cache.Question, done func(msg []byte, err error)) {
-	r := s.routes.Load()
-	to, ok := r.stubs.Find(q.Name)
-	if !ok {
-		to = r.site
+// find gives whom to ask about a name.
+func (r *routes) find(name []byte) *upstream.Set {
+	if to := r.stubs.Find(name); to != nil {
+		return to
 	}
-	to.Ask(&upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}, func(a upstream.Answer) {
-		done(a.Msg, a.Err)
+	return r.site
+}
+
+// Ask implements resolver.Route.
+func (s *server) Ask(q *cache.Question, done func(msg []byte, err error)) {
+	r := s.routes.Load()
+	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}
+	resolver.Exchange(r.find(q.Name), &question, func(msg []byte, err error) {
+		if resolver.Gone(err) && s.routes.Load() != r {
+			s.Ask(q, done)
+			return
+		}
+		done(msg, err)
 	})
+}
+
+// Apart implements resolver.Route.
+func (s *server) Apart(a, b []byte) bool {
+	r := s.routes.Load()
+	return r.find(a) != r.find(b)
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -19,17 +17,14 @@ type Config struct {
 
 	MaxUDP    int                  `mapstructure:"max_udp"` // octets of the largest reply over UDP
 	Upstreams []netip.AddrPort     `mapstructure:"upstreams"`
-	Stubs     []Stub               `mapstructure:"stubs"`
+	Stubs     []resolver.Domains   `mapstructure:"stubs"` // names with servers of their own
 	Cache     resolver.CacheConfig `mapstructure:"cache"`
 	Policy    policy.Config        `mapstructure:"policy"`
 	TCP       resolver.TCP         `mapstructure:"tcp"`
 }
 
-// A Stub sends the names at and below some domains to servers of their own.
-type Stub struct {
-	Names   []string         `mapstructure:"names"`
-	Servers []netip.AddrPort `mapstructure:"servers"`
-}
+// live are the keys that a reload takes up.
+var live = []string{"upstreams", "stubs", "policy", "log.level"}
 
 func defaults() Config {
 	return Config{
@@ -49,16 +44,9 @@ func (c *Config) Validate(report *config.Report) {
 	c.Base.Validate(report)
 	resolver.ValidateMaxUDP(c.MaxUDP, report)
 	report.Under("cache", c.Cache.Validate)
-	if len(c.Upstreams) == 0 {
-		report.Add("upstreams", "missing; the site's recursors, such as [\"10.1.1.120:53\"]")
-	}
-	for i, s := range c.Stubs {
-		key := func(k string) string { return fmt.Sprintf("stubs[%d].%s", i, k) }
-		if len(s.Servers) == 0 {
-			report.Add(key("servers"), "missing; who knows these names")
-		}
-		resolver.ValidateNames(s.Names, key("names"), report)
-	}
+	report.Under("tcp", c.TCP.Validate)
+	resolver.ValidateServers(c.Upstreams, "upstreams", "the site's recursors", c.Listen, report)
+	resolver.ValidateDomains(c.Stubs, "stubs", c.Listen, report)
 	if _, err := c.rules(); err != nil {
 		resolver.Report(err, report)
 	}
@@ -66,13 +54,7 @@ func (c *Config) Validate(report *config.Report) {
 
 // rules compiles policy and rate limit.
 func (c *Config) rules() (resolver.Rules, error) {
-	env := policy.Env{}
-	for _, s := range c.Stubs {
-		env.Zones = append(env.Zones, s.Names...)
-	}
-	p, err := policy.Compile(c.Policy, env)
-	l, limitErr := policy.NewLimiter(c.Policy.Rate)
-	return resolver.Rules{Policy: p, Limiter: l}, errors.Join(err, limitErr)
+	return resolver.NewRules(c.Policy, policy.Env{Zones: resolver.Names(c.Stubs)})
 }
 
 func summary(c *Config) []slog.Attr {

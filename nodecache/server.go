@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 
@@ -10,9 +11,10 @@ import (
 	"github.com/strata-dns/strata/core/upstream"
 )
 
-// A server is a running nodecache.
+// A server is a running nodecache. It is its resolver's Route.
 type server struct {
 	log      *slog.Logger
+	config   *Config // that was last taken up; under the daemon's turn of reloads
 	engine   *upstream.Engine
 	resolver *resolver.Resolver
 	routes   atomic.Pointer[routes]
@@ -20,7 +22,20 @@ type server struct {
 
 // build makes the server of a config.
 func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context, *Config) error, error) {
-	s := &server{log: d.Log()}
+	s, err := newServer(c, d.Log())
+	if err != nil {
+		return nil, err
+	}
+	s.resolver.Attach(d, s.engine)
+	if err := s.resolver.Listen(d, &c.Base, c.TCP); err != nil {
+		return nil, errors.Join(err, s.engine.Close())
+	}
+	return s.reload, nil
+}
+
+// newServer makes a server that does not listen yet.
+func newServer(c *Config, log *slog.Logger) (*server, error) {
+	s := &server{log: log, config: c}
 	rules, err := c.rules()
 	if err != nil {
 		return nil, err
@@ -28,69 +43,54 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	if s.engine, err = upstream.New(upstream.Options{Budget: resolver.ClientTimer}); err != nil {
 		return nil, err
 	}
-	if err := s.setRoutes(c); err != nil {
-		return nil, err
+	fresh, err := s.open(c)
+	if err == nil {
+		s.routes.Store(fresh)
+		s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Log: log})
 	}
-	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s.ask, MaxUDP: c.MaxUDP, Log: s.log})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.engine.Close())
 	}
-	d.AddStatus("resolver", s.resolver.Status)
-	d.AddStatus("upstreams", func() any { return resolver.UpstreamStatus(s.engine) })
-	d.AddCommand(s.resolver.Commands()...)
-	d.Registry().MustRegister(s.resolver, resolver.UpstreamMetrics{Engine: s.engine})
-	d.Add(s.resolver.Task(s.engine))
-	if err := s.resolver.Listen(d, &c.Base, c.TCP); err != nil {
-		return nil, err
-	}
-	return s.reload, nil
+	return s, nil
 }
 
-// reload takes up what can change while running: policy, upstreams and stubs.
+// reload takes up what can change while running, or nothing where that fails.
 func (s *server) reload(_ context.Context, c *Config) error {
 	rules, err := c.rules()
 	if err != nil {
 		return err
 	}
-	if err := s.setRoutes(c); err != nil {
+	fresh, err := s.open(c)
+	if err != nil {
 		return err
 	}
+	old := s.config
+	s.config = c
 	s.resolver.SetRules(rules)
-	s.log.Info("reloaded: policy, upstreams, stubs; other keys are taken up at the next start")
+	s.routes.Swap(fresh).close()
+	s.resolver.Forget(resolver.Moved(old.Stubs, c.Stubs))
+	s.resolver.Forget(resolver.Rewritten(old.Policy, c.Policy))
+	resolver.Reloaded(s.log, old, c, live...)
 	return nil
 }
 
-// setRoutes opens sets for the config's servers. The engine keeps what it knows
-// of those that stay.
-func (s *server) setRoutes(c *Config) error {
-	fresh := &routes{stubs: resolver.Routes[*upstream.Set]{}}
-	var err error
-	if fresh.site, err = resolver.Servers(s.engine, c.Upstreams); err != nil {
-		return err
+// open opens sets for the config's servers. The engine keeps what it knows of
+// those that stay.
+func (s *server) open(c *Config) (*routes, error) {
+	site, err := resolver.Servers(s.engine, c.Upstreams)
+	if err != nil {
+		return nil, err
 	}
-	for _, stub := range c.Stubs {
-		set, err := resolver.Servers(s.engine, stub.Servers)
-		if err != nil {
-			fresh.close()
-			return err
-		}
-		for _, name := range stub.Names {
-			if err := fresh.stubs.Add(name, set); err != nil {
-				fresh.close()
-				return err
-			}
-		}
+	stubs, err := resolver.OpenRoutes(s.engine, c.Stubs)
+	if err != nil {
+		site.Close()
+		return nil, err
 	}
-	if old := s.routes.Swap(fresh); old != nil {
-		old.close()
-	}
-	return nil
+	return &routes{stubs, site}, nil
 }
 
 // close lets go of the sets. Questions on their way are still answered.
 func (r *routes) close() {
 	r.site.Close()
-	for _, set := range r.stubs {
-		set.Close()
-	}
+	r.stubs.Close()
 }

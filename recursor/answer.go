@@ -14,25 +14,20 @@ import (
 // resolver's answer.go; aliases that lead from one side to the other are followed
 // in its chase.go.)
 type routes struct {
-	zones    resolver.Routes[*upstream.Set] // our own zones: their authoritative servers
-	external *external                      // the rest of the world; nil where there is none
+	zones    resolver.Routes // our own zones: their authoritative servers
+	external *external       // the rest of the world; nil where there is none
 }
 
 // errNowhere is a question that is neither ours nor to be asked outside.
-var errNowhere = nowhere{errors.New("not in a zone of ours, and no external resolver is configured")}
+var errNowhere = resolver.Faulty(errors.New("not in a zone of ours, and no external resolver is configured"), wire.EDENotAuthoritative)
 
-type nowhere struct{ error }
-
-// EDE tells the asker why (RFC 8914 §4.21).
-func (nowhere) EDE() uint16 { return wire.EDENotAuthoritative }
-
-// ask implements resolver.Route.
-func (s *server) ask(q *cache.Question, done func(msg []byte, err error)) {
+// Ask implements resolver.Route.
+func (s *server) Ask(q *cache.Question, done func(msg []byte, err error)) {
 	r := s.routes.Load()
 	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD}
-	to, ok := r.zones.Find(q.Name)
+	to := r.zones.Find(q.Name) // authoritative servers answer without recursion
 	switch {
-	case ok: // an authoritative server answers without recursion
+	case to != nil:
 	case r.external == nil:
 		done(nil, errNowhere)
 		return
@@ -40,5 +35,18 @@ func (s *server) ask(q *cache.Question, done func(msg []byte, err error)) {
 		question.RD = true
 		to, question.Options = r.external.now()
 	}
-	to.Ask(&question, func(a upstream.Answer) { done(a.Msg, a.Err) })
+	resolver.Exchange(to, &question, func(msg []byte, err error) {
+		if resolver.Gone(err) && s.routes.Load() != r {
+			s.Ask(q, done)
+			return
+		}
+		done(msg, err)
+	})
+}
+
+// Apart implements resolver.Route: what an authoritative server says about names
+// that are not its own, or the world about ours, is not believed.
+func (s *server) Apart(a, b []byte) bool {
+	r := s.routes.Load()
+	return r.zones.Find(a) != r.zones.Find(b)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -23,18 +22,15 @@ type Config struct {
 	MaxUDP   int                  `mapstructure:"max_udp"` // octets of the largest reply over UDP
 	Site     string               `mapstructure:"site"`
 	Allow    []string             `mapstructure:"allow"`
-	Zones    []Zone               `mapstructure:"zones"`
+	Zones    []resolver.Domains   `mapstructure:"zones"` // our own, and their authoritative servers
 	External External             `mapstructure:"external"`
 	Cache    resolver.CacheConfig `mapstructure:"cache"`
 	Policy   policy.Config        `mapstructure:"policy"`
 	TCP      resolver.TCP         `mapstructure:"tcp"`
 }
 
-// A Zone names zones of ours and the authoritative servers that have them.
-type Zone struct {
-	Names   []string         `mapstructure:"names"`
-	Servers []netip.AddrPort `mapstructure:"servers"`
-}
+// live are the keys that a reload takes up.
+var live = []string{"site", "allow", "zones", "external", "policy", "log.level"}
 
 // External says who answers for the rest of the world.
 type External struct {
@@ -47,24 +43,6 @@ type Site struct {
 	Name    string           `mapstructure:"name"`
 	ECS     netip.Prefix     `mapstructure:"ecs"` // what its clients come from, for the world
 	Servers []netip.AddrPort `mapstructure:"servers"`
-}
-
-// Check says how external resolvers are checked.
-type Check struct {
-	Interval time.Duration `mapstructure:"interval"`
-	Timeout  time.Duration `mapstructure:"timeout"`
-	Fall     int           `mapstructure:"fall"`
-	Rise     int           `mapstructure:"rise"`
-	HoldDown time.Duration `mapstructure:"hold_down"`
-	Zone     string        `mapstructure:"zone"`
-	Expect   []Expect      `mapstructure:"expect"`
-}
-
-// Expect is a question whose answer is known.
-type Expect struct {
-	Name string `mapstructure:"name"`
-	Type string `mapstructure:"type"`
-	Data string `mapstructure:"data"`
 }
 
 func defaults() Config {
@@ -89,8 +67,12 @@ func (c *Config) Validate(report *config.Report) {
 	c.Base.Validate(report)
 	resolver.ValidateMaxUDP(c.MaxUDP, report)
 	report.Under("cache", c.Cache.Validate)
-	c.validateZones(report)
-	c.validateSites(report)
+	report.Under("tcp", c.TCP.Validate)
+	resolver.ValidateDomains(c.Zones, "zones", c.Listen, report)
+	if len(c.External.Sites) > 0 {
+		c.validateSites(report)
+	}
+	c.External.Check.validate(len(c.External.Sites), report)
 	if len(c.Zones) == 0 && len(c.External.Sites) == 0 {
 		report.Add("zones", "neither zones nor external.sites: there is nobody to ask")
 	}
@@ -99,56 +81,27 @@ func (c *Config) Validate(report *config.Report) {
 	}
 }
 
-func (c *Config) validateZones(report *config.Report) {
-	seen := map[string]string{}
-	for i, z := range c.Zones {
-		key := func(k string) string { return fmt.Sprintf("zones[%d].%s", i, k) }
-		if len(z.Servers) == 0 {
-			report.Add(key("servers"), "missing; the zones' authoritative servers")
-		}
-		resolver.ValidateNames(z.Names, key("names"), report)
-		for j, n := range z.Names {
-			n = strings.ToLower(strings.TrimSuffix(n, "."))
-			if at := seen[n]; at != "" {
-				report.Add(key(fmt.Sprintf("names[%d]", j)), "%s stands in %s already", n, at)
-			}
-			seen[n] = key("names")
-		}
-	}
-}
-
 func (c *Config) validateSites(report *config.Report) {
-	if len(c.External.Sites) == 0 {
-		return
-	}
 	names := c.siteNames()
 	if !slices.Contains(names, c.Site) {
 		report.Add("site", "%q is none of external.sites: %s", c.Site, strings.Join(names, ", "))
 	}
+	at := map[netip.AddrPort]string{}
 	for i, s := range c.External.Sites {
-		key := func(k string) string { return fmt.Sprintf("external.sites[%d].%s", i, k) }
+		key := fmt.Sprintf("external.sites[%d]", i)
 		switch {
 		case s.Name == "":
-			report.Add(key("name"), "missing")
+			report.Add(key+".name", "missing; what the site is called")
 		case slices.Contains(names[:i], s.Name):
-			report.Add(key("name"), "site %s stands twice", s.Name)
-		case len(s.Servers) == 0:
-			report.Add(key("servers"), "missing; site %s has no resolver", s.Name)
+			report.Add(key+".name", "site %s stands twice", s.Name)
 		}
-	}
-	for i, e := range c.External.Check.Expect {
-		if _, err := wire.ParseName(e.Name); err != nil {
-			report.Add(fmt.Sprintf("external.check.expect[%d].name", i), "%v", err)
+		resolver.ValidateServers(s.Servers, key+".servers", "the site's external resolvers", c.Listen, report)
+		for j, server := range s.Servers {
+			if before := at[server]; before != "" && before != s.Name {
+				report.Add(fmt.Sprintf("%s.servers[%d]", key, j), "%s stands in site %s already", server, before)
+			}
+			at[server] = s.Name
 		}
-		if _, err := resolver.ParseType(e.Type); err != nil {
-			report.Add(fmt.Sprintf("external.check.expect[%d].type", i), "%v", err)
-		}
-	}
-	if _, err := wire.ParseName(c.External.Check.Zone); err != nil {
-		report.Add("external.check.zone", "%v", err)
-	}
-	if err := c.fleet().Check(); err != nil {
-		report.Add("external.check", "%v", err)
 	}
 }
 
@@ -161,29 +114,9 @@ func (c *Config) siteNames() (names []string) {
 
 // rules compiles policy and rate limit.
 func (c *Config) rules() (resolver.Rules, error) {
-	env := policy.Env{Site: c.Site, Allow: c.Allow, Private: true}
-	for _, z := range c.Zones {
-		env.Zones = append(env.Zones, z.Names...)
-	}
-	p, err := policy.Compile(c.Policy, env)
-	l, limitErr := policy.NewLimiter(c.Policy.Rate)
-	return resolver.Rules{Policy: p, Limiter: l}, errors.Join(err, limitErr)
-}
-
-// fleet is the configuration of failover.
-func (c *Config) fleet() *failover.Config {
-	check := c.External.Check
-	f := &failover.Config{Home: c.Site, Pace: failover.Pace{
-		Interval: check.Interval, Timeout: check.Timeout, Fall: check.Fall, Rise: check.Rise, HoldDown: check.HoldDown,
-	}}
-	for _, s := range c.External.Sites {
-		site := failover.Site{Name: s.Name}
-		for _, a := range s.Servers {
-			site.Servers = append(site.Servers, a.String())
-		}
-		f.Sites = append(f.Sites, site)
-	}
-	return f
+	return resolver.NewRules(c.Policy, policy.Env{
+		Site: c.Site, Allow: c.Allow, Private: true, Zones: resolver.Names(c.Zones),
+	})
 }
 
 func summary(c *Config) []slog.Attr {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/strata-dns/strata/core/daemon/control"
+	"github.com/strata-dns/strata/failover"
 )
 
 // commands are what `recursor ctl` can do with failover.
@@ -51,6 +53,39 @@ func slash(server string) string {
 	return "/" + server
 }
 
+// event tells the log and the metrics about a transition. Status shows the latest.
+func (x *external) event(e failover.Event) {
+	level := slog.LevelInfo
+	switch e.To {
+	case failover.Down.String(), failover.Swung.String(), failover.AllDown.String():
+		level = slog.LevelWarn
+	}
+	what := "fleet"
+	switch {
+	case e.Server != "":
+		what = "server"
+	case e.Site != "":
+		what = "site"
+	}
+	x.moves.WithLabelValues(what, e.From, e.To).Inc()
+	x.log.Log(context.Background(), level, "failover", "subject", e.Subject(), "site", e.Site, "from", e.From, "to", e.To, "why", e.Why)
+}
+
+// status is the section of /status.
+func (x *external) status() any {
+	events := x.fleet.History()
+	return struct {
+		failover.Status
+		Events []failover.Event `json:"events"` // oldest first
+	}{x.fleet.Status(), events[max(0, len(events)-20):]}
+}
+
+func newMoves() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "strata_failover_transitions_total", Help: "Transitions of external resolvers, sites, and the fleet of both.",
+	}, []string{"of", "from", "to"})
+}
+
 var (
 	servingDesc = prometheus.NewDesc("strata_failover_serving", "1 for each site whose external resolvers are in use.", []string{"site", "home"}, nil)
 	serverDesc  = prometheus.NewDesc("strata_failover_server_state", "1 for the state that an external resolver is in.", []string{"site", "server", "state"}, nil)
@@ -62,6 +97,7 @@ func (x *external) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByC
 
 // Collect implements prometheus.Collector.
 func (x *external) Collect(ch chan<- prometheus.Metric) {
+	x.moves.Collect(ch)
 	set := x.fleet.Current()
 	for _, site := range x.fleet.Status().Sites {
 		serving := 0.0

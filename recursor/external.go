@@ -1,19 +1,15 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/failover"
@@ -22,110 +18,118 @@ import (
 // An external is the way to the rest of the world: failover says which resolvers
 // serve now, and one upstream set follows it.
 type external struct {
-	log     *slog.Logger
-	engine  *upstream.Engine
-	fleet   *failover.Fleet
-	checker *failover.Checker
-	set     *upstream.Set
-	ecs     []byte // the EDNS option for questions that go to another site, in wire form
+	log    *slog.Logger
+	fleet  *failover.Fleet
+	set    *upstream.Set
+	checks *checks
+	moves  *prometheus.CounterVec // transitions
 
-	mu      sync.Mutex
-	current atomic.Pointer[failover.Set] // what set was made for
+	mu    sync.Mutex                                // of what follows, to be written
+	ecs   []byte                                    // the home site's prefix as an EDNS option, nil for none
+	way   atomic.Pointer[way]                       // what set was made for
+	known atomic.Pointer[map[netip.AddrPort]string] // resolvers, as failover calls them
 }
 
-// newExternal makes the way out, nil where the config has none.
+// A way is one state of the fleet and what goes with the questions meanwhile.
+type way struct {
+	fleet   *failover.Set
+	options []byte // EDNS, in wire form
+}
+
+// newExternal makes the way out of a config that has one.
 func newExternal(c *Config, engine *upstream.Engine, log *slog.Logger) (*external, error) {
-	if len(c.External.Sites) == 0 {
-		return nil, nil
-	}
-	x := &external{engine: engine}
+	x := &external{log: log, moves: newMoves()}
 	f := c.fleet()
-	f.OnEvent = func(e failover.Event) {
-		log.Info("failover", "site", e.Site, "server", e.Server, "from", e.From, "to", e.To, "why", e.Why)
-	}
+	f.OnEvent = x.event
 	var err error
-	if x.fleet, err = failover.New(*f, time.Now()); err != nil {
+	if x.fleet, err = failover.New(f, time.Now()); err != nil {
 		return nil, err
-	}
-	if x.checker, err = failover.NewChecker(x.fleet, c.plan(), x.probe, 16); err != nil {
-		return nil, err
-	}
-	for _, s := range c.External.Sites {
-		if s.Name == c.Site && s.ECS.IsValid() {
-			x.ecs = clientSubnet(s.ECS)
-		}
 	}
 	if x.set, err = engine.Set(nil, upstream.SetOptions{}); err != nil {
 		return nil, err
 	}
-	x.log = log
-	x.now()
+	if x.checks, err = newChecks(x.fleet, c, log); err != nil {
+		return nil, err
+	}
+	x.follow(c)
 	return x, nil
 }
 
-// reload takes up new sites. What is known of resolvers that stay is kept.
+// reload takes up new sites and checks, or nothing where that fails. What is known
+// of resolvers that stay is kept.
 func (x *external) reload(c *Config) error {
-	if err := x.fleet.Reconfigure(*c.fleet(), time.Now()); err != nil {
+	if err := x.fleet.Reconfigure(c.fleet(), time.Now()); err != nil {
 		return err
 	}
-	x.now()
+	x.follow(c)
+	x.checks.change(c)
 	return nil
 }
 
-var errRestart = errors.New("external.sites were added to a config without, or taken out wholly: restart to take that up")
-
-// plan is what the checks ask.
-func (c *Config) plan() failover.Plan {
-	p := failover.Plan{StreamEvery: 10}
-	if c.External.Check.Zone != "" {
-		p.Zones = []string{c.External.Check.Zone}
-	}
-	for _, e := range c.External.Check.Expect {
-		p.Expect = append(p.Expect, failover.Question{Name: e.Name, Type: e.Type, Data: e.Data})
-	}
-	return p
-}
-
-// now gives the servers to ask now, and the options that go with the question:
-// where another site's resolvers may answer, the home site's prefix, so that
-// answers that depend on the asker's place stay near (RFC 7871).
+// now gives the servers to ask now, and the options that go with the question.
 func (x *external) now() (*upstream.Set, []byte) {
-	set := x.fleet.Current()
-	if set != x.current.Load() {
-		x.follow(set)
+	w := x.way.Load()
+	if w.fleet != x.fleet.Current() {
+		w = x.follow(nil)
 	}
-	for i := range set.Servers {
-		if set.Servers[i].Away {
-			return x.set, x.ecs
-		}
-	}
-	return x.set, nil
+	return x.set, w.options
 }
 
 // follow makes the upstream set what failover says: those that are believed to
-// answer, or, where nobody is, all.
-func (x *external) follow(set *failover.Set) {
+// answer, or, where nobody is, all. Where another site's resolvers may answer, the
+// home site's prefix goes along, so that answers that depend on the asker's place
+// stay near (RFC 7871). c is a new configuration, or nil.
+func (x *external) follow(c *Config) *way {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	fit := set.Servers[:set.Fit]
-	if set.Fit == 0 {
-		fit = set.Servers
+	if c != nil {
+		x.take(c)
+	}
+	// Asked for under the lock, lest an older state come behind a newer one.
+	w := &way{fleet: x.fleet.Current()}
+	fit := w.fleet.Servers[:w.fleet.Fit]
+	if len(fit) == 0 {
+		fit = w.fleet.Servers
 	}
 	servers := make([]upstream.Server, 0, len(fit))
 	for _, s := range fit {
-		if addr, err := netip.ParseAddrPort(s.Address); err == nil { // it was written by us
-			servers = append(servers, upstream.Server{Addr: addr})
+		addr, err := netip.ParseAddrPort(s.Address)
+		if err != nil {
+			x.log.Error("external resolver not taken up", "server", s.Address, "err", err)
+			continue
 		}
+		servers = append(servers, upstream.Server{Addr: addr})
 	}
-	if err := x.set.Replace(servers); err != nil {
+	if slices.ContainsFunc(fit, func(s failover.Server) bool { return s.Away }) {
+		w.options = x.ecs
+	}
+	if err := x.set.Replace(servers[:min(len(servers), 64)]); err != nil {
 		x.log.Error("external resolvers not taken up", "err", err)
 	}
-	x.current.Store(set)
+	x.way.Store(w)
+	return w
+}
+
+// take reads out of a config what the fleet does not know of.
+func (x *external) take(c *Config) {
+	x.ecs = nil
+	known := map[netip.AddrPort]string{}
+	for _, s := range c.External.Sites {
+		if s.Name == c.Site && s.ECS.IsValid() {
+			x.ecs = clientSubnet(s.ECS)
+		}
+		for _, a := range s.Servers {
+			known[a] = a.String()
+		}
+	}
+	x.known.Store(&known)
 }
 
 // result hands an exchange's outcome on to failover.
 func (x *external) result(server netip.AddrPort, ok bool, rtt time.Duration, err error) {
-	x.fleet.Result(failover.Result{Server: server.String(), At: time.Now(), OK: ok, How: failover.Passive, RTT: rtt, Err: err})
+	if name := (*x.known.Load())[server]; name != "" { // not an authoritative server of ours
+		x.fleet.Result(failover.Result{Server: name, At: time.Now(), OK: ok, How: failover.Passive, RTT: rtt, Err: err})
+	}
 }
 
 // clientSubnet is the option of RFC 7871 §6 for a prefix.
@@ -136,54 +140,4 @@ func clientSubnet(p netip.Prefix) []byte {
 	}
 	octets := (p.Bits() + 7) / 8
 	return wire.AppendOption(nil, wire.OptionECS, append([]byte{0, family, byte(p.Bits()), 0}, addr[:octets]...))
-}
-
-// probe implements failover.Probe.
-func (x *external) probe(ctx context.Context, server failover.Server, question failover.Question) error {
-	addr, err := netip.ParseAddrPort(server.Address)
-	if err != nil {
-		return err
-	}
-	name, err := wire.ParseName(question.Name)
-	if err != nil {
-		return err
-	}
-	typ, err := resolver.ParseType(question.Type)
-	if err != nil {
-		return err
-	}
-	to := upstream.Server{Addr: addr}
-	if question.Stream {
-		to.Transport = upstream.TCP
-	}
-	a, err := x.engine.Exchange(ctx, to, &upstream.Question{Name: name, Type: typ, Class: wire.ClassIN, RD: true})
-	if err != nil {
-		return err
-	}
-	return judge(a.Msg, question.Data)
-}
-
-// judge says whether a check's answer will do. Without data any answer does that
-// came from the name's own servers, also that there is no such name.
-func judge(msg []byte, data string) error {
-	var m dns.Msg
-	if err := m.Unpack(msg); err != nil {
-		return err
-	}
-	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-		return errors.New(dns.RcodeToString[m.Rcode])
-	}
-	if data == "" {
-		return nil
-	}
-	for _, rr := range m.Answer {
-		text := strings.TrimPrefix(rr.String(), rr.Header().String())
-		if strings.EqualFold(strings.TrimSuffix(text, "."), strings.TrimSuffix(data, ".")) {
-			if rr.Header().Ttl > 0 {
-				return failover.ErrCacheable
-			}
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: %d records, none is %s", failover.ErrWrong, len(m.Answer), data)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -10,11 +11,13 @@ import (
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
+	"github.com/strata-dns/strata/policy"
 )
 
-// A server is a running recursor.
+// A server is a running recursor. It is its resolver's Route.
 type server struct {
 	log      *slog.Logger
+	config   *Config // that was last taken up; under the daemon's turn of reloads
 	engine   *upstream.Engine
 	resolver *resolver.Resolver
 	routes   atomic.Pointer[routes]
@@ -22,7 +25,26 @@ type server struct {
 
 // build makes the server of a config.
 func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context, *Config) error, error) {
-	s := &server{log: d.Log()}
+	s, err := newServer(c, d.Log())
+	if err != nil {
+		return nil, err
+	}
+	s.resolver.Attach(d, s.engine)
+	if x := s.routes.Load().external; x != nil {
+		d.AddStatus("failover", x.status)
+		d.AddCommand(x.commands()...)
+		d.Registry().MustRegister(x)
+		d.Add(x.checks)
+	}
+	if err := s.resolver.Listen(d, &c.Base, c.TCP); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s.reload, nil
+}
+
+// newServer makes a server that neither listens nor checks yet.
+func newServer(c *Config, log *slog.Logger) (*server, error) {
+	s := &server{log: log, config: c}
 	s.routes.Store(&routes{})
 	rules, err := c.rules()
 	if err != nil {
@@ -31,43 +53,47 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	if s.engine, err = upstream.New(upstream.Options{Budget: resolver.ClientTimer, OnExchange: s.exchanged}); err != nil {
 		return nil, err
 	}
-	x, err := newExternal(c, s.engine, s.log)
-	if err != nil {
-		return nil, err
+	if err := s.open(c, rules); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
-	if err := s.setRoutes(c, x); err != nil {
-		return nil, err
-	}
-	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s.ask, MaxUDP: c.MaxUDP, Log: s.log})
-	if err != nil {
-		return nil, err
-	}
-	d.AddStatus("resolver", s.resolver.Status)
-	d.AddStatus("upstreams", func() any { return resolver.UpstreamStatus(s.engine) })
-	d.AddCommand(s.resolver.Commands()...)
-	d.Registry().MustRegister(s.resolver, resolver.UpstreamMetrics{Engine: s.engine})
-	d.Add(s.resolver.Task(s.engine))
-	if x != nil {
-		d.AddStatus("failover", func() any { return x.fleet.Status() })
-		d.AddCommand(x.commands()...)
-		d.Registry().MustRegister(x)
-		d.Add(x.checker)
-	}
-	if err := s.resolver.Listen(d, &c.Base, c.TCP); err != nil {
-		return nil, err
-	}
-	return s.reload, nil
+	return s, nil
 }
 
-// exchanged hands each exchange with an external resolver to failover, which does
-// not know the others' addresses.
+// open makes routes and resolver of a new server.
+func (s *server) open(c *Config, rules resolver.Rules) (err error) {
+	r := &routes{}
+	if len(c.External.Sites) > 0 {
+		if r.external, err = newExternal(c, s.engine, s.log); err != nil {
+			return err
+		}
+	}
+	s.routes.Store(r)
+	if r.zones, err = resolver.OpenRoutes(s.engine, c.Zones); err != nil {
+		return err
+	}
+	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Log: s.log})
+	return err
+}
+
+// close ends the engines of a server that never ran.
+func (s *server) close() error {
+	err := s.engine.Close()
+	if x := s.routes.Load().external; x != nil {
+		err = errors.Join(err, x.checks.engine.Close())
+	}
+	return err
+}
+
+// exchanged hands each exchange with an external resolver to failover.
 func (s *server) exchanged(server netip.AddrPort, ok bool, rtt time.Duration, err error) {
 	if x := s.routes.Load().external; x != nil {
 		x.result(server, ok, rtt, err)
 	}
 }
 
-// reload takes up what can change while running: policy, zones, external sites.
+var errRestart = errors.New("external.sites were added to a config without, or taken out wholly: restart to take that up")
+
+// reload takes up what can change while running, or nothing where that fails.
 func (s *server) reload(_ context.Context, c *Config) error {
 	rules, err := c.rules()
 	if err != nil {
@@ -77,43 +103,26 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	if (x == nil) != (len(c.External.Sites) == 0) {
 		return errRestart
 	}
-	if x != nil {
-		if err := x.reload(c); err != nil {
-			return err
-		}
-	}
-	if err := s.setRoutes(c, x); err != nil {
+	zones, err := resolver.OpenRoutes(s.engine, c.Zones)
+	if err != nil {
 		return err
 	}
-	s.resolver.SetRules(rules)
-	s.log.Info("reloaded: policy, zones, external sites; other keys are taken up at the next start")
-	return nil
-}
-
-// setRoutes opens sets for the config's zones. The engine keeps what it knows of
-// servers that stay.
-func (s *server) setRoutes(c *Config, x *external) error {
-	fresh := &routes{zones: resolver.Routes[*upstream.Set]{}, external: x}
-	for _, z := range c.Zones {
-		set, err := resolver.Servers(s.engine, z.Servers)
-		if err != nil {
-			fresh.close()
+	if x != nil {
+		if err := x.reload(c); err != nil {
+			zones.Close()
 			return err
 		}
-		for _, name := range z.Names {
-			if err := fresh.zones.Add(name, set); err != nil {
-				fresh.close()
-				return err
-			}
-		}
 	}
-	s.routes.Swap(fresh).close()
+	old := s.config
+	s.config = c
+	s.resolver.SetRules(rules)
+	s.routes.Swap(&routes{zones, x}).zones.Close()
+	s.resolver.Forget(resolver.Moved(old.Zones, c.Zones))
+	was := old.Policy
+	if old.Site != c.Site { // {site} stands for another one
+		was = policy.Config{}
+	}
+	s.resolver.Forget(resolver.Rewritten(was, c.Policy))
+	resolver.Reloaded(s.log, old, c, live...)
 	return nil
-}
-
-// close lets go of the zones' sets. Questions on their way are still answered.
-func (r *routes) close() {
-	for _, set := range r.zones {
-		set.Close()
-	}
 }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/core/resolver"
+	"github.com/strata-dns/strata/core/upstream"
+	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/failover"
+)
+
+// checks is the task that has the external resolvers checked: by one checker after
+// the other where a reload changes what is asked.
+//
+// They go through an engine of their own: what becomes of them is told to failover
+// as proof, and must not come in as a hint as well.
+type checks struct {
+	log     *slog.Logger
+	fleet   *failover.Fleet
+	engine  *upstream.Engine
+	config  atomic.Pointer[Config]
+	changed chan struct{}
+}
+
+func newChecks(fleet *failover.Fleet, c *Config, log *slog.Logger) (*checks, error) {
+	k := &checks{log: log, fleet: fleet, changed: make(chan struct{}, 1)}
+	k.config.Store(c)
+	var err error
+	k.engine, err = upstream.New(upstream.Options{Shards: 1, Idle: time.Second})
+	return k, err
+}
+
+// change takes up what a new config asks.
+func (k *checks) change(c *Config) {
+	k.config.Store(c)
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Ready implements daemon.Task. Clients are served without checks, too.
+func (k *checks) Ready() bool { return true }
+
+// String implements daemon.Task.
+func (k *checks) String() string { return "failover checks" }
+
+// Run implements daemon.Task.
+func (k *checks) Run(ctx context.Context) error {
+	defer k.engine.Close()
+	for ctx.Err() == nil {
+		if err := k.round(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round checks until ctx ends or the config changes.
+func (k *checks) round(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	c := k.config.Load()
+	ended := make(chan error, 1)
+	go func() { ended <- k.check(ctx, c) }()
+	select {
+	case <-k.changed:
+	case <-ctx.Done():
+	case err := <-ended:
+		cancel()
+		return err
+	}
+	cancel()
+	return <-ended
+}
+
+// check has the resolvers of one config checked.
+func (k *checks) check(ctx context.Context, c *Config) error {
+	check := &c.External.Check
+	if !check.asks() { // one site: there is nowhere to swing to
+		<-ctx.Done()
+		return nil
+	}
+	checker, err := failover.NewChecker(k.fleet, check.plan(), k.probe, 16)
+	if err != nil {
+		return err
+	}
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		k.examine(ctx, c)
+	}()
+	err = checker.Run(ctx)
+	<-said
+	return err
+}
+
+// probe implements failover.Probe.
+func (k *checks) probe(ctx context.Context, server failover.Server, question failover.Question) error {
+	addr, err := netip.ParseAddrPort(server.Address)
+	if err != nil {
+		return err
+	}
+	typ, err := resolver.ParseType(question.Type)
+	if err != nil {
+		return err
+	}
+	to := upstream.Server{Addr: addr}
+	if question.Stream {
+		to.Transport = upstream.TCP
+	}
+	m, err := k.ask(ctx, to, question.Name, typ)
+	if err != nil {
+		return err
+	}
+	return judge(m, typ, question.Data)
+}
+
+func (k *checks) ask(ctx context.Context, to upstream.Server, name string, typ uint16) (*dns.Msg, error) {
+	wired, err := wire.ParseName(name)
+	if err != nil {
+		return nil, err
+	}
+	a, err := k.engine.Exchange(ctx, to, &upstream.Question{Name: wired, Type: typ, Class: wire.ClassIN, RD: true})
+	if err != nil {
+		return nil, err
+	}
+	m := new(dns.Msg)
+	return m, m.Unpack(a.Msg)
+}
+
+// judge says whether a check's answer will do. Without data any answer does that
+// says what there is, also that there is no such name.
+func judge(m *dns.Msg, typ uint16, data string) error {
+	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+		return errors.New(dns.RcodeToString[m.Rcode])
+	}
+	if data == "" {
+		return nil
+	}
+	want, err := parseData(typ, data)
+	if err != nil {
+		return err
+	}
+	for _, rr := range m.Answer {
+		want.Header().Name, want.Header().Class = rr.Header().Name, rr.Header().Class
+		if !dns.IsDuplicate(want, rr) {
+			continue
+		}
+		if rr.Header().Ttl > 0 {
+			return failover.ErrCacheable
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: %d records, none is %s", failover.ErrWrong, len(m.Answer), data)
+}
+
+// examine asks once for the check zone itself. Where it does not exist, or cannot
+// be resolved, checks prove nothing: the name above says so from memory.
+func (k *checks) examine(ctx context.Context, c *Config) {
+	check := &c.External.Check
+	if check.Zone == "" {
+		return
+	}
+	pause := time.NewTicker(check.Interval)
+	defer pause.Stop()
+	for {
+		for _, s := range k.fleet.Current().Servers {
+			addr, err := netip.ParseAddrPort(s.Address)
+			if err != nil {
+				continue
+			}
+			limit, cancel := context.WithTimeout(ctx, check.Timeout)
+			m, err := k.ask(limit, upstream.Server{Addr: addr}, check.Zone, dns.TypeSOA)
+			cancel()
+			if err == nil {
+				k.say(check.Zone, s.Address, m.Rcode)
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+func (k *checks) say(zone, server string, rcode int) {
+	switch rcode {
+	case dns.RcodeSuccess:
+	case dns.RcodeNameError:
+		k.log.Warn("the check zone does not exist: a resolver may say so from memory, and checks prove little", "key", "external.check.zone", "zone", zone, "server", server)
+	default:
+		k.log.Warn("the check zone cannot be resolved", "key", "external.check.zone", "zone", zone, "server", server, "rcode", dns.RcodeToString[rcode])
+	}
+}
