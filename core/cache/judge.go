@@ -47,6 +47,9 @@ const (
 	hitRing = 4096 // a power of two
 	batch   = 64   // hits that ristretto takes at once
 
+	// mostPending is less than 10,000 entries, of the 32,768 that would fill the queue.
+	mostPending = 2 << 20
+
 	// A counter takes some 4 octets, so all of them a quarter of the size on top
 	// of it. Fewer forget too soon: ristretto halves its counts whenever it has
 	// seen as many uses as it has counters.
@@ -55,7 +58,7 @@ const (
 
 func (j *judge) init(size int64, x *index, n *counters) {
 	j.index, j.count, j.size = x, n, size
-	j.most = max(size/16, minSize/4)
+	j.most = min(max(size/16, minSize/4), mostPending)
 	j.ripe = make(chan struct{}, 1)
 }
 

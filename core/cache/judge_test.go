@@ -72,6 +72,33 @@ func TestSizeIsKept(t *testing.T) {
 	}
 }
 
+// TestNothingIsDroppedWhereThereIsRoom fills a large cache faster than ristretto
+// takes it, to three quarters.
+func TestNothingIsDroppedWhereThereIsRoom(t *testing.T) {
+	const n = 200_000
+	c, err := New(Options{Size: n * 350, Fetch: func(*Question, func([]byte, error)) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for i := range n {
+		q := Question{Name: name(i), Type: wire.TypeA, Class: wire.ClassIN}
+		e, err := c.understand(&q, q.key(), addressReply(&q, 3600, uint32(i)), c.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.keep(e)
+	}
+	c.judge.settle()
+	f := c.Stats()
+	if f.Entries != n || f.Dropped != 0 || f.Bytes < f.Limit*2/3 {
+		t.Errorf("%d of %d held, %d dropped: %+v", f.Entries, n, f.Dropped, f)
+	}
+	if used := f.Limit - c.judge.keys.Load().RemainingCost(); used != f.Bytes {
+		t.Errorf("charged for %d bytes, %d held", used, f.Bytes)
+	}
+}
+
 // TestCollision has two questions share a key: neither is answered by the other's
 // entry, and the later one takes the place.
 func TestCollision(t *testing.T) {
