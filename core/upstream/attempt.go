@@ -1,5 +1,11 @@
 package upstream
 
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
 // An attempt is one query of a flight to one server.
 type attempt struct {
 	server  *server
@@ -48,7 +54,10 @@ func (s *shard) transmit(f *flight, i int, by route, now int64, o *outbox) error
 func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
 	k, err := s.socket(a.server, now)
 	if err != nil {
-		a.server.fail(now)
+		// Being out of descriptors is our fault, having no route is not.
+		if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
+			a.server.fail(now)
+		}
 		return err
 	}
 	if a.server.Mix0x20 {

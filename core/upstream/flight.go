@@ -72,7 +72,7 @@ func (s *shard) launch(f *flight, now int64, o *outbox) {
 // proceed asks the next server, and sets the time for the one after.
 func (s *shard) proceed(f *flight, now int64, o *outbox) {
 	for f.sent < maxAttempts {
-		i := choose(f.servers, f.asked, f.failed, s.lots.uint32())
+		i := choose(f.servers, f.asked, f.failed|f.onStreams(), s.lots.uint32())
 		if i < 0 {
 			break
 		}
@@ -89,6 +89,17 @@ func (s *shard) proceed(f *flight, now int64, o *outbox) {
 		return
 	}
 	s.wait(f, f.deadline)
+}
+
+// onStreams is the servers that are asked over a connection, which loses nothing:
+// asking again would not help.
+func (f *flight) onStreams() (servers marks) {
+	for i := range f.attempts[:f.sent] {
+		if a := &f.attempts[i]; a.open && a.conn != nil {
+			servers.add(int(a.index))
+		}
+	}
+	return servers
 }
 
 // wait schedules the next look at a flight, at the latest when its budget is over.

@@ -169,6 +169,21 @@ func TestSilentStreamIsReplaced(t *testing.T) {
 	wantAddress(t, s, "www.example.com", "192.0.2.1")
 }
 
+// TestSlowStreamIsAskedOnce: a stream loses nothing.
+func TestSlowStreamIsAskedOnce(t *testing.T) {
+	f := serve(t, "127.0.0.1", nil, func(c net.Conn, query []byte) {
+		time.Sleep(700 * time.Millisecond) // the server's slowness
+		sendTCP(c, reply(query, "192.0.2.1", nil))
+	})
+	server := f.Server
+	server.Transport = TCP
+	s := newSet(t, newEngine(t, Options{}), server)
+	wantAddress(t, s, "www.example.com", "192.0.2.1")
+	if n := f.tcpCount(); n != 1 {
+		t.Fatalf("asked %d times", n)
+	}
+}
+
 func TestIdleStreamIsClosed(t *testing.T) {
 	f := serve(t, "127.0.0.1", nil, answersTCP("192.0.2.1"))
 	server := f.Server
