@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -74,6 +75,12 @@ func TestAnswerAllocatesNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", what, n)
 		}
+	}
+}
+
+func TestEntryIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(entry{}); n != 80 {
+		t.Errorf("an entry takes %d octets, beside its data", n)
 	}
 }
 

@@ -87,8 +87,12 @@ func (j *judge) sit() {
 	if err != nil { // it objects to zero and negative numbers, of which there are none
 		panic("cache: " + err.Error())
 	}
+	j.induct.Add(1) // before anybody can see that there is something to wait for
 	j.keys.Store(keys)
-	j.induct.Go(j.catchUp)
+	go func() {
+		defer j.induct.Done()
+		j.catchUp()
+	}()
 }
 
 // catchUp tells ristretto of the entries that were stored before it was made.
@@ -147,10 +151,12 @@ func (j *judge) rejected(key uint64) {
 // admit puts e into the index at once, and before ristretto if there is one.
 func (j *judge) admit(e *entry) {
 	j.count.stored.Add(1)
-	if j.keys.Load() == nil && j.spare(e) {
-		return
+	if j.keys.Load() == nil {
+		if j.spare(e) {
+			return
+		}
+		j.sit()
 	}
-	j.sit()
 	if j.index.bytes.Load() > j.size {
 		j.induct.Wait()
 	}

@@ -75,7 +75,7 @@ func TestSizeIsKept(t *testing.T) {
 // TestNothingIsDroppedWhereThereIsRoom fills a large cache faster than ristretto
 // takes it, to three quarters.
 func TestNothingIsDroppedWhereThereIsRoom(t *testing.T) {
-	const n = 200_000
+	const n = 450_000
 	c, err := New(Options{Size: n * 350, Fetch: func(*Question, func([]byte, error)) {}})
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ const (
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // Save writes what could still be served to a file, in place of an older one,
-// for Load. The file is complete or not there at all. It returns the number of entries.
+// for Load. It is to be called before Close. The file is complete or not there at all. It returns the number of entries.
 func (c *Cache) Save(path string) (int, error) {
 	n, err := c.save(path)
 	if err != nil {
