@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/wire"
 )
 
@@ -13,17 +14,17 @@ import (
 type Config struct {
 	config.Base `mapstructure:",squash"`
 
-	Plane    string  `mapstructure:"plane"` // socket, dpdk, auto
-	DPDK     DPDK    `mapstructure:"dpdk"`
-	MaxUDP   int     `mapstructure:"max_udp"` // octets of the largest reply over UDP
-	Zones    []Zone  `mapstructure:"zones"`
-	Etcd     Etcd    `mapstructure:"etcd"`
-	Snapshot string  `mapstructure:"snapshot"`
-	TCP      TCP     `mapstructure:"tcp"`
-	Monitor  Monitor `mapstructure:"monitor"`
-	Probe    Probe   `mapstructure:"probe"`
-	Anycast  Anycast `mapstructure:"anycast"`
-	Brake    Brake   `mapstructure:"brake"`
+	Plane    string     `mapstructure:"plane"` // socket, dpdk, auto
+	DPDK     DPDK       `mapstructure:"dpdk"`
+	MaxUDP   int        `mapstructure:"max_udp"` // octets of the largest reply over UDP
+	Zones    []Zone     `mapstructure:"zones"`
+	Etcd     Etcd       `mapstructure:"etcd"`
+	Snapshot string     `mapstructure:"snapshot"`
+	TCP      listen.TCP `mapstructure:"tcp"`
+	Monitor  Monitor    `mapstructure:"monitor"`
+	Probe    Probe      `mapstructure:"probe"`
+	Anycast  Anycast    `mapstructure:"anycast"`
+	Brake    Brake      `mapstructure:"brake"`
 }
 
 // A Zone is one zone and where its records come from.
@@ -69,13 +70,6 @@ type Embedded struct {
 type EmbeddedPeer struct {
 	Name string `mapstructure:"name"`
 	URL  string `mapstructure:"url"`
-}
-
-// TCP bounds what streams may hold.
-type TCP struct {
-	Idle      time.Duration `mapstructure:"idle"`
-	Clients   int           `mapstructure:"clients"`    // connections in all
-	PerClient int           `mapstructure:"per_client"` // connections of one address
 }
 
 // DPDK, Monitor, Probe and Anycast are keys of parts that are not in this build:
@@ -124,7 +118,7 @@ func defaults() Config {
 		},
 		Plane:  "socket",
 		MaxUDP: wire.DefaultUDP,
-		TCP:    TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
+		TCP:    listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
 		Etcd:   Etcd{Prefix: "/strata/v1", Compare: 10 * time.Minute},
 		Brake:  Brake{MaxDelete: 0.3},
 	}

@@ -34,18 +34,24 @@ func spec(args []string) command.Spec[Config] {
 		Extra:    recordsCommands,
 		Planes:   []string{"socket"},
 	}
-	// Master files may be large. A server finds what is wrong with them by reading
+	// Master files may be large. A server finds what is wrong in them by reading
 	// them, once; `records` works where they are not at all.
 	if len(args) > 0 {
 		switch args[0] {
 		case "serve":
-			s.Check = checkPlaces
+			s.Check = both(checkPlaces, checkOpen)
 		case "check":
-			s.Check = func(c *Config, report *config.Report) {
-				checkPlaces(c, report)
-				checkFiles(c, report)
-			}
+			s.Check = both(checkPlaces, checkFiles)
 		}
 	}
 	return s
+}
+
+type check func(*Config, *config.Report)
+
+func both(first, second check) check {
+	return func(c *Config, report *config.Report) {
+		first(c, report)
+		second(c, report)
+	}
 }

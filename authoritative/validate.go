@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/wire"
 )
 
@@ -31,7 +32,7 @@ func (c *Config) Validate(report *config.Report) {
 	if !(c.Brake.MaxDelete >= 0 && c.Brake.MaxDelete <= 1) { // nor NaN
 		report.Add("brake.max_delete", "%v is not a share between 0 and 1, such as 0.3", c.Brake.MaxDelete)
 	}
-	report.Under("tcp", c.TCP.validate)
+	report.Under("tcp", func(part *config.Report) { validateTCP(c.TCP, part) })
 	if len(c.Zones) == 0 {
 		report.Add("zones", "no zone is configured: there is nothing to answer; add {name: example.org, source: file, file: …}")
 	}
@@ -46,7 +47,7 @@ func (c *Config) Validate(report *config.Report) {
 // for, and more than any resolver asks for.
 const maxMaxUDP = 4096
 
-func (t *TCP) validate(report *config.Report) {
+func validateTCP(t listen.TCP, report *config.Report) {
 	if t.Idle <= 0 {
 		report.Add("idle", "%s is no time for a query to come; 10s is the default", t.Idle)
 	}
@@ -172,25 +173,39 @@ func validateURL(report *config.Report, key, text string, schemes ...string) {
 	report.Add(key, "%q is not %s://host:port", text, strings.Join(schemes, ":// or "))
 }
 
-// checkPlaces looks at the folders and files the config points to.
+// checkPlaces looks at the folder the snapshot is to be in.
 func checkPlaces(c *Config, report *config.Report) {
 	if c.Snapshot == "" {
 		return
 	}
-	if info, err := os.Stat(filepath.Dir(c.Snapshot)); err != nil {
+	dir := filepath.Dir(c.Snapshot)
+	if info, err := os.Stat(dir); err != nil {
 		report.Add("snapshot", "%v; make the folder, or leave the key out to go without", err)
 	} else if !info.IsDir() {
-		report.Add("snapshot", "%s is not a folder", filepath.Dir(c.Snapshot))
+		report.Add("snapshot", "%s is not a folder", dir)
 	}
 }
 
+// checkOpen sees whether the master files can be opened.
+func checkOpen(c *Config, report *config.Report) {
+	c.checkEachFile(report, func(z Zone) error {
+		file, err := os.Open(z.File)
+		if err != nil {
+			return err
+		}
+		return file.Close()
+	})
+}
+
 // checkFiles reads all master files.
-func checkFiles(c *Config, report *config.Report) {
+func checkFiles(c *Config, report *config.Report) { c.checkEachFile(report, tryZone) }
+
+func (c *Config) checkEachFile(report *config.Report, try func(Zone) error) {
 	for i, z := range c.Zones {
 		if z.Source != fromFile {
 			continue
 		}
-		if err := tryZone(z); err != nil {
+		if err := try(z); err != nil {
 			report.Add("zones["+strconv.Itoa(i)+"].file", "%v", err)
 		}
 	}
