@@ -72,10 +72,19 @@ func needBinaries(t *testing.T) {
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, name := range programs {
-		if _, err := exec.LookPath(name); err != nil {
+		if _, err := lookPath(name); err != nil {
 			t.Skipf("no %s: make deps installs it", name)
 		}
 	}
+}
+
+// lookPath finds a program, also where daemons are: who is not root may not have
+// that in PATH.
+func lookPath(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	return exec.LookPath("/usr/sbin/" + name)
 }
 
 // sharedStack is the stack that stories share.
@@ -219,4 +228,9 @@ func ends(t *testing.T, server *stack.Server, want int) {
 	if status != want {
 		t.Fatalf("%s ended with status %d, not %d; its log:\n%s", server.Name, status, want, server.Log())
 	}
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
 }

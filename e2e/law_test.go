@@ -27,6 +27,7 @@ var law = map[string][]string{
 	"core/upstream/...":        {"core/wire"},
 	"policy/...":               {"core/wire"},
 	"core/resolver/...":        {"core/...", "policy"},
+	"core/listen/...":          {"core/..."},
 	"nodecache/...":            {"core/...", "policy", "failover"},
 	"recursor/...":             {"core/...", "policy", "failover"},
 	"authoritative/store/...":  {"core/wire"},

@@ -174,7 +174,8 @@ func (s *Stack) Close() error {
 	return s.err
 }
 
-// WriteLogs writes the end of each process's log.
+// WriteLogs writes the end of each process's log, without the questions that
+// external resolvers note.
 func (s *Stack) WriteLogs(w io.Writer, lines int) {
 	for _, server := range s.Servers() {
 		fmt.Fprintf(w, "--- %s (%s)\n%s", server.Name, strings.Join(server.Args, " "), server.tail(lines))
@@ -183,7 +184,9 @@ func (s *Stack) WriteLogs(w io.Writer, lines int) {
 
 // tail is the end of the log.
 func (p *Process) tail(lines int) string {
-	all := strings.SplitAfter(p.Log(), "\n")
+	all := slices.DeleteFunc(strings.SplitAfter(p.Log(), "\n"), func(line string) bool {
+		return strings.Contains(line, " info: 127.0.0.1 ")
+	})
 	return strings.Join(all[max(0, len(all)-lines-1):], "")
 }
 
