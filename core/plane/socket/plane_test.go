@@ -75,7 +75,7 @@ func dialFar(t *testing.T, network string, to netip.AddrPort) *far {
 	if udp, ok := c.(*net.UDPConn); ok {
 		udp.SetReadBuffer(4 << 20) // the largest replies to a whole batch
 	}
-	return &far{Conn: c, asked: to, stream: network == "tcp", in: bufio.NewReader(c)}
+	return &far{Conn: c, asked: to, stream: network == "tcp", in: newReader(c)}
 }
 
 func at(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
@@ -137,3 +137,5 @@ func TestTCPPlane(t *testing.T) {
 		})
 	}
 }
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 65537) }
