@@ -102,7 +102,7 @@ func drawStep(r *rapid.T) step {
 // TestAgainstModel takes steps at random and compares cache and model at each.
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		steps := rapid.SliceOfN(rapid.Custom(drawStep), 100, 100).Draw(r, "steps")
+		steps := rapid.SliceOfN(rapid.Custom(drawStep), 60, 60).Draw(r, "steps")
 		var wrong string
 		synctest.Test(t, func(t *testing.T) {
 			s := open(t, Options{})
