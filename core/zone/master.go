@@ -82,6 +82,8 @@ type loader struct {
 	soa    *Record // put last: with it the zone begins to be answered from
 	ns     bool
 
+	authority place // of the SOA
+
 	set    Record // the RRset being collected from neighbouring lines
 	place  place  // of its last record
 	buf    []byte // its data
@@ -193,7 +195,7 @@ func (l *loader) read(tx *Tx) error {
 		return fmt.Errorf("%s: %w of %s has no SOA at its apex (RFC 1035 §5.2)", l.files.path, ErrMaster, wire.NameString(l.apex))
 	}
 	if !l.ns {
-		l.warn(l.files.top().place(), "the zone has no NS at its apex (RFC 1034 §4.2.1)")
+		l.warn(l.authority, "the zone has no NS at its apex (RFC 1034 §4.2.1)")
 	}
 	return nil
 }
@@ -305,7 +307,11 @@ func (l *loader) startOfAuthority(at place, h *dns.RR_Header, data []byte) error
 		return nil
 	}
 	d := append([]byte(nil), data...)
+	l.authority = at
 	l.soa = &Record{Name: l.apex, Type: dns.TypeSOA, TTL: h.Ttl, Source: l.source, Data: [][]byte{d}}
+	if err := l.soa.check(); err != nil {
+		return at.wrap(fmt.Errorf("SOA: %w", err))
+	}
 	l.done.Serial = binary.BigEndian.Uint32(d[len(d)-20:])
 	return nil
 }
