@@ -56,14 +56,12 @@ func (f *far) Reply(within time.Duration) ([]byte, error) {
 // datagram reads one; the socket is connected, so that the kernel gives only
 // those which come from the address that was asked.
 func (f *far) datagram() ([]byte, error) {
-	for {
-		n, err := f.Read(f.buffer[:])
-		var sys *os.SyscallError
-		if errors.As(err, &sys) && sys.Syscall == "read" { // ICMP: nobody there, after Close
-			return nil, os.ErrDeadlineExceeded
-		}
-		return f.buffer[:n], err
+	n, err := f.Read(f.buffer[:])
+	var sys *os.SyscallError
+	if errors.As(err, &sys) && sys.Syscall == "read" { // ICMP: nobody there, after Close
+		return nil, os.ErrDeadlineExceeded
 	}
+	return f.buffer[:n], err
 }
 
 func dialFar(t *testing.T, network string, to netip.AddrPort) *far {

@@ -182,8 +182,25 @@ func TestOversize(t *testing.T) {
 	}
 }
 
-// udpNoCheck6TX is UDP_NO_CHECK6_TX of linux/udp.h.
-const udpNoCheck6TX = 101
+// UDP_NO_CHECK6_TX and _RX of linux/udp.h: IPv6 without checksums, sent and
+// taken.
+const (
+	udpNoCheck6TX = 101
+	udpNoCheck6RX = 102
+)
+
+func acceptUnchecked(t *testing.T, c *far) {
+	raw, err := c.Conn.(*net.UDPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Address().Addr().Is6() {
+		raw.Control(func(fd uintptr) { err = set(int(fd), unix.SOL_UDP, udpNoCheck6RX, 1) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestSegments lets one client's replies leave together, of two sizes, and finds
 // each datagram whole; then with a kernel that refuses to cut messages (it does
@@ -209,6 +226,7 @@ func TestSegments(t *testing.T) {
 				to = netip.AddrPortFrom(netip.IPv6Loopback(), to.Port())
 			}
 			c := dialFar(t, "udp", to)
+			acceptUnchecked(t, c)
 			want := map[string]bool{}
 			for i := range 60 {
 				query := fmt.Sprintf("query %02d%s", i, strings.Repeat(".", 10*(i%2)))
