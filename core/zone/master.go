@@ -99,9 +99,6 @@ type loader struct {
 func (l *loader) first(tx *Tx) error {
 	tx.strict = true
 	err := l.read(tx)
-	if err == nil {
-		_, err = tx.Put(l.soa)
-	}
 	if err != nil {
 		tx.RemoveZone(l.apex)
 		err = errors.Join(err, tx.AddZone(l.apex))
@@ -147,7 +144,7 @@ func (l *loader) bring(tx *Tx, stage *Table) (err error) {
 	for _, leads := range [...]bool{false, true} { // what aliases lead to comes before them
 		stage.Each(func(rec *Record) bool {
 			alias := rec.Type == dns.TypeCNAME || rec.Type == dns.TypeDNAME
-			if alias == leads && tx.belongs(rec.Name, rec.Type, z.number) {
+			if alias == leads && rec.Type != dns.TypeSOA && tx.belongs(rec.Name, rec.Type, z.number) {
 				_, err = tx.Put(rec)
 			}
 			return err == nil
@@ -174,7 +171,7 @@ func (tx *Tx) belongs(name []byte, typ uint16, zone int) bool {
 	return n != nil && n.zone() == zone
 }
 
-// read puts all records but the SOA.
+// read puts all records, the SOA last.
 func (l *loader) read(tx *Tx) error {
 	zp := dns.NewZoneParser(l.files.top(), wire.NameString(l.apex), l.files.root)
 	zp.SetIncludeAllowed(true)
@@ -197,6 +194,9 @@ func (l *loader) read(tx *Tx) error {
 	if !l.ns {
 		l.warn(l.authority, "the zone has no NS at its apex (RFC 1034 §4.2.1)")
 	}
+	if _, err := tx.Put(l.soa); err != nil {
+		return l.authority.wrap(fmt.Errorf("%s: %w", wire.NameString(l.apex), err))
+	}
 	return nil
 }
 
@@ -214,6 +214,9 @@ func (l *loader) record(tx *Tx, rr dns.RR) error {
 	}
 	if h.Ttl > 1<<31-1 {
 		return at.wrap(fmt.Errorf("TTL %d is above 2147483647 (RFC 2181 §8)", h.Ttl))
+	}
+	if h.Name == "" { // of a first line that begins with a blank
+		return at.wrap(errors.New("no owner name (RFC 1035 §5.1)"))
 	}
 	n, err := dns.PackRR(rr, l.packed[:], 0, nil, false)
 	if err != nil {
