@@ -30,7 +30,6 @@ type records struct {
 	zone    string
 	replace bool
 	force   bool
-	all     bool
 }
 
 func recordsCommands(load command.Load[Config]) []*cobra.Command {
@@ -119,7 +118,7 @@ func (r *records) removeCommand() *cobra.Command {
 			}
 			res, err := client.Remove(ctx, rec)
 			if err == nil && !res.Changed() {
-				err = fmt.Errorf("%s has no such record at %s %s; `authoritative records list %[2]s` says who has what", r.owner, args[0], strings.ToUpper(args[1]))
+				err = fmt.Errorf("%s holds no such record of %s %s; `authoritative records list %[2]s` shows who does", r.owner, args[0], strings.ToUpper(args[1]))
 			}
 			return res, err
 		}),
@@ -147,8 +146,9 @@ func (r *records) listCommand() *cobra.Command {
 		Short: "list the records at and below a name, as lines of a master file",
 		Args:  cobra.MaximumNArgs(1),
 	}
-	c.Flags().StringVar(&r.owner, "owner", "", "only this owner's")
-	c.Flags().BoolVar(&r.all, "all", false, "all owners' (the default)")
+	var owner string
+	c.Flags().StringVar(&owner, "owner", "", "only this owner's")
+	c.Flags().Bool("all", false, "all owners' (the default)")
 	c.MarkFlagsMutuallyExclusive("owner", "all")
 	c.RunE = r.open(func(client *store.Client, _ *Config, cmd *cobra.Command, args []string) error {
 		under, err := nameArg(args)
@@ -156,7 +156,7 @@ func (r *records) listCommand() *cobra.Command {
 			return err
 		}
 		out := bufio.NewWriter(cmd.OutOrStdout())
-		for rec, err := range client.List(cmd.Context(), under, r.owner) {
+		for rec, err := range client.List(cmd.Context(), under, owner) {
 			if err == nil {
 				err = list(out, &rec)
 			}
@@ -198,13 +198,14 @@ func (c *Config) etcdZone(name []byte) (*Zone, error) {
 			known = append(known, z.Name)
 		}
 	}
-	switch {
-	case holder == nil:
-		return nil, fmt.Errorf("%s is in none of the zones that are kept in etcd: %s (names are given in full)", wire.NameString(name), strings.Join(known, ", "))
-	case holder.Source != fromEtcd:
-		return nil, fmt.Errorf("%s is in zone %s, whose records are in %s; kept in etcd: %s", wire.NameString(name), holder.Name, holder.File, strings.Join(known, ", "))
+	if holder != nil && holder.Source == fromEtcd {
+		return holder, nil
 	}
-	return holder, nil
+	err := fmt.Errorf("%s is in none of the zones kept in etcd: %s (names are given in full)", wire.NameString(name), strings.Join(known, ", "))
+	if holder != nil {
+		err = fmt.Errorf("%w; the records of zone %s are in %s", err, holder.Name, holder.File)
+	}
+	return nil, err
 }
 
 // nameArg reads a name that need not be given: the root then, which holds all.

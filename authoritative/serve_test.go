@@ -158,7 +158,7 @@ etcd: {endpoints: [%[2]q]}
 	n.answers("ns.sub.example.com", dns.TypeA, "192.0.2.2")
 	n.does("records", "add", "a.example.com", "A", "10.0.0.1")
 	n.answers("a.example.com", dns.TypeA, "10.0.0.1")
-	if said := n.fails("records", "add", "x.sub.example.com", "A", "10.0.0.1"); !strings.Contains(said, "x.sub.example.com. is in zone sub.example.com, whose records are in "+dir+"/sub; kept in etcd: example.com") {
+	if said := n.fails("records", "add", "x.sub.example.com", "A", "10.0.0.1"); !strings.Contains(said, "x.sub.example.com. is in none of the zones kept in etcd: example.com (names are given in full); the records of zone sub.example.com are in "+dir+"/sub\n") {
 		t.Errorf("it says %q", said)
 	}
 	if n.serial("sub.example.com") != 9 || n.serial("example.org") != 7 {
