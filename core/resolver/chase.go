@@ -22,7 +22,7 @@ func (r *Resolver) fetch(q *cache.Question, done func(msg []byte, err error)) {
 			done(msg, err)
 			return
 		}
-		s := scan{msg: msg, typ: q.Type, apart: func(name []byte) bool { return r.route.Apart(q.Name, name) }}
+		s := scan{msg: msg, typ: q.Type, apart: func(name []byte) bool { return r.route.Apart(q.Name, name) || r.decides(q, name) }}
 		switch s.read(q.Name) {
 		case whole:
 			done(msg, nil)
@@ -39,6 +39,15 @@ func (r *Resolver) fetch(q *cache.Question, done func(msg []byte, err error)) {
 			r.follow(q, head, s.target, done)
 		}
 	})
+}
+
+// decides reports whether a rule of ours holds for an alias's target: upstream
+// does not know what rules make up, or deny.
+func (r *Resolver) decides(q *cache.Question, target []byte) bool {
+	d := takeDesk()
+	defer d.giveBack()
+	v, ok := d.ask(r.rules.Load(), target, q, nil)
+	return ok && v.Action != policy.Pass
 }
 
 // head is the message up to the alias that is followed.

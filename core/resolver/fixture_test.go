@@ -1,0 +1,405 @@
+package resolver
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+
+	"github.com/strata-dns/strata/core/cache"
+	"github.com/strata-dns/strata/core/plane"
+	"github.com/strata-dns/strata/core/upstream"
+	"github.com/strata-dns/strata/policy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 10 * time.Second // of tests, for what must happen
+
+// A nameServer is a real server on loopback, over UDP and TCP, that answers from
+// records, or as it is told.
+type nameServer struct {
+	addr    netip.AddrPort
+	mu      sync.Mutex
+	records []dns.RR
+	answer  func(q *dns.Msg) *dns.Msg // before the records, where not nil
+	silent  atomic.Bool
+	asked   atomic.Int64
+	stop    func()
+}
+
+func serve(t testing.TB, records ...string) *nameServer { return serveBy(t, nil, records...) }
+
+func serveBy(t testing.TB, answer func(q *dns.Msg) *dns.Msg, records ...string) *nameServer {
+	t.Helper()
+	s := &nameServer{answer: answer}
+	s.add(t, records...)
+	packets, streams := openPorts(t)
+	s.addr = netip.MustParseAddrPort(packets.LocalAddr().String())
+	udp := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(s.handle)}
+	tcp := &dns.Server{Listener: streams, Handler: dns.HandlerFunc(s.handle)}
+	var running, started sync.WaitGroup
+	started.Add(2)
+	udp.NotifyStartedFunc, tcp.NotifyStartedFunc = started.Done, started.Done
+	for _, one := range []*dns.Server{udp, tcp} {
+		running.Go(func() { _ = one.ActivateAndServe() })
+	}
+	started.Wait()
+	s.stop = sync.OnceFunc(func() {
+		_ = udp.Shutdown()
+		_ = tcp.Shutdown()
+		running.Wait()
+	})
+	t.Cleanup(s.stop)
+	return s
+}
+
+// openPorts opens a port that is free for both UDP and TCP.
+func openPorts(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var err error
+	for range 20 {
+		var packets net.PacketConn
+		if packets, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			break
+		}
+		var streams net.Listener
+		if streams, err = net.Listen("tcp", packets.LocalAddr().String()); err == nil {
+			return packets, streams
+		}
+		_ = packets.Close()
+	}
+	t.Fatal(err)
+	return nil, nil
+}
+
+func (s *nameServer) add(t testing.TB, records ...string) {
+	t.Helper()
+	for _, text := range records {
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.records = append(s.records, rr)
+	}
+}
+
+func (s *nameServer) handle(w dns.ResponseWriter, q *dns.Msg) {
+	s.asked.Add(1)
+	if s.silent.Load() {
+		return
+	}
+	if s.answer != nil {
+		if m := s.answer(q); m != nil {
+			_ = w.WriteMsg(m)
+			return
+		}
+	}
+	m := s.look(q)
+	if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
+		m.Truncate(dns.MinMsgSize)
+	}
+	_ = w.WriteMsg(m)
+}
+
+// look answers as an authoritative server would: along the aliases that it knows,
+// and denies with the SOA record of the last name's zone.
+func (s *nameServer) look(q *dns.Msg) *dns.Msg {
+	m := new(dns.Msg).SetReply(q)
+	m.Authoritative = true
+	name := dns.CanonicalName(q.Question[0].Name)
+	for range 20 {
+		alias, there := "", false
+		for _, rr := range s.records {
+			if dns.CanonicalName(rr.Header().Name) != name {
+				continue
+			}
+			there = true
+			if rr.Header().Rrtype == q.Question[0].Qtype {
+				m.Answer = append(m.Answer, rr)
+			} else if c, ok := rr.(*dns.CNAME); ok {
+				m.Answer = append(m.Answer, rr)
+				alias = dns.CanonicalName(c.Target)
+			}
+		}
+		if alias != "" {
+			name = alias
+			continue
+		}
+		soa := s.soa(name)
+		switch {
+		case soa == nil && len(m.Answer) == 0:
+			m.Rcode = dns.RcodeRefused
+		case soa == nil: // an alias out of here
+		case !there:
+			m.Rcode = dns.RcodeNameError
+			m.Ns = []dns.RR{soa}
+		case len(m.Answer) == 0 || m.Answer[len(m.Answer)-1].Header().Rrtype == dns.TypeCNAME:
+			m.Ns = []dns.RR{soa}
+		}
+		break
+	}
+	return m
+}
+
+func (s *nameServer) soa(name string) dns.RR {
+	for _, rr := range s.records {
+		if rr.Header().Rrtype == dns.TypeSOA && dns.IsSubDomain(dns.CanonicalName(rr.Header().Name), name) {
+			return rr
+		}
+	}
+	return nil
+}
+
+// A testRoute asks zones' servers, and others for the rest, as both binaries do.
+type testRoute struct {
+	zones Routes
+	rest  *upstream.Set
+}
+
+func (r *testRoute) find(name []byte) *upstream.Set {
+	if to := r.zones.Find(name); to != nil {
+		return to
+	}
+	return r.rest
+}
+
+func (r *testRoute) Ask(q *cache.Question, done func(msg []byte, err error)) {
+	Exchange(r.find(q.Name), &upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}, done)
+}
+
+func (r *testRoute) Apart(a, b []byte) bool { return r.find(a) != r.find(b) }
+
+// A scene is a resolver with its upstream, and a client.
+type scene struct {
+	*Resolver
+	t       testing.TB
+	engine  *upstream.Engine
+	handler plane.Handler
+	mail    *mailbox
+	close   func()
+}
+
+// A plot says what a scene is made of.
+type plot struct {
+	rest   *nameServer
+	zones  map[string]*nameServer
+	policy policy.Config
+	env    policy.Env
+	cache  CacheConfig
+	stream bool
+}
+
+func play(t testing.TB, p plot) *scene {
+	t.Helper()
+	s := &scene{t: t, mail: &mailbox{replies: map[uint32]chan []byte{}}}
+	rules, err := NewRules(p.policy, p.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.engine, err = upstream.New(upstream.Options{Budget: ClientTimer}); err != nil {
+		t.Fatal(err)
+	}
+	route := &testRoute{zones: Routes{}}
+	set := func(n *nameServer) *upstream.Set {
+		var servers []netip.AddrPort
+		if n != nil {
+			servers = append(servers, n.addr)
+		}
+		set, err := Servers(s.engine, servers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	route.rest = set(p.rest)
+	for name, n := range p.zones {
+		route.zones[string(wireName(t, name))] = set(n)
+	}
+	if p.cache.Size == 0 {
+		p.cache.Size, p.cache.StaleFor, p.cache.Prefetch = 4<<20, time.Hour, true
+	}
+	s.Resolver, err = New(Options{Cache: p.cache, Rules: rules, Route: route, MaxUDP: 1232, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.handler = s.Worker(); p.stream {
+		s.handler = s.Stream()
+	}
+	s.close = sync.OnceFunc(func() {
+		if err := s.Close(s.engine); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(s.close)
+	return s
+}
+
+// A query is a question of a client: recursion desired, EDNS, from loopback.
+type query struct {
+	name   string
+	typ    uint16
+	client string
+	size   uint16 // 0: 1232; 1: without EDNS
+	do     bool
+	noRD   bool
+	stream bool
+}
+
+func (s *scene) ask(name string, typ uint16) *dns.Msg {
+	s.t.Helper()
+	return s.query(query{name: name, typ: typ})
+}
+
+// query asks and waits for the reply. nil is none at all.
+func (s *scene) query(q query) *dns.Msg {
+	s.t.Helper()
+	m := new(dns.Msg).SetQuestion(q.name, q.typ)
+	m.RecursionDesired = !q.noRD
+	if q.size == 0 {
+		q.size = 1232
+	}
+	if q.size > 1 {
+		m.SetEdns0(q.size, q.do)
+	}
+	reply := s.packet(pack(s.t, m), q.client, q.stream)
+	if reply == nil {
+		return nil
+	}
+	a := new(dns.Msg)
+	if err := a.Unpack(reply); err != nil {
+		s.t.Fatalf("%s: %v in %x", q.name, err, reply)
+	}
+	if a.Id != m.Id || !a.Response || len(a.Question) != 1 || a.Question[0] != m.Question[0] {
+		s.t.Fatalf("not the reply to %s: %v", q.name, a)
+	}
+	return a
+}
+
+func pack(t testing.TB, m *dns.Msg) []byte {
+	t.Helper()
+	data, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// packet has one packet answered.
+func (s *scene) packet(data []byte, client string, stream bool) []byte {
+	s.t.Helper()
+	room := 1232
+	if stream {
+		room = 65535
+	}
+	if client == "" {
+		client = "127.0.0.1"
+	}
+	p := plane.Packet{
+		Data: append(make([]byte, 0, room), data...), Stream: stream,
+		Client: netip.AddrPortFrom(netip.MustParseAddr(client), 5300),
+	}
+	replies := s.mail.expect(&p.Return)
+	before := s.count("miss")
+	batch := []plane.Packet{p}
+	s.handler.Answer(batch, s.mail)
+	if len(batch[0].Data) > 0 {
+		return batch[0].Data
+	}
+	if s.count("miss") == before { // dropped
+		return nil
+	}
+	select {
+	case reply := <-replies:
+		return reply
+	case <-time.After(patience):
+		s.t.Fatal("no reply")
+		return nil
+	}
+}
+
+// count reads a counter of strata_answers_total.
+func (s *scene) count(kind string) (n uint64) {
+	s.eachCount(func(_, _ string, c *counts) {
+		for k := range c.by {
+			if kindName(k) == kind {
+				n += c.by[k].Load()
+			}
+		}
+	})
+	return n
+}
+
+// A mailbox stands for a plane's queue in memory: it takes late replies only.
+type mailbox struct {
+	plane.Queue // not to be called
+	mu          sync.Mutex
+	last        uint32
+	replies     map[uint32]chan []byte
+}
+
+// expect fills in a way back and says where what comes by it arrives.
+func (m *mailbox) expect(to *plane.Return) chan []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last++
+	binary.BigEndian.PutUint32(to[:], m.last)
+	m.replies[m.last] = make(chan []byte, 2)
+	return m.replies[m.last]
+}
+
+// Deliver implements plane.Queue.
+func (m *mailbox) Deliver(to plane.Return, reply []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.replies[binary.BigEndian.Uint32(to[:])] <- append([]byte(nil), reply...)
+	return nil
+}
+
+// What replies hold.
+
+func wireName(t testing.TB, name string) []byte {
+	t.Helper()
+	var buf [256]byte
+	n, err := dns.PackDomainName(dns.CanonicalName(name), buf[:], 0, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return buf[:n]
+}
+
+func ede(m *dns.Msg) int {
+	if opt := m.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if e, ok := o.(*dns.EDNS0_EDE); ok {
+				return int(e.InfoCode)
+			}
+		}
+	}
+	return -1
+}
+
+// data is the answer section without owners and TTLs: "CNAME b.example.", "A 192.0.2.1".
+func data(m *dns.Msg) (all []string) {
+	for _, rr := range m.Answer {
+		h := rr.Header()
+		all = append(all, dns.Type(h.Rrtype).String()+" "+rr.String()[len(h.String()):])
+	}
+	return all
+}
+
+// batch makes a batch of one query.
+func (s *scene) batch(t testing.TB, m *dns.Msg) []plane.Packet {
+	t.Helper()
+	return []plane.Packet{{
+		Data:   append(make([]byte, 0, 1232), pack(t, m)...),
+		Client: netip.MustParseAddrPort("127.0.0.1:5300"),
+	}}
+}

@@ -1,0 +1,81 @@
+package resolver
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/policy"
+)
+
+func TestRestart(t *testing.T) {
+	type settings struct {
+		config.Base `mapstructure:",squash"`
+		Cache       CacheConfig   `mapstructure:"cache"`
+		Policy      policy.Config `mapstructure:"policy"`
+		ECS         netip.Prefix  `mapstructure:"ecs"`
+	}
+	old := settings{Cache: CacheConfig{Size: 1, StaleFor: time.Hour}}
+	fresh := old
+	if keys := Restart(&old, &fresh); len(keys) != 0 {
+		t.Errorf("nothing changed, got %q", keys)
+	}
+	fresh.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}
+	fresh.Log.Format, fresh.Log.Level = "json", 4
+	fresh.Cache.StaleFor = time.Minute
+	fresh.Policy.BlockAAAA = []string{"example"}
+	fresh.ECS = netip.MustParsePrefix("192.0.2.0/24")
+	want := []string{"listen", "log.format", "cache.stale_for", "ecs"}
+	if keys := Restart(&old, &fresh, "policy", "log.level"); !slices.Equal(keys, want) {
+		t.Errorf("got %q, want %q", keys, want)
+	}
+}
+
+func TestMoved(t *testing.T) {
+	a, b := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:53")
+	old := []Domains{{Names: []string{"same", "other"}, Servers: []netip.AddrPort{a, b}}, {Names: []string{"gone"}, Servers: []netip.AddrPort{a}}}
+	fresh := []Domains{{Names: []string{"same"}, Servers: []netip.AddrPort{b, a}}, {Names: []string{"other", "new"}, Servers: []netip.AddrPort{a}}}
+	got := Moved(old, fresh)
+	slices.Sort(got)
+	if want := []string{"gone", "new", "other"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	site := policy.Synth{Kind: "site", Zone: "dc.example", To: "{site}.example"}
+	elsewhere := site
+	elsewhere.To = "example"
+	if got := Rewritten(policy.Config{Synth: []policy.Synth{site, {Kind: "ip", Zone: "ip"}}}, policy.Config{Synth: []policy.Synth{site}}); len(got) != 0 {
+		t.Errorf("rewritten: %q", got)
+	}
+	if got := Rewritten(policy.Config{Synth: []policy.Synth{site}}, policy.Config{Synth: []policy.Synth{elsewhere}}); !slices.Contains(got, "dc.example") {
+		t.Errorf("rewritten: %q", got)
+	}
+}
+
+// TestRouteMatch finds the longest domain at label boundaries.
+func TestRouteMatch(t *testing.T) {
+	up := serve(t)
+	s := play(t, plot{})
+	list := []Domains{
+		{Names: []string{"example.com", "10.in-addr.arpa"}, Servers: []netip.AddrPort{up.addr}},
+		{Names: []string{"Prd.Example.com."}, Servers: []netip.AddrPort{up.addr}},
+	}
+	r, err := OpenRoutes(s.engine, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for name, same := range map[string]string{
+		"www.example.com.": "example.com.", "example.com.": "example.com.", "a.b.prd.example.com.": "prd.example.com.",
+		"xprd.example.com.": "example.com.", "1.2.3.10.in-addr.arpa.": "10.in-addr.arpa.", "110.in-addr.arpa.": "", "com.": "", ".": "", "anexample.com.": "",
+	} {
+		got := r.Find(wireName(t, name))
+		if same == "" && got != nil || same != "" && (got == nil || got != r[string(wireName(t, same))]) {
+			t.Errorf("%s: not that of %q", name, same)
+		}
+	}
+	if len(r) != 3 {
+		t.Errorf("%d routes", len(r))
+	}
+}
