@@ -7,7 +7,10 @@
 // pointers: the collector has nothing to follow however many records there are.
 // A change writes the new block of each name it touches and then swaps one 64-bit
 // word of the index; readers take no lock and see a name's old or its new
-// RRsets, never a mixture. The memory of an old block is used again once
+// RRsets, never a mixture. A look-up that had to read several names, for a wildcard
+// or a delegation above, begins anew if any came or went meanwhile. What is not
+// one step is the change of several names: a chain of aliases may be followed from
+// the old of one name to the new of the next. The memory of an old block is used again once
 // no reader can still be looking at it (see [Reader]).
 //
 // A lookup ends in a named state ([Outcome]); reply.go turns states into
