@@ -29,11 +29,14 @@ const between = 150
 type damager struct {
 	rand  *rand.Rand
 	seeds [][]byte
-	buf   [1500]byte
+	buf   [65_507]byte // the most that UDP over IPv4 carries
 }
 
 func newDamager(seed uint64) *damager {
 	d := &damager{rand: rand.New(rand.NewPCG(seed, 2))}
+	for i := range d.buf {
+		d.buf[i] = byte(d.rand.Uint32()) // what longer packets end in
+	}
 	for _, name := range []string{"db.dc1.prd.example.com.", "none.prd.example.com.", "10.1.1.10.in-addr.arpa.", "."} {
 		for _, typ := range []uint16{dns.TypeA, dns.TypeANY, dns.TypeTXT, dns.TypeAXFR} {
 			m := new(dns.Msg).SetQuestion(name, typ)
@@ -64,8 +67,11 @@ func (d *damager) packet() []byte {
 		}
 	case 1: // cut
 		p = p[:d.rand.IntN(len(p))]
-	case 2: // longer
+	case 2: // longer, at times much
 		p = d.buf[:len(p)+d.rand.IntN(1200)]
+		if d.rand.IntN(100) == 0 {
+			p = d.buf[:len(p)+d.rand.IntN(len(d.buf)-len(p))]
+		}
 	case 3: // a reply
 		p[2] |= 0x80
 	case 4: // any opcode and flags, but not a reply

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -27,7 +28,8 @@ func (t *tour) steps(ctx context.Context) {
 	t.ruleSteps(ctx)
 	t.worldSteps(ctx)
 	t.recordSteps(ctx)
-	t.failureSteps(ctx)
+	t.authoritativeSteps(ctx)
+	t.siteSteps(ctx)
 }
 
 func (t *tour) cacheSteps(ctx context.Context) {
@@ -99,8 +101,8 @@ func (t *tour) add(ctx context.Context, q question, data string, writer *stack.S
 	t.see(ctx, q, want{answer: []string{q.typ + " " + data}, way: []string{q.to.Name}})
 }
 
-// failureSteps stop authoritatives, one after the other.
-func (t *tour) failureSteps(ctx context.Context) {
+// authoritativeSteps stop authoritatives, one after the other.
+func (t *tour) authoritativeSteps(ctx context.Context) {
 	t.chapter("when something stops")
 	first, second := t.stack.Authoritatives[0], t.stack.Authoritatives[1]
 	t.begin("%s stops; a name that no cache has is answered all the same.", second.Name)
@@ -125,6 +127,39 @@ func (t *tour) failureSteps(ctx context.Context) {
 	t.add(ctx, question{"newer.prd.example.com", "A", first}, "10.1.2.100", second)
 }
 
+// siteSteps stop what a site has one of.
+func (t *tour) siteSteps(ctx context.Context) {
+	recursor, external := t.stack.Recursors[0], t.stack.External[0]
+	t.begin("The external resolver of dc1 stops: dc2's is asked instead …")
+	if !t.stop(ctx, external) {
+		return
+	}
+	t.seeSoon(ctx, func(n int) question { return question{fmt.Sprintf("away%d.any.example.net", n), "A", recursor} },
+		want{answer: []string{"A 198.51.100.81"}, way: []string{"recursor dc1 ► external dc2"}})
+	t.begin("… until that of dc1 answers its checks again.")
+	if !t.start(ctx, external) {
+		return
+	}
+	t.seeSoon(ctx, func(n int) question { return question{fmt.Sprintf("home%d.any.example.net", n), "A", recursor} },
+		want{answer: []string{"A 198.51.100.81"}, way: []string{"recursor dc1 ► external dc1"}})
+
+	brief := question{"brief.prd.example.com", "A", t.stack.Nodecache}
+	t.begin("A name with a TTL of one second is asked for, and the site's only recursor stops:\n    the host's cache gives what it had, though its time is over.")
+	t.see(ctx, brief, want{answer: []string{"A 10.1.2.82"}, way: byAuthoritative})
+	if !t.stop(ctx, recursor) {
+		return
+	}
+	t.seeSoon(ctx, func(int) question { return brief }, want{answer: []string{"30 IN A 10.1.2.82"}, way: []string{"nodecache (stale)"}})
+	t.begin("It is back, and so are fresh answers.")
+	if !t.start(ctx, recursor) {
+		return
+	}
+	t.seeSoon(ctx, func(n int) question {
+		return question{fmt.Sprintf("back%d.any.prd.example.com", n), "A", t.stack.Nodecache}
+	},
+		want{answer: []string{"A 10.1.2.90"}, way: byAuthoritative})
+}
+
 // stop stops a server as an operator would.
 func (t *tour) stop(ctx context.Context, s *stack.Server) bool {
 	if ctx.Err() != nil {
@@ -142,7 +177,11 @@ func (t *tour) start(ctx context.Context, s *stack.Server) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	t.command(filepath.Base(s.Path), s.Args...)
+	program := s.Path
+	if filepath.Dir(program) == t.stack.Bin {
+		program = filepath.Base(program)
+	}
+	t.command(program, s.Args...)
 	began := time.Now()
 	if err := s.Start(); err != nil {
 		t.fail("%v", err)

@@ -49,14 +49,17 @@ func (t *tour) begin(format string, args ...any) {
 	t.text("\n%2d. %s", t.step, fmt.Sprintf(format, args...))
 }
 
-// command shows one of the three binaries used as it could be typed.
+// command shows a program used as it could be typed; ours without their folder.
 func (t *tour) command(program string, args ...string) {
+	if !filepath.IsAbs(program) {
+		program = filepath.Join(t.bin, program)
+	}
 	for i, arg := range args {
 		if strings.ContainsAny(arg, " *'\"") {
 			args[i] = "'" + arg + "'"
 		}
 	}
-	t.wrap(blue, "$ "+filepath.Join(t.bin, program)+" "+strings.Join(args, " "), ` \`)
+	t.wrap(blue, "$ "+program+" "+strings.Join(args, " "), ` \`)
 }
 
 // fail marks the step as wrong.
@@ -82,6 +85,35 @@ func (t *tour) see(ctx context.Context, q question, w want) {
 	t.show(r)
 	if why := w.wrong(r); why != "" {
 		t.fail("%s", why)
+	}
+}
+
+// seeSoon asks until the reply is as it should be, ten seconds at most, each time
+// the question for the number of the try. The last is shown.
+func (t *tour) seeSoon(ctx context.Context, q func(try int) question, w want) {
+	began := time.Now()
+	for try := 1; ; try++ {
+		r, err := t.ask(ctx, q(try))
+		took := time.Since(began)
+		if ctx.Err() != nil {
+			return
+		}
+		right := err == nil && w.wrong(r) == ""
+		if !right && took < 10*time.Second {
+			continue
+		}
+		t.command("nodecache", q(try).arguments()...)
+		switch {
+		case err != nil:
+			t.fail("%v", err)
+		case !right:
+			t.show(r)
+			t.fail("after %.1f s still: %s", took.Seconds(), w.wrong(r))
+		default:
+			t.show(r)
+			t.text("    (the first such answer, %.1f s later)", took.Seconds())
+		}
+		return
 	}
 }
 
