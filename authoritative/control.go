@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/strata-dns/strata/core/daemon/control"
+	question "github.com/strata-dns/strata/core/daemon/lookup"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/core/zone"
 )
@@ -86,18 +87,15 @@ func (s *server) lookupCommand(_ context.Context, call *control.Call) error {
 	if len(call.Args) == 0 || len(call.Args) > 2 {
 		return errors.New("lookup takes a name and a type: lookup db.prd.example.com A")
 	}
-	typ := dns.TypeA
-	if len(call.Args) == 2 {
-		var ok bool
-		if typ, ok = dns.StringToType[strings.ToUpper(call.Args[1])]; !ok {
-			return fmt.Errorf("unknown type %q", call.Args[1])
-		}
+	var asked question.Query
+	if err := asked.Parse(call.Args, false); err != nil {
+		return err
 	}
-	name, err := wire.ParseName(call.Args[0])
+	name, err := wire.ParseName(asked.Name)
 	if err != nil {
 		return err
 	}
-	found, err := s.lookup(name, typ)
+	found, err := s.lookup(name, asked.Type)
 	if err != nil {
 		return err
 	}
