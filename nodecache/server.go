@@ -28,7 +28,7 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	}
 	s.resolver.Attach(d, s.engine)
 	if err := s.resolver.Listen(d, &c.Base, c.TCP); err != nil {
-		return nil, errors.Join(err, s.engine.Close())
+		return nil, errors.Join(err, s.resolver.Discard(s.engine))
 	}
 	return s.reload, nil
 }

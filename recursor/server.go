@@ -78,6 +78,9 @@ func (s *server) open(c *Config, rules resolver.Rules) (err error) {
 // close ends the engines of a server that never ran.
 func (s *server) close() error {
 	err := s.engine.Close()
+	if s.resolver != nil {
+		err = s.resolver.Discard(s.engine)
+	}
 	if x := s.routes.Load().external; x != nil {
 		err = errors.Join(err, x.checks.engine.Close())
 	}

@@ -27,7 +27,6 @@ const patience = 10 * time.Second // of tests, for what must happen
 // records, or as it is told.
 type nameServer struct {
 	addr    netip.AddrPort
-	mu      sync.Mutex
 	records []dns.RR
 	answer  func(q *dns.Msg) *dns.Msg // before the records, where not nil
 	silent  atomic.Bool

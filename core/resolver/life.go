@@ -59,6 +59,11 @@ func (r *Resolver) Close(engine *upstream.Engine) error {
 			r.log.Info("cache saved", "file", r.file, "entries", n)
 		}
 	}
+	return r.Discard(engine)
+}
+
+// Discard is Close without saving: for a resolver that never came to serve.
+func (r *Resolver) Discard(engine *upstream.Engine) error {
 	err := engine.Close()
 	r.cache.Close()
 	return err

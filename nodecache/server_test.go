@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+
+	"github.com/strata-dns/strata/core/daemon"
+	"github.com/strata-dns/strata/core/resolver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// answerer starts a server on loopback that gives every name one address.
+func answerer(t *testing.T, address string) netip.AddrPort {
+	t.Helper()
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, ended := make(chan bool), make(chan error, 1)
+	s := &dns.Server{PacketConn: packets, NotifyStartedFunc: func() { close(started) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.ParseIP(address)}}
+		_ = w.WriteMsg(m)
+	})}
+	go func() { ended <- s.ActivateAndServe() }()
+	<-started
+	t.Cleanup(func() {
+		_ = s.Shutdown()
+		<-ended
+	})
+	return netip.MustParseAddrPort(packets.LocalAddr().String())
+}
+
+// freePort finds a port that UDP and TCP can have.
+func freePort(t *testing.T) netip.AddrPort {
+	t.Helper()
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		p, err := net.ListenPacket("udp", address)
+		_ = l.Close()
+		if err == nil {
+			_ = p.Close()
+			return netip.MustParseAddrPort(address)
+		}
+	}
+	t.Fatal("no free port")
+	return netip.AddrPort{}
+}
+
+// A lines is a log that can be read while it is written.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// start runs a whole nodecache and returns its reload. It is drained at the end.
+func start(t *testing.T, c *Config, log *lines) func(*Config) error {
+	t.Helper()
+	d := daemon.New(daemon.Options{Name: "nodecache", Log: slog.New(slog.NewTextHandler(log, nil))})
+	reload, err := build(context.Background(), d, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return func(c *Config) error { return reload(ctx, c) }
+}
+
+func settings(t *testing.T) *Config {
+	c := defaults()
+	c.Listen, c.Workers, c.Admin, c.Control = []netip.AddrPort{freePort(t)}, 1, "", ""
+	c.Cache.Size = 1 << 20
+	return &c
+}
+
+func ask(t *testing.T, server netip.AddrPort, network, name string) *dns.Msg {
+	t.Helper()
+	c := dns.Client{Net: network, Timeout: 5 * time.Second}
+	m, _, err := c.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), server.String())
+	if err != nil {
+		t.Fatalf("%s over %s: %v", name, network, err)
+	}
+	return m
+}
+
+func address(m *dns.Msg) string {
+	if len(m.Answer) != 1 {
+		return dns.RcodeToString[m.Rcode]
+	}
+	return m.Answer[0].(*dns.A).A.String()
+}
+
+func TestServeAndReload(t *testing.T) {
+	site, other, stub := answerer(t, "192.0.2.1"), answerer(t, "192.0.2.2"), answerer(t, "192.0.2.3")
+	c := settings(t)
+	c.Upstreams = []netip.AddrPort{site}
+	c.Stubs = []resolver.Domains{{Names: []string{"cluster.local"}, Servers: []netip.AddrPort{stub}}}
+	var log lines
+	reload := start(t, c, &log)
+	see := func(name, want string) {
+		t.Helper()
+		for _, network := range []string{"udp", "tcp"} {
+			if got := address(ask(t, c.Listen[0], network, name)); got != want {
+				t.Errorf("%s over %s: %s, want %s", name, network, got, want)
+			}
+		}
+	}
+	see("www.example.", "192.0.2.1")
+	see("db.cluster.local.", "192.0.2.3")
+	see("db.xcluster.local.", "192.0.2.1")
+
+	bad := *c
+	bad.Upstreams = []netip.AddrPort{{}}
+	if err := reload(&bad); err == nil {
+		t.Error("upstreams without an address are taken up")
+	}
+	bad = *c
+	bad.Policy.BlockAAAA = []string{"a..b"}
+	if err := reload(&bad); err == nil {
+		t.Error("a policy that is wrong is taken up")
+	}
+	see("still.example.", "192.0.2.1")
+
+	fresh := *c
+	fresh.Upstreams = []netip.AddrPort{other}
+	fresh.Stubs = nil
+	fresh.Policy.Refused = []string{"refused.example"}
+	fresh.Cache.Size = 2 << 20
+	if err := reload(&fresh); err != nil {
+		t.Fatal(err)
+	}
+	see("new.example.", "192.0.2.2")
+	see("www.example.", "192.0.2.1")      // from memory
+	see("db.cluster.local.", "192.0.2.2") // others' now: memory forgot what they said
+	see("x.refused.example.", "REFUSED")
+	if !strings.Contains(log.String(), "keys=[cache.size]") {
+		t.Errorf("what needs a restart is not said: %s", log.String())
+	}
+}
+
+// TestReloadLosesNothing replaces the upstreams again and again while it asks.
+func TestReloadLosesNothing(t *testing.T) {
+	c := settings(t)
+	c.Upstreams = []netip.AddrPort{answerer(t, "192.0.2.1")}
+	var log lines
+	reload := start(t, c, &log)
+	stop, stopped := make(chan bool), make(chan int)
+	go func() {
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-stop:
+				stopped <- n
+				return
+			default:
+				fresh := *c
+				if err := reload(&fresh); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	for i := range 300 {
+		if got := address(ask(t, c.Listen[0], "udp", dns.Fqdn(string(rune('a'+i%26))+time.Duration(i).String()+".example"))); got != "192.0.2.1" {
+			t.Fatalf("question %d: %s", i, got)
+		}
+	}
+	close(stop)
+	t.Log(<-stopped, "reloads")
+}
+
+// TestAsksItself has a nodecache for its own upstream: it says SERVFAIL when its
+// budget is over, and lives on.
+func TestAsksItself(t *testing.T) {
+	t.Parallel()
+	c := settings(t)
+	c.Upstreams = c.Listen
+	c.Stubs = []resolver.Domains{{Names: []string{"good.example"}, Servers: []netip.AddrPort{answerer(t, "192.0.2.1")}}}
+	var log lines
+	start(t, c, &log)
+	begin := time.Now()
+	if m := ask(t, c.Listen[0], "udp", "www.example."); m.Rcode != dns.RcodeServerFailure {
+		t.Errorf("got %v", m)
+	}
+	if took := time.Since(begin); took > resolver.Budget+time.Second {
+		t.Errorf("took %s", took)
+	}
+	if got := address(ask(t, c.Listen[0], "udp", "www.good.example.")); got != "192.0.2.1" {
+		t.Errorf("then: %s", got)
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	c := settings(t)
+	c.Upstreams = []netip.AddrPort{answerer(t, "192.0.2.1")}
+	taken, err := net.ListenPacket("udp", c.Listen[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	var log lines
+	d := daemon.New(daemon.Options{Name: "nodecache", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if _, err := build(context.Background(), d, c); err == nil || !strings.Contains(err.Error(), c.Listen[0].String()) {
+		t.Errorf("got %v", err)
+	}
+}
