@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,8 @@ const AnyCPU = -1
 // its own, which is pinned to the given CPU unless that is AnyCPU. It returns nil
 // then; the thread ends with the goroutine that called it, if it was pinned.
 func Serve(queue plane.Queue, handler plane.Handler, cpu int) error {
+	takeProcessor()
+	defer holders.Add(-1)
 	runtime.LockOSThread()
 	// Naps are as long as they say, not up to 50 µs longer.
 	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
@@ -32,6 +35,19 @@ func Serve(queue plane.Queue, handler plane.Handler, cpu int) error {
 		defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
 	}
 	return loop(queue, handler)
+}
+
+// holders is how many goroutines are in Serve.
+var holders atomic.Int32
+
+// takeProcessor raises GOMAXPROCS above the number of workers: each holds one of
+// the scheduler's processors for itself while there is load, and on a process
+// confined to as many CPUs as it has workers, all else would wait 10 ms for its
+// turn.
+func takeProcessor() {
+	if held := int(holders.Add(1)); runtime.GOMAXPROCS(0) <= held {
+		runtime.GOMAXPROCS(held + 1)
+	}
 }
 
 // loop is the way of every query: in, answered, out.

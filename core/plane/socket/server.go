@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,14 +142,9 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// start starts the workers. Each datagram worker holds a processor of Go's
-// scheduler for itself while there is load, so there must be more of them than
-// workers; with fewer, all else in the process waits 10 ms for its turn.
+// start starts the workers.
 func (s *Server) start() {
 	queues := s.udp.Queues()
-	if runtime.GOMAXPROCS(0) <= len(queues) {
-		runtime.GOMAXPROCS(len(queues) + 1)
-	}
 	datagram := len(queues)
 	for _, t := range s.streams {
 		queues = append(queues, t.Queues()...)

@@ -41,8 +41,9 @@ const (
 	DefaultReceiveBuffer = 1 << 20
 	// DefaultSendBuffer holds as much as a device's queue takes in a burst.
 	DefaultSendBuffer = 1 << 20
-	// DefaultGather is within the noise of a network's round trip.
-	DefaultGather = 50 * time.Microsecond
+	// DefaultGather gathers ten queries at 100,000 a second, within a round trip in
+	// a datacenter.
+	DefaultGather = 100 * time.Microsecond
 
 	minRoom, maxRoom = 512, 4096
 )
