@@ -14,8 +14,10 @@ import (
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
 
+	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/resolver"
+	"github.com/strata-dns/strata/core/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -172,35 +174,52 @@ func TestServeAndReload(t *testing.T) {
 	}
 }
 
-// TestReloadLosesNothing replaces the upstreams again and again while it asks.
+// TestReloadLosesNothing replaces the routes again and again while questions are
+// asked of them: none finds its servers closed.
 func TestReloadLosesNothing(t *testing.T) {
 	c := settings(t)
 	c.Upstreams = []netip.AddrPort{answerer(t, "192.0.2.1")}
-	var log lines
-	reload := start(t, c, &log)
-	stop, stopped := make(chan bool), make(chan int)
-	go func() {
-		n := 0
-		for ; ; n++ {
+	s, err := newServer(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.resolver.Discard(s.engine); err != nil {
+			t.Error(err)
+		}
+	}()
+	stop, reloads := make(chan bool), 0
+	var reloading, asking sync.WaitGroup
+	reloading.Go(func() {
+		for ; ; reloads++ {
 			select {
 			case <-stop:
-				stopped <- n
 				return
 			default:
 				fresh := *c
-				if err := reload(&fresh); err != nil {
+				if err := s.reload(context.Background(), &fresh); err != nil {
 					t.Error(err)
 				}
 			}
 		}
-	}()
-	for i := range 300 {
-		if got := address(ask(t, c.Listen[0], "udp", dns.Fqdn(string(rune('a'+i%26))+time.Duration(i).String()+".example"))); got != "192.0.2.1" {
-			t.Fatalf("question %d: %s", i, got)
-		}
+	})
+	question := cache.Question{Name: wire.MustName("www.example"), Type: wire.TypeA, Class: wire.ClassIN}
+	for range 4 {
+		asking.Go(func() {
+			for range 1000 {
+				done := make(chan error, 1)
+				s.Ask(&question, func(_ []byte, err error) { done <- err })
+				if err := <-done; err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
 	}
+	asking.Wait()
 	close(stop)
-	t.Log(<-stopped, "reloads")
+	reloading.Wait()
+	t.Log(reloads, "reloads")
 }
 
 // TestAsksItself has a nodecache for its own upstream: it says SERVFAIL when its
