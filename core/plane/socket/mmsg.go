@@ -20,10 +20,10 @@ type mmsghdr struct {
 
 // The system calls of the packet path do not tell Go's scheduler that they are
 // system calls. It would have them watched by its monitor thread, which takes the
-// processor away from a goroutine that it finds in one, at every look, 50,000
-// times a second: measured, that is a quarter to a third of the CPU of a server
-// under half its load. None of these calls lasts longer than half a millisecond,
-// so a stop of the world need not wait longer for one either.
+// processor away from a goroutine that it finds in one, at every look, up to
+// 50,000 times a second: measured, that was a quarter of the CPU of a server under
+// half its load. None of these calls lasts longer than half a millisecond, so a
+// stop of the world need not wait longer for one either.
 
 // recvmmsg takes what is there and never waits.
 func recvmmsg(fd int, messages []mmsghdr) (int, syscall.Errno) {
