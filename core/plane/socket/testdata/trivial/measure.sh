@@ -10,7 +10,7 @@
 set -euo pipefail
 rounds=$1 seconds=$2 load=$3; shift 3
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-go build -o "$work/trivial" "$(dirname "$0")"
+cd "$(dirname "$0")"; go build -o "$work/trivial" .
 for i in $(seq 5000); do echo "host-$((i * 7919 % 100000)).prd.example.com A"; done >"$work/names"
 spent() { cat /proc/"$1"/task/*/schedstat | awk '{ ns += $1 } END { printf "%d", ns }'; }
 for _ in $(seq "$rounds"); do
