@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/resolver/example"
+)
+
+func TestExample(t *testing.T) {
+	example.Check(t, "../configs/recursor.yaml", func() any { c := defaults(); return &c })
+}
+
+// load reads a config of these lines.
+func load(t *testing.T, lines string) (*Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "recursor.yaml")
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := defaults()
+	return &c, config.Load(file, &c, nil)
+}
+
+func TestConfigProblems(t *testing.T) {
+	const (
+		zone = "zones: [{names: [a.example], servers: [\"192.0.2.1:53\"]}]\n"
+		dc1  = "{name: dc1, servers: [\"192.0.2.1:53\"]}"
+		dc2  = "{name: dc2, servers: [\"192.0.2.2:53\"]}"
+		one  = "site: dc1\nexternal:\n  sites: [" + dc1 + "]\n"
+		two  = "site: dc1\nexternal:\n  sites: [" + dc1 + ", " + dc2 + "]\n"
+	)
+	for _, tt := range []struct{ lines, key, text string }{
+		{"workers: 1", "zones", "nobody to ask"},
+		{"zones: [{names: [a.example]}]", "zones[0].servers", "missing; who answers"},
+		{"zones: [{names: [a..b], servers: [\"192.0.2.1:53\"]}]", "zones[0].names[0]", "empty label"},
+		{zone[:len(zone)-2] + ", {names: [A.example.], servers: [\"192.0.2.3:53\"]}]", "zones[1].names[0]", "stands in zones[0].names[0] already"},
+		{"listen: [\"192.0.2.1:53\"]\n" + zone, "zones[0].servers[0]", "this process itself"},
+		{strings.Replace(one, "site: dc1", "site: dc9", 1), "site", "\"dc9\" is none of external.sites: dc1"},
+		{"external:\n  sites: [" + dc1 + "]\n", "site", "is none of external.sites"},
+		{"site: dc1\nexternal:\n  sites: [{name: dc1}]", "external.sites[0].servers", "missing; the site's external resolvers"},
+		{"site: dc1\nexternal:\n  check: {zone: a.example}\n  sites: [" + dc1 + ", {servers: [\"192.0.2.2:53\"]}]", "external.sites[1].name", "missing"},
+		{"site: dc1\nexternal:\n  check: {zone: a.example}\n  sites: [" + dc1 + ", {name: dc1, servers: [\"192.0.2.2:53\"]}]", "external.sites[1].name", "stands twice"},
+		{"site: dc1\nexternal:\n  check: {zone: a.example}\n  sites: [" + dc1 + ", {name: dc2, servers: [\"192.0.2.1:53\"]}]", "external.sites[1].servers[0]", "stands in site dc1 already"},
+		{"site: dc1\nexternal:\n  sites: [{name: dc1, ecs: 1.2.3, servers: [\"192.0.2.2:53\"]}]", "external.sites[0].ecs", "1.2.3"},
+		{two, "external.check", "nothing would be checked"},
+		{one + "  check: {zone: a..b}", "external.check.zone", "empty label"},
+		{one + "  check: {interval: 0s}", "external.check.interval", "too short"},
+		{one + "  check: {timeout: 0s}", "external.check.timeout", "too short"},
+		{one + "  check: {hold_down: -1s}", "external.check.hold_down", "too short"},
+		{one + "  check: {fall: 0}", "external.check.fall", "at least 1"},
+		{one + "  check: {rise: 0}", "external.check.rise", "at least 1"},
+		{one + "  check: {expect: [{type: A}]}", "external.check.expect[0].name", "no name to ask for"},
+		{one + "  check: {expect: [{name: a.example, type: NONE9}]}", "external.check.expect[0].type", "unknown type"},
+		{one + "  check: {expect: [{name: a.example, type: A, data: here}]}", "external.check.expect[0].data", "no data of a record of type A"},
+		{zone + "allow: [10.0.0.1/8]", "allow[0]", "10.0.0.0/8 is meant"},
+		{zone + "policy: {synth: [{kind: site, zone: dc.example, to: \"{site}.example\"}]}", "policy.synth[0].to", "site"},
+		{zone + "cache: {size: 1}", "cache.size", "too little"},
+		{zone + "tcp: {idle: 0s}", "tcp.idle", "such as"},
+		{zone + "nothing: 1", "nothing", "unknown"},
+	} {
+		_, err := load(t, tt.lines)
+		var problems config.Problems
+		if !errors.As(err, &problems) {
+			t.Errorf("%s: %v", tt.lines, err)
+			continue
+		}
+		if len(problems) != 1 || problems[0].Key != tt.key || !strings.Contains(problems[0].Text, tt.text) {
+			t.Errorf("%s: want %s: …%s…, got\n%s", tt.lines, tt.key, tt.text, problems.Lines())
+		}
+	}
+	for _, lines := range []string{zone, one, two + "  check: {zone: a.example}", two + "  check: {expect: [{name: a.example, type: TXT, data: '\"a b\"'}]}"} {
+		if _, err := load(t, lines); err != nil {
+			t.Errorf("%s: %v", lines, err)
+		}
+	}
+}
