@@ -28,7 +28,9 @@ build: ## build the three binaries into bin/
 
 .PHONY: run
 run: run-deps build ## start the whole stack on loopback and walk through it; TOUR=only ends after the tour
-	@$(GO) run ./e2e/tour -bin bin $(if $(filter only,$(TOUR)),-only)
+	@mkdir -p $(CACHE)
+	@$(GO) build -o $(CACHE)/tour ./e2e/tour
+	@$(CACHE)/tour -bin bin $(if $(filter only,$(TOUR)),-only)
 
 .PHONY: test
 test: deps build ## all tests, and a closing list of what was skipped and why
