@@ -60,6 +60,8 @@ func TestCommands(t *testing.T) {
 	must("lookup www.example", "NOERROR from upstream", "192.0.2.1")
 	must("lookup www.example a", "NOERROR from memory", "192.0.2.1")
 	must("lookup www.example AAAA", "NOERROR from policy (aaaa example.)")
+	must("lookup x.nowhere A", "SERVFAIL from upstream", "extended error 22: No Reachable Authority")
+	must("flush x.nowhere", "flushed 1")
 	must("lookup none.example A", "NXDOMAIN from upstream", "SOA")
 	must("lookup www.example TYPE16", "from upstream")
 	must("lookup a.sub.example", "from upstream")

@@ -49,12 +49,20 @@ func upstreamFault(err error) error {
 // target's reply gives.
 func targetFault(name []byte, reply *dns.Msg) error {
 	f := fault{fmt.Errorf("target %s of an alias: %s", wire.NameString(name), dns.RcodeToString[reply.Rcode]), wire.EDENoReachableAuth}
-	if opt := reply.IsEdns0(); opt != nil {
+	if code, ok := extendedError(reply); ok {
+		f.ede = code
+	}
+	return f
+}
+
+// extendedError finds the extended error of a reply.
+func extendedError(m *dns.Msg) (code uint16, ok bool) {
+	if opt := m.IsEdns0(); opt != nil {
 		for _, o := range opt.Option {
-			if ede, ok := o.(*dns.EDNS0_EDE); ok {
-				f.ede = ede.InfoCode
+			if ede, is := o.(*dns.EDNS0_EDE); is {
+				return ede.InfoCode, true
 			}
 		}
 	}
-	return f
+	return 0, false
 }

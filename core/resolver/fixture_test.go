@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"encoding/binary"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/plane"
+	"github.com/strata-dns/strata/core/plane/planetest"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/policy"
 )
@@ -182,7 +182,9 @@ type scene struct {
 	t       testing.TB
 	engine  *upstream.Engine
 	handler plane.Handler
-	mail    *mailbox
+	queue   *planetest.Queue // of datagrams
+	streams *planetest.Queue
+	clients uint16
 	close   func()
 }
 
@@ -198,7 +200,7 @@ type plot struct {
 
 func play(t testing.TB, p plot) *scene {
 	t.Helper()
-	s := &scene{t: t, mail: &mailbox{replies: map[uint32]chan []byte{}}}
+	s := &scene{t: t, queue: planetest.NewQueue(), streams: planetest.NewStreamQueue()}
 	rules, err := NewRules(p.policy, p.env)
 	if err != nil {
 		t.Fatal(err)
@@ -291,37 +293,53 @@ func pack(t testing.TB, m *dns.Msg) []byte {
 	return data
 }
 
-// packet has one packet answered.
+// packet has one packet answered. nil is no reply.
 func (s *scene) packet(data []byte, client string, stream bool) []byte {
 	s.t.Helper()
-	room := 1232
+	before := s.count("miss")
+	c, sent := s.send(data, client, stream)
+	if !sent && s.count("miss") == before { // dropped
+		return nil
+	}
+	return s.reply(c)
+}
+
+// send brings one packet from a client of its own to the handler. sent is whether
+// there was a reply at once.
+func (s *scene) send(data []byte, client string, stream bool) (c *planetest.Client, sent bool) {
+	s.t.Helper()
+	queue := s.queue
 	if stream {
-		room = 65535
+		queue = s.streams
 	}
 	if client == "" {
 		client = "127.0.0.1"
 	}
-	p := plane.Packet{
-		Data: append(make([]byte, 0, room), data...), Stream: stream,
-		Client: netip.AddrPortFrom(netip.MustParseAddr(client), 5300),
+	s.clients++
+	c = queue.Client(netip.AddrPortFrom(netip.MustParseAddr(client), s.clients))
+	if err := c.Ask(data); err != nil {
+		s.t.Fatal(err)
 	}
-	replies := s.mail.expect(&p.Return)
-	before := s.count("miss")
-	batch := []plane.Packet{p}
-	s.handler.Answer(batch, s.mail)
-	if len(batch[0].Data) > 0 {
-		return batch[0].Data
+	batch := make([]plane.Packet, 4)
+	n, err := queue.Receive(batch)
+	if err != nil || n != 1 {
+		s.t.Fatalf("%d packets, %v", n, err)
 	}
-	if s.count("miss") == before { // dropped
-		return nil
+	s.handler.Answer(batch[:n], queue)
+	sent = len(batch[0].Data) > 0
+	if err := queue.Send(batch[:n]); err != nil {
+		s.t.Fatal(err)
 	}
-	select {
-	case reply := <-replies:
-		return reply
-	case <-time.After(patience):
-		s.t.Fatal("no reply")
-		return nil
+	return c, sent
+}
+
+func (s *scene) reply(c *planetest.Client) []byte {
+	s.t.Helper()
+	reply, err := c.Reply(patience)
+	if err != nil {
+		s.t.Fatal(err)
 	}
+	return reply
 }
 
 // count reads a counter of strata_answers_total.
@@ -336,32 +354,6 @@ func (s *scene) count(kind string) (n uint64) {
 	return n
 }
 
-// A mailbox stands for a plane's queue in memory: it takes late replies only.
-type mailbox struct {
-	plane.Queue // not to be called
-	mu          sync.Mutex
-	last        uint32
-	replies     map[uint32]chan []byte
-}
-
-// expect fills in a way back and says where what comes by it arrives.
-func (m *mailbox) expect(to *plane.Return) chan []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.last++
-	binary.BigEndian.PutUint32(to[:], m.last)
-	m.replies[m.last] = make(chan []byte, 2)
-	return m.replies[m.last]
-}
-
-// Deliver implements plane.Queue.
-func (m *mailbox) Deliver(to plane.Return, reply []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.replies[binary.BigEndian.Uint32(to[:])] <- append([]byte(nil), reply...)
-	return nil
-}
-
 // What replies hold.
 
 func wireName(t testing.TB, name string) []byte {
@@ -374,13 +366,10 @@ func wireName(t testing.TB, name string) []byte {
 	return buf[:n]
 }
 
+// ede is a reply's extended error, -1 for none.
 func ede(m *dns.Msg) int {
-	if opt := m.IsEdns0(); opt != nil {
-		for _, o := range opt.Option {
-			if e, ok := o.(*dns.EDNS0_EDE); ok {
-				return int(e.InfoCode)
-			}
-		}
+	if code, ok := extendedError(m); ok {
+		return int(code)
 	}
 	return -1
 }
@@ -392,13 +381,4 @@ func data(m *dns.Msg) (all []string) {
 		all = append(all, dns.Type(h.Rrtype).String()+" "+rr.String()[len(h.String()):])
 	}
 	return all
-}
-
-// batch makes a batch of one query.
-func (s *scene) batch(t testing.TB, m *dns.Msg) []plane.Packet {
-	t.Helper()
-	return []plane.Packet{{
-		Data:   append(make([]byte, 0, 1232), pack(t, m)...),
-		Client: netip.MustParseAddrPort("127.0.0.1:5300"),
-	}}
 }

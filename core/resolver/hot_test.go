@@ -74,7 +74,7 @@ func TestAnswerAllocatesNothing(t *testing.T) {
 		answered := 0
 		n := testing.AllocsPerRun(200, func() {
 			at = refill(batch, queries, at)
-			s.handler.Answer(batch, s.mail)
+			s.handler.Answer(batch, s.queue)
 			for i := range batch {
 				if len(batch[i].Data) > 0 {
 					answered++
@@ -126,7 +126,7 @@ func BenchmarkAnswer(b *testing.B) {
 			b.ResetTimer()
 			for n := 0; n < b.N; n += len(batch) {
 				at = refill(batch, queries, at)
-				s.handler.Answer(batch, s.mail)
+				s.handler.Answer(batch, s.queue)
 			}
 			b.StopTimer()
 			if n := s.count("miss"); n > uint64(one.names) {

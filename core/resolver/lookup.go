@@ -22,6 +22,7 @@ type Found struct {
 	Type   string   `json:"type"`
 	From   string   `json:"from"` // policy (and which rule), memory, or upstream
 	Rcode  string   `json:"rcode"`
+	Why    string   `json:"why,omitempty"` // where there is no answer, the extended error (RFC 8914)
 	Answer []string `json:"answer,omitempty"`
 	Took   string   `json:"took"`
 }
@@ -37,6 +38,9 @@ func (r *Resolver) lookupCommand(ctx context.Context, call *control.Call) error 
 	}
 	return call.Value(found, func(w io.Writer) {
 		fmt.Fprintf(w, "%s %s: %s from %s in %s\n", found.Name, found.Type, found.Rcode, found.From, found.Took)
+		if found.Why != "" {
+			fmt.Fprintln(w, found.Why)
+		}
 		for _, rr := range found.Answer {
 			fmt.Fprintln(w, rr)
 		}
@@ -87,6 +91,9 @@ func (r *Resolver) lookup(ctx context.Context, name []byte, typ uint16) (Found, 
 	}
 	found.Took = time.Since(start).Round(time.Microsecond).String()
 	found.Rcode = dns.RcodeToString[m.Rcode]
+	if code, ok := extendedError(&m); ok {
+		found.Why = fmt.Sprintf("extended error %d: %s", code, dns.ExtendedErrorCodeToString[code])
+	}
 	for _, rr := range append(m.Answer, m.Ns...) {
 		found.Answer = append(found.Answer, rr.String())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/strata-dns/strata/core/plane/planetest"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/policy"
 )
@@ -58,26 +59,19 @@ func TestOneFlight(t *testing.T) {
 		return nil
 	}, "www.example. 60 IN A 192.0.2.1")
 	s := play(t, plot{rest: up})
-	first := new(dns.Msg).SetQuestion("www.example.", dns.TypeA)
-	var waiting []chan []byte
+	var waiting []*planetest.Client
 	for range 20 {
-		batch := s.batch(t, first)
-		waiting = append(waiting, s.mail.expect(&batch[0].Return))
-		s.handler.Answer(batch, s.mail)
-		if len(batch[0].Data) != 0 {
+		c, sent := s.send(pack(t, new(dns.Msg).SetQuestion("www.example.", dns.TypeA)), "", false)
+		if sent {
 			t.Fatal("answered before upstream did")
 		}
+		waiting = append(waiting, c)
 	}
 	<-asked
 	close(goOn)
-	for _, replies := range waiting {
-		select {
-		case r := <-replies:
-			if wire.RcodeOf(r) != 0 {
-				t.Errorf("got %x", r)
-			}
-		case <-time.After(patience):
-			t.Fatal("a joiner got no reply")
+	for _, c := range waiting {
+		if r := s.reply(c); wire.RcodeOf(r) != 0 {
+			t.Errorf("got %x", r)
 		}
 	}
 	if n := up.asked.Load(); n != 1 {
@@ -286,17 +280,10 @@ func TestCloseInTheAir(t *testing.T) {
 	up := serve(t)
 	up.silent.Store(true)
 	s := play(t, plot{rest: up})
-	batch := s.batch(t, new(dns.Msg).SetQuestion("www.example.", dns.TypeA))
-	replies := s.mail.expect(&batch[0].Return)
-	s.handler.Answer(batch, s.mail)
+	c, _ := s.send(pack(t, new(dns.Msg).SetQuestion("www.example.", dns.TypeA)), "", false)
 	s.close()
-	select {
-	case r := <-replies:
-		if wire.RcodeOf(r) != wire.RcodeServFail {
-			t.Errorf("got %x", r)
-		}
-	case <-time.After(patience):
-		t.Fatal("no reply")
+	if r := s.reply(c); wire.RcodeOf(r) != wire.RcodeServFail {
+		t.Errorf("got %x", r)
 	}
 	if n := s.Waiting(); n != 0 {
 		t.Errorf("%d still wait", n)
