@@ -45,6 +45,8 @@ func TestConfigProblems(t *testing.T) {
 		{"cache: {stale_for: -1s}", "cache.stale_for", "negative"},
 		{"cache: {negative: [{under: a..b, max: 1s}]}", "cache.negative[0].under", "empty label"},
 		{"cache: {negative: [{under: a.example}]}", "cache.negative[0].max", "a time such as 1s"},
+		{"listen: []", "listen", "missing; where queries"},
+		{"listen: [\"127.0.0.1:53\", \"127.0.0.1:53\"]", "listen[1]", "twice"},
 		{"max_udp: 100", "max_udp", "512"},
 		{"tcp: {idle: 0s}", "tcp.idle", "such as 10s"},
 		{"tcp: {clients: 0}", "tcp.clients", "such as 1000"},

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,12 +27,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // answerer starts a server on loopback that gives every name one address.
 func answerer(t *testing.T, address string) netip.AddrPort {
 	t.Helper()
+	return answererBy(t, address, func() {})
+}
+
+// answererBy is answerer, but each question waits for before.
+func answererBy(t *testing.T, address string, before func()) netip.AddrPort {
+	t.Helper()
 	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	started, ended := make(chan bool), make(chan error, 1)
 	s := &dns.Server{PacketConn: packets, NotifyStartedFunc: func() { close(started) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		before()
 		m := new(dns.Msg).SetReply(q)
 		m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.ParseIP(address)}}
 		_ = w.WriteMsg(m)
@@ -135,7 +144,7 @@ func TestServeAndReload(t *testing.T) {
 	reload := start(t, c, &log)
 	see := func(name, want string) {
 		t.Helper()
-		for _, network := range []string{"udp", "tcp"} {
+		for _, network := range []string{"tcp", "udp"} {
 			if got := address(ask(t, c.Listen[0], network, name)); got != want {
 				t.Errorf("%s over %s: %s, want %s", name, network, got, want)
 			}
@@ -220,6 +229,41 @@ func TestReloadLosesNothing(t *testing.T) {
 	close(stop)
 	reloading.Wait()
 	t.Log(reloads, "reloads")
+}
+
+// TestDrain tells a nodecache to end while upstream owes it an answer: the client
+// gets it all the same.
+func TestDrain(t *testing.T) {
+	asked, goOn := make(chan bool, 8), make(chan bool)
+	up := answererBy(t, "192.0.2.1", func() {
+		asked <- true
+		<-goOn
+	})
+	c := settings(t)
+	c.Upstreams, c.Cache.File = []netip.AddrPort{up}, filepath.Join(t.TempDir(), "n.cache")
+	d := daemon.New(daemon.Options{Name: "nodecache", Log: slog.New(slog.DiscardHandler)})
+	if _, err := build(context.Background(), d, c); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, answered := make(chan error, 1), make(chan string, 1)
+	go func() { ended <- d.Run(ctx) }()
+	go func() { answered <- address(ask(t, c.Listen[0], "udp", "www.example.")) }()
+	<-asked
+	cancel()
+	for d.Ready() {
+		time.Sleep(time.Millisecond)
+	}
+	close(goOn)
+	if got := <-answered; got != "192.0.2.1" {
+		t.Errorf("got %s", got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(c.Cache.File); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestAsksItself has a nodecache for its own upstream: it says SERVFAIL when its

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,9 @@ func newChecks(fleet *failover.Fleet, c *Config, log *slog.Logger) (*checks, err
 
 // change takes up what a new config asks.
 func (k *checks) change(c *Config) {
-	k.config.Store(c)
+	if was := k.config.Swap(c); reflect.DeepEqual(was.External.Check, c.External.Check) {
+		return
+	}
 	select {
 	case k.changed <- struct{}{}:
 	default:

@@ -65,6 +65,7 @@ func defaults() Config {
 // Validate finds what types alone do not.
 func (c *Config) Validate(report *config.Report) {
 	c.Base.Validate(report)
+	resolver.ValidateListen(c.Listen, report)
 	resolver.ValidateMaxUDP(c.MaxUDP, report)
 	report.Under("cache", c.Cache.Validate)
 	report.Under("tcp", c.TCP.Validate)

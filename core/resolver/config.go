@@ -2,6 +2,8 @@ package resolver
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/strata-dns/strata/core/cache"
@@ -82,6 +84,18 @@ func (t *TCP) Validate(report *config.Report) {
 	}
 	if t.PerClient < 1 {
 		report.Add("per_client", "%d; how many connections one address may have, such as 100", t.PerClient)
+	}
+}
+
+// ValidateListen checks where queries are answered.
+func ValidateListen(listen []netip.AddrPort, report *config.Report) {
+	if len(listen) == 0 {
+		report.Add("listen", "missing; where queries are answered, such as [\"127.0.0.1:53\"]")
+	}
+	for i, a := range listen {
+		if slices.Contains(listen[:i], a) {
+			report.Add(fmt.Sprintf("listen[%d]", i), "%s stands in the list twice", a)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"net/netip"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -75,15 +74,18 @@ func (m upstreamMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// histogram turns a server's plain counters into a cumulative histogram. The sum
-// is not kept; the smoothed RTT times the count stands for it.
+// histogram turns a server's plain counters into a cumulative histogram. The sum is
+// not kept: each reply counts as the middle of its bucket, so that it never falls.
 func histogram(s *upstream.ServerStats, name string) prometheus.Metric {
 	buckets := map[float64]uint64{}
 	var n uint64
+	var sum, low float64
 	for i, bound := range upstream.HistogramBounds {
+		high := bound.Seconds()
 		n += s.Histogram[i]
-		buckets[bound.Seconds()] = n
+		sum += float64(s.Histogram[i]) * (low + high) / 2
+		buckets[high], low = n, high
 	}
-	n += s.Histogram[len(s.Histogram)-1]
-	return prometheus.MustNewConstHistogram(rttDesc, n, (s.RTT * time.Duration(n)).Seconds(), buckets, name)
+	longer := s.Histogram[len(s.Histogram)-1]
+	return prometheus.MustNewConstHistogram(rttDesc, n+longer, sum+float64(longer)*low, buckets, name)
 }
