@@ -18,27 +18,32 @@ func (r *Resolver) fetch(q *cache.Question, done func(msg []byte, err error)) {
 		return
 	}
 	r.route.Ask(q, func(msg []byte, err error) {
-		if err != nil || len(msg) < wire.HeaderLen {
+		if err != nil || plain(msg) {
 			done(msg, err)
 			return
 		}
-		s := scan{msg: msg, typ: q.Type, apart: func(name []byte) bool { return r.route.Apart(q.Name, name) || r.decides(q, name) }}
-		switch s.read(q.Name) {
-		case whole:
-			done(msg, nil)
-		case circular:
-			done(nil, errAliases)
-		case referral:
-			done(nil, errReferral)
-		case open:
-			head, err := s.head()
-			if err != nil {
-				done(nil, err)
-				return
-			}
-			r.follow(q, head, s.target, done)
-		}
+		r.understand(q, msg, done)
 	})
+}
+
+// understand finds out what a message with aliases, or without an answer, needs.
+func (r *Resolver) understand(q *cache.Question, msg []byte, done func(msg []byte, err error)) {
+	s := scan{msg: msg, typ: q.Type, apart: func(name []byte) bool { return r.route.Apart(q.Name, name) || r.decides(q, name) }}
+	switch s.read(q.Name) {
+	case whole:
+		done(msg, nil)
+	case circular:
+		done(nil, errAliases)
+	case referral:
+		done(nil, errReferral)
+	case open:
+		head, err := s.head()
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		r.follow(q, head, s.target, done)
+	}
 }
 
 // decides reports whether a rule of ours holds for an alias's target: upstream

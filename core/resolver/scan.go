@@ -20,6 +20,30 @@ const (
 // maxAliases bounds a chain of aliases over all its servers.
 const maxAliases = 16
 
+// plain reports whether a message is whole at first sight, as most are: it has data
+// and no alias, or a denial.
+func plain(msg []byte) bool {
+	rd, ok := wire.NewReader(msg)
+	if !ok {
+		return true // the cache says what is wrong with it
+	}
+	var rec wire.Record
+	answers := false
+	for rd.Next(&rec) {
+		switch {
+		case rec.Section == wire.Answer && rec.Type == wire.TypeCNAME:
+			return false
+		case rec.Section == wire.Answer:
+			answers = true
+		case rec.Section == wire.Authority && rec.Type == wire.TypeNS && !answers:
+			return false
+		case rec.Section == wire.Additional:
+			return true
+		}
+	}
+	return true
+}
+
 // A scan reads an upstream's message: a straight look at the types of its records,
 // and where there are aliases, the walk along them.
 type scan struct {
