@@ -24,23 +24,42 @@ var errNowhere = resolver.Faulty(errors.New("not in a zone of ours, and no exter
 // Ask implements resolver.Route.
 func (s *server) Ask(q *cache.Question, done func(msg []byte, err error)) {
 	r := s.routes.Load()
-	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD}
-	to := r.zones.Find(q.Name) // authoritative servers answer without recursion
-	switch {
-	case to != nil:
-	case r.external == nil:
-		done(nil, errNowhere)
+	to := r.zones.Find(q.Name)
+	if to == nil {
+		s.askOutside(r, q, done)
 		return
-	default:
-		question.RD = true
-		to, question.Options = r.external.now()
 	}
+	// An authoritative server answers without recursion.
+	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD}
 	resolver.Exchange(to, &question, func(msg []byte, err error) {
 		if resolver.Gone(err) && s.routes.Load() != r {
 			s.Ask(q, done)
 			return
 		}
 		done(msg, err)
+	})
+}
+
+// askOutside asks the external resolvers of now. Where they fail, and failover has
+// chosen others meanwhile, those are asked once as well: who asked just before a
+// swing gets an answer, too, if there is time.
+func (s *server) askOutside(r *routes, q *cache.Question, done func(msg []byte, err error)) {
+	x := r.external
+	if x == nil {
+		done(nil, errNowhere)
+		return
+	}
+	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}
+	w := x.now()
+	question.Options = w.options
+	resolver.Exchange(x.set, &question, func(msg []byte, err error) {
+		now := x.now()
+		if now == w || err == nil && wire.RcodeOf(msg) != wire.RcodeServFail && wire.RcodeOf(msg) != wire.RcodeRefused {
+			done(msg, err)
+			return
+		}
+		question.Options = now.options
+		resolver.Exchange(x.set, &question, done)
 	})
 }
 

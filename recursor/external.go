@@ -66,13 +66,14 @@ func (x *external) reload(c *Config) error {
 	return nil
 }
 
-// now gives the servers to ask now, and the options that go with the question.
-func (x *external) now() (*upstream.Set, []byte) {
+// now brings the upstream set in line with failover, and gives the options that go
+// with a question to it.
+func (x *external) now() *way {
 	w := x.way.Load()
 	if w.fleet != x.fleet.Current() {
 		w = x.follow(nil)
 	}
-	return x.set, w.options
+	return w
 }
 
 // follow makes the upstream set what failover says: those that are believed to
