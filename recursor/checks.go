@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"reflect"
@@ -12,9 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
-	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/failover"
 )
 
@@ -103,66 +99,6 @@ func (k *checks) check(ctx context.Context, c *Config) error {
 	err = checker.Run(ctx)
 	<-said
 	return err
-}
-
-// probe implements failover.Probe.
-func (k *checks) probe(ctx context.Context, server failover.Server, question failover.Question) error {
-	addr, err := netip.ParseAddrPort(server.Address)
-	if err != nil {
-		return err
-	}
-	typ, err := resolver.ParseType(question.Type)
-	if err != nil {
-		return err
-	}
-	to := upstream.Server{Addr: addr}
-	if question.Stream {
-		to.Transport = upstream.TCP
-	}
-	m, err := k.ask(ctx, to, question.Name, typ)
-	if err != nil {
-		return err
-	}
-	return judge(m, typ, question.Data)
-}
-
-func (k *checks) ask(ctx context.Context, to upstream.Server, name string, typ uint16) (*dns.Msg, error) {
-	wired, err := wire.ParseName(name)
-	if err != nil {
-		return nil, err
-	}
-	a, err := k.engine.Exchange(ctx, to, &upstream.Question{Name: wired, Type: typ, Class: wire.ClassIN, RD: true})
-	if err != nil {
-		return nil, err
-	}
-	m := new(dns.Msg)
-	return m, m.Unpack(a.Msg)
-}
-
-// judge says whether a check's answer will do. Without data any answer does that
-// says what there is, also that there is no such name.
-func judge(m *dns.Msg, typ uint16, data string) error {
-	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-		return errors.New(dns.RcodeToString[m.Rcode])
-	}
-	if data == "" {
-		return nil
-	}
-	want, err := parseData(typ, data)
-	if err != nil {
-		return err
-	}
-	for _, rr := range m.Answer {
-		want.Header().Name, want.Header().Class = rr.Header().Name, rr.Header().Class
-		if !dns.IsDuplicate(want, rr) {
-			continue
-		}
-		if rr.Header().Ttl > 0 {
-			return failover.ErrCacheable
-		}
-		return nil
-	}
-	return fmt.Errorf("%w: %d records, none is %s", failover.ErrWrong, len(m.Answer), data)
 }
 
 // examine asks once for the check zone itself. Where it does not exist, or cannot
