@@ -88,7 +88,6 @@ type loader struct {
 	place  place  // of its last record
 	buf    []byte // its data
 	packed [65535]byte
-	owner  string
 	name   []byte
 	inside bool     // name is at or below apex
 	inner  [][]byte // apexes of our zones below this one
@@ -176,11 +175,20 @@ func (l *loader) read(tx *Tx) error {
 	zp := dns.NewZoneParser(l.files.top(), wire.NameString(l.apex), l.files.root)
 	zp.SetIncludeAllowed(true)
 	zp.SetIncludeFS(&l.files)
+	lines := &plainLines{start: true, origin: l.apex}
+	lines.take = func(at place, name []byte, typ uint16, ttl uint32, data []byte) error {
+		return l.take(tx, at, name, typ, ttl, data)
+	}
+	l.files.top().plain = lines
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 		if err := l.record(tx, rr); err != nil {
 			return err
 		}
 		l.files.top().next()
+		lines.busy = false
+	}
+	if lines.err != nil {
+		return lines.err
 	}
 	if err := zp.Err(); err != nil {
 		return l.files.syntax(err)
@@ -222,41 +230,47 @@ func (l *loader) record(tx *Tx, rr dns.RR) error {
 	if err != nil {
 		return at.wrap(err)
 	}
-	if err := l.startOwner(tx, h.Name); err != nil {
+	end := wire.NameLen(l.packed[:n])
+	wire.Fold(l.packed[:end])
+	return l.take(tx, at, l.packed[:end], h.Rrtype, h.Ttl, l.packed[end+rrHead:n])
+}
+
+// take takes a record whose name is folded.
+func (l *loader) take(tx *Tx, at place, name []byte, typ uint16, ttl uint32, data []byte) error {
+	if err := l.startOwner(tx, name); err != nil {
 		return err
 	}
-	data := l.packed[wire.NameLen(l.packed[:n])+rrHead : n]
-	if taken, quietly := l.takes(h.Rrtype); !taken {
+	if taken, quietly := l.takes(typ); !taken {
 		if !quietly {
-			l.warn(at, "%s %s is not of this zone: left out", h.Name, dns.Type(h.Rrtype))
+			l.warn(at, "%s %s is not of this zone: left out", wire.NameString(name), dns.Type(typ))
 		}
 		return nil
 	}
 	l.done.Records++
-	if h.Rrtype == dns.TypeSOA {
-		return l.startOfAuthority(at, h, data)
+	if typ == dns.TypeSOA {
+		return l.startOfAuthority(at, ttl, data)
 	}
-	if h.Rrtype != l.set.Type || len(l.buf)+len(data) > cap(l.buf) {
+	if typ != l.set.Type || len(l.buf)+len(data) > cap(l.buf) {
 		if err := l.flush(tx); err != nil {
 			return err
 		}
 	}
-	l.collect(at, h, data)
+	l.collect(at, typ, ttl, data)
 	return nil
 }
 
 // collect adds a record to the RRset in hand.
-func (l *loader) collect(at place, h *dns.RR_Header, data []byte) {
-	l.place, l.set.Type = at, h.Rrtype
+func (l *loader) collect(at place, typ uint16, ttl uint32, data []byte) {
+	l.place, l.set.Type = at, typ
 	if len(l.set.Data) == 0 {
-		l.set.TTL = h.Ttl
-	} else if h.Ttl != l.set.TTL {
-		l.differ(at, h.Ttl)
+		l.set.TTL = ttl
+	} else if ttl != l.set.TTL {
+		l.differ(at, ttl)
 	}
 	from := len(l.buf)
 	l.buf = append(l.buf, data...)
 	l.set.Data = append(l.set.Data, l.buf[from:len(l.buf):len(l.buf)])
-	l.ns = l.ns || h.Rrtype == dns.TypeNS && len(l.name) == len(l.apex)
+	l.ns = l.ns || typ == dns.TypeNS && len(l.name) == len(l.apex)
 }
 
 // differ gives an RRset whose records' TTLs differ the least of them.
@@ -266,17 +280,14 @@ func (l *loader) differ(at place, ttl uint32) {
 }
 
 // startOwner ends the RRset of the owner before and looks at the new one.
-func (l *loader) startOwner(tx *Tx, owner string) error {
-	if owner == l.owner {
+func (l *loader) startOwner(tx *Tx, name []byte) error {
+	if string(name) == string(l.name) {
 		return nil
 	}
 	if err := l.flush(tx); err != nil {
 		return err
 	}
-	l.owner = owner
-	n := wire.NameLen(l.packed[:])
-	l.name = append(l.name[:0], l.packed[:n]...)
-	wire.Fold(l.name)
+	l.name = append(l.name[:0], name...)
 	l.inside = wire.IsSubdomain(l.name, l.apex)
 	return nil
 }
@@ -301,9 +312,9 @@ func (l *loader) takes(typ uint16) (taken, quietly bool) {
 	return true, false
 }
 
-func (l *loader) startOfAuthority(at place, h *dns.RR_Header, data []byte) error {
+func (l *loader) startOfAuthority(at place, ttl uint32, data []byte) error {
 	if len(l.name) != len(l.apex) {
-		return at.wrap(fmt.Errorf("SOA at %s, which is not the zone's apex %s", h.Name, wire.NameString(l.apex)))
+		return at.wrap(fmt.Errorf("SOA at %s, which is not the zone's apex %s", wire.NameString(l.name), wire.NameString(l.apex)))
 	}
 	if l.soa != nil {
 		l.warn(at, "a second SOA: left out")
@@ -311,7 +322,7 @@ func (l *loader) startOfAuthority(at place, h *dns.RR_Header, data []byte) error
 	}
 	d := append([]byte(nil), data...)
 	l.authority = at
-	l.soa = &Record{Name: l.apex, Type: dns.TypeSOA, TTL: h.Ttl, Source: l.source, Data: [][]byte{d}}
+	l.soa = &Record{Name: l.apex, Type: dns.TypeSOA, TTL: ttl, Source: l.source, Data: [][]byte{d}}
 	if err := l.soa.check(); err != nil {
 		return at.wrap(fmt.Errorf("SOA: %w", err))
 	}

@@ -76,6 +76,9 @@ func (f *files) syntax(err error) error {
 	}
 	if rest, ok := strings.CutPrefix(what, f.root+": dns: "); ok {
 		at.path, what = f.path, rest
+		if p := f.stack[0].plain; p != nil && what != text {
+			at.line += p.skipped
+		}
 	} else if file, rest, ok := strings.Cut(what, ": dns: "); ok {
 		at.path, what = f.shown("/"+file), rest
 	}
@@ -112,10 +115,16 @@ type lineCounter struct {
 	last      int // line of the last directive: $GENERATE's records stand there
 	comment   bool
 	directive bool
+
+	plain  *plainLines // reads the lines that need no parser; nil in included files
+	before []byte      // what the parser is given before it reads on
 }
 
+// lineBuffer is how long a line may be, in octets, to be looked at as a whole.
+const lineBuffer = 1 << 16
+
 func newLineCounter(r io.Reader, path string) *lineCounter {
-	return &lineCounter{r: bufio.NewReaderSize(r, 1<<16), path: path, line: 1, last: 1}
+	return &lineCounter{r: bufio.NewReaderSize(r, lineBuffer), path: path, line: 1, last: 1}
 }
 
 // next is called behind each record.
@@ -129,7 +138,21 @@ func (c *lineCounter) place() place {
 }
 
 func (c *lineCounter) ReadByte() (byte, error) {
+	if c.plain != nil && c.plain.start && !c.plain.busy {
+		var err error
+		if c.before, err = c.plain.skip(c); err != nil {
+			return 0, err
+		}
+	}
+	if len(c.before) > 0 {
+		b := c.before[0]
+		c.before = c.before[1:]
+		return b, nil
+	}
 	b, err := c.r.ReadByte()
+	if c.plain != nil && err == nil {
+		c.plain.see(b)
+	}
 	switch {
 	case err != nil:
 	case b == '\n':
