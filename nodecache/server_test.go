@@ -251,8 +251,10 @@ func TestDrain(t *testing.T) {
 	go func() { answered <- address(ask(t, c.Listen[0], "udp", "www.example.")) }()
 	<-asked
 	cancel()
-	for d.Ready() {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(5 * time.Second); d.Ready(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("ready though it was told to end")
+		}
 	}
 	close(goOn)
 	if got := <-answered; got != "192.0.2.1" {

@@ -40,6 +40,7 @@ func TestConfigProblems(t *testing.T) {
 		{"zones: [{names: [a..b], servers: [\"192.0.2.1:53\"]}]", "zones[0].names[0]", "empty label"},
 		{zone[:len(zone)-2] + ", {names: [A.example.], servers: [\"192.0.2.3:53\"]}]", "zones[1].names[0]", "stands in zones[0].names[0] already"},
 		{"listen: [\"192.0.2.1:53\"]\n" + zone, "zones[0].servers[0]", "this process itself"},
+		{"listen: [\"0.0.0.0:53\"]\nzones: [{names: [a.example], servers: [\"127.0.0.1:53\"]}]", "zones[0].servers[0]", "this process itself"},
 		{strings.Replace(one, "site: dc1", "site: dc9", 1), "site", "\"dc9\" is none of external.sites: dc1"},
 		{"external:\n  sites: [" + dc1 + "]\n", "site", "is none of external.sites"},
 		{"site: dc1\nexternal:\n  sites: [{name: dc1}]", "external.sites[0].servers", "missing; the site's external resolvers"},

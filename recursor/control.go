@@ -93,7 +93,12 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (x *external) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(x, ch) }
+func (x *external) Describe(ch chan<- *prometheus.Desc) {
+	x.moves.Describe(ch)
+	ch <- servingDesc
+	ch <- serverDesc
+	ch <- checksDesc
+}
 
 // Collect implements prometheus.Collector.
 func (x *external) Collect(ch chan<- prometheus.Metric) {

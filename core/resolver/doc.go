@@ -2,8 +2,15 @@
 // the packet through policy and cache, and what becomes of it when memory does
 // not have the answer.
 //
-//	packet ─► parse ─► policy ─► cache ─► reply in the packet
-//	                               └ miss ─► route ─► upstream ─► chase ─► late reply
+//	packet ─► parse ─► rules ─► cache ─► reply in the packet
+//	                              └ miss ─► route ─► upstream ─► chase ─► late reply
 //
-// Where a question goes is the binary's to say: its [Route].
+// Where a question goes is the binary's to say: its [Route]. An alias that leads to
+// names of other servers is followed there, through rules and cache like any
+// question; nobody is believed about others' names.
+//
+// Files, in the order of a query: answer, counts (what is in the packet); rules;
+// chase, scan, chain, ask (behind a miss); route, upstreams, domains (whom to ask);
+// resolver, life, reload, config (around it); commands, lookup, dump, metrics (for
+// operators); fault (what askers are told).
 package resolver

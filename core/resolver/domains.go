@@ -58,12 +58,18 @@ func ValidateServers(servers []netip.AddrPort, key, what string, listen []netip.
 			report.Add(here, "%s has no port to ask; 53 is usual", s)
 		case s.Addr().IsUnspecified():
 			report.Add(here, "%s is no address of a server", s)
-		case slices.Contains(listen, s):
+		case slices.ContainsFunc(listen, func(l netip.AddrPort) bool { return isAt(s, l) }):
 			report.Add(here, "%s is this process itself: it would ask itself", s)
 		case slices.Contains(servers[:i], s):
 			report.Add(here, "%s stands in the list twice", s)
 		}
 	}
+}
+
+// isAt reports whether a server is who listens at l. Of a wildcard, only loopback is
+// known for sure.
+func isAt(server, l netip.AddrPort) bool {
+	return server == l || l.Addr().IsUnspecified() && server.Addr().IsLoopback() && server.Port() == l.Port()
 }
 
 // Moved are the domains that other servers answer for in fresh than in old.
