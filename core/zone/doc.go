@@ -14,5 +14,6 @@
 // no reader can still be looking at it (see [Reader]).
 //
 // A lookup ends in a named state ([Outcome]); reply.go turns states into
-// messages. Master files are read through miekg/dns in master.go.
+// messages. Master files are read through miekg/dns in master.go, and their plain
+// lines, which are most, in plain.go.
 package zone
