@@ -51,12 +51,13 @@ func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
 	}
 	if rules.Limiter != nil {
 		limited, full := rules.Limiter.Limited()
-		counter(limitedDesc, limited-full, "rate")
+		counter(limitedDesc, limited-min(full, limited), "rate") // they are not read at one moment
 		counter(limitedDesc, full, "table full")
 	}
 	f := r.cache.Stats()
 	counter(fetchDesc, f.Fetches, "sent")
 	counter(fetchDesc, f.Refreshes, "refresh")
+	counter(fetchDesc, f.RefreshesDropped, "refresh dropped")
 	counter(fetchDesc, f.Joined, "joined")
 	counter(fetchDesc, f.UpstreamFailed, "failed")
 	counter(fetchDesc, f.UpstreamRefused, "refused")
