@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/policy"
@@ -20,7 +21,7 @@ type Config struct {
 	Stubs     []resolver.Domains   `mapstructure:"stubs"` // names with servers of their own
 	Cache     resolver.CacheConfig `mapstructure:"cache"`
 	Policy    policy.Config        `mapstructure:"policy"`
-	TCP       resolver.TCP         `mapstructure:"tcp"`
+	TCP       listen.TCP           `mapstructure:"tcp"`
 }
 
 // live are the keys that a reload takes up.
@@ -35,15 +36,15 @@ func defaults() Config {
 		},
 		MaxUDP: wire.DefaultUDP,
 		Cache:  resolver.CacheConfig{Size: 64 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
-		TCP:    resolver.TCP{Idle: 10 * time.Second, Clients: 1000, PerClient: 100},
+		TCP:    listen.TCP{Idle: 10 * time.Second, Clients: 1000, PerClient: 100},
 	}
 }
 
 // Validate finds what types alone do not.
 func (c *Config) Validate(report *config.Report) {
 	c.Base.Validate(report)
-	resolver.ValidateListen(c.Listen, report)
-	resolver.ValidateMaxUDP(c.MaxUDP, report)
+	listen.ValidateAddresses(c.Listen, report)
+	listen.ValidateMaxUDP(c.MaxUDP, report)
 	report.Under("cache", c.Cache.Validate)
 	report.Under("tcp", c.TCP.Validate)
 	resolver.ValidateServers(c.Upstreams, "upstreams", "the site's recursors", c.Listen, report)

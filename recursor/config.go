@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/failover"
@@ -26,7 +27,7 @@ type Config struct {
 	External External             `mapstructure:"external"`
 	Cache    resolver.CacheConfig `mapstructure:"cache"`
 	Policy   policy.Config        `mapstructure:"policy"`
-	TCP      resolver.TCP         `mapstructure:"tcp"`
+	TCP      listen.TCP           `mapstructure:"tcp"`
 }
 
 // live are the keys that a reload takes up.
@@ -58,15 +59,15 @@ func defaults() Config {
 			Interval: pace.Interval, Timeout: pace.Timeout, Fall: pace.Fall, Rise: pace.Rise, HoldDown: pace.HoldDown,
 		}},
 		Cache: resolver.CacheConfig{Size: 512 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
-		TCP:   resolver.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
+		TCP:   listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
 	}
 }
 
 // Validate finds what types alone do not.
 func (c *Config) Validate(report *config.Report) {
 	c.Base.Validate(report)
-	resolver.ValidateListen(c.Listen, report)
-	resolver.ValidateMaxUDP(c.MaxUDP, report)
+	listen.ValidateAddresses(c.Listen, report)
+	listen.ValidateMaxUDP(c.MaxUDP, report)
 	report.Under("cache", c.Cache.Validate)
 	report.Under("tcp", c.TCP.Validate)
 	resolver.ValidateDomains(c.Zones, "zones", c.Listen, report)

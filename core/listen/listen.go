@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,13 +14,6 @@ import (
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/plane/socket"
 )
-
-// TCP is the section tcp of a config: what streams may hold.
-type TCP struct {
-	Idle      time.Duration `mapstructure:"idle"`       // without a query or a reply a connection is closed
-	Clients   int           `mapstructure:"clients"`    // connections in all
-	PerClient int           `mapstructure:"per_client"` // connections of one IPv4 address or IPv6 /64
-}
 
 // Options say what to open and who answers.
 type Options struct {

@@ -2,8 +2,6 @@ package resolver
 
 import (
 	"fmt"
-	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/strata-dns/strata/core/cache"
@@ -66,42 +64,3 @@ const (
 	ClientTimer = 1800 * time.Millisecond
 	Budget      = 2 * time.Second
 )
-
-// TCP bounds what streams may hold.
-type TCP struct {
-	Idle      time.Duration `mapstructure:"idle"`
-	Clients   int           `mapstructure:"clients"`    // connections in all
-	PerClient int           `mapstructure:"per_client"` // connections of one address
-}
-
-// Validate finds what types alone do not.
-func (t *TCP) Validate(report *config.Report) {
-	if t.Idle <= 0 {
-		report.Add("idle", "%s; how long a connection may be silent, such as 10s", t.Idle)
-	}
-	if t.Clients < 1 {
-		report.Add("clients", "%d; how many connections there may be, such as 1000", t.Clients)
-	}
-	if t.PerClient < 1 {
-		report.Add("per_client", "%d; how many connections one address may have, such as 100", t.PerClient)
-	}
-}
-
-// ValidateListen checks where queries are answered.
-func ValidateListen(listen []netip.AddrPort, report *config.Report) {
-	if len(listen) == 0 {
-		report.Add("listen", "missing; where queries are answered, such as [\"127.0.0.1:53\"]")
-	}
-	for i, a := range listen {
-		if slices.Contains(listen[:i], a) {
-			report.Add(fmt.Sprintf("listen[%d]", i), "%s stands in the list twice", a)
-		}
-	}
-}
-
-// ValidateMaxUDP checks the largest reply over UDP.
-func ValidateMaxUDP(octets int, report *config.Report) {
-	if octets < wire.MinUDP || octets > 4096 {
-		report.Add("max_udp", "%d octets; from 512 (RFC 1035) to 4096 can be sent, 1232 passes every path", octets)
-	}
-}

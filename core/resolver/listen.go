@@ -8,9 +8,9 @@ import (
 )
 
 // Listen adds a listener for each address. Add everything else before it.
-func (r *Resolver) Listen(d *daemon.Daemon, base *config.Base, tcp TCP) error {
+func (r *Resolver) Listen(d *daemon.Daemon, base *config.Base, tcp listen.TCP) error {
 	return listen.Add(d, listen.Options{
-		Addresses: base.Listen, Workers: base.Workers, MaxUDP: r.maxUDP, TCP: listen.TCP(tcp),
+		Addresses: base.Listen, Workers: base.Workers, MaxUDP: r.maxUDP, TCP: tcp,
 		Handler: func(stream bool) plane.Handler {
 			if stream {
 				return r.Stream()

@@ -78,20 +78,5 @@ func (r *Resolver) Worker() plane.Handler {
 	return a
 }
 
-// Stream gives the handler for streams, which any number of goroutines may call.
-func (r *Resolver) Stream() plane.Handler { return &streamHandler{r: r} }
-
-type streamHandler struct {
-	r    *Resolver
-	free sync.Pool
-}
-
-// Answer implements plane.Handler.
-func (s *streamHandler) Answer(batch []plane.Packet, late plane.Queue) {
-	a, _ := s.free.Get().(*answerer)
-	if a == nil {
-		a = &answerer{r: s.r, counts: s.r.streams}
-	}
-	a.Answer(batch, late)
-	s.free.Put(a)
-}
+// Stream makes the handler of one queue of streams. They count together.
+func (r *Resolver) Stream() plane.Handler { return &answerer{r: r, counts: r.streams} }
