@@ -3,8 +3,8 @@
 // and the time, and checks that it is right. Everything shown was observed: the
 // commands are run, and who answered is read from the servers' own counters.
 //
-//	go run ./e2e/tour -bin bin         stays up afterwards, until Ctrl-C
-//	go run ./e2e/tour -bin bin -only   ends after the tour; status 1 if a step was wrong
+//	make run             stays up afterwards, until Ctrl-C
+//	make run TOUR=only   ends after the tour; status 1 if a step was wrong
 package main
 
 import (
@@ -30,7 +30,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "tour:", err)
 		os.Exit(1)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	endings := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1)
+		endings = append(endings, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), endings...)
 	defer stop()
 	ok, err := run(ctx, *bin, *only)
 	if err != nil {
@@ -41,8 +45,8 @@ func main() {
 	}
 }
 
-// dieWithParent has the kernel send SIGTERM when make or `go run` is gone: `go
-// run` passes no signal on.
+// dieWithParent has the kernel send SIGTERM when make, or `go run`, which passes
+// no signal on, is gone.
 func dieWithParent() error {
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGTERM), 0, 0, 0); err != nil {
 		return fmt.Errorf("follow the parent process: %w", err)
