@@ -38,7 +38,12 @@ var (
 
 // Describe implements prometheus.Collector.
 func (s *server) Describe(ch chan<- *prometheus.Desc) {
-	prometheus.DescribeByCollect(s, ch)
+	for _, d := range []*prometheus.Desc{
+		answersDesc, zonesDesc, serialDesc, namesDesc, recordsDesc, bytesDesc, waitingDesc,
+		upDesc, revisionDesc, ageDesc, skippedDesc, outsideDesc, savedDesc, unsavedDesc, refusedDesc,
+	} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector: the numbers are kept where they arise

@@ -89,6 +89,24 @@ etcd: {endpoints: [%q]}
 		both("0.0.10.in-addr.arpa", dns.TypePTR, "") // an empty non-terminal
 		both("2.0.0.10.in-addr.arpa", dns.TypePTR, "NXDOMAIN")
 	})
+	t.Run("more than a datagram holds", func(t *testing.T) {
+		args := []string{"records", "add", "many.prd.example.com", "A"}
+		for i := range 100 {
+			args = append(args, fmt.Sprintf("10.1.0.%d", i))
+		}
+		a.does(args...)
+		until(t, "truncation", func() bool {
+			reply, err := b.ask("many.prd.example.com", dns.TypeA)
+			return err == nil && reply.Truncated
+		})
+		q := new(dns.Msg)
+		q.SetQuestion("many.prd.example.com.", dns.TypeA)
+		reply, _, err := (&dns.Client{Net: "tcp"}).Exchange(q, b.address)
+		if err != nil || len(reply.Answer) != 100 || reply.Truncated {
+			t.Errorf("over TCP: %v, %v", reply, err)
+		}
+		until(t, "it is counted", func() bool { return b.metric(`strata_answers_total{outcome="hit",transport="tcp",worker="0"}`) == "1" })
+	})
 	t.Run("SOA and NS", func(t *testing.T) {
 		reply, err := b.ask("nothing.prd.example.com", dns.TypeA)
 		if err != nil || len(reply.Ns) != 1 || reply.Rcode != dns.RcodeNameError || !reply.Authoritative {

@@ -65,40 +65,19 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	return func(_ context.Context, c *Config) error { return s.reload(c) }, nil
 }
 
-// worker makes the handler of one worker.
+// worker makes the handler of one worker, stream that of one worker's streams.
 func (s *server) worker() plane.Handler {
-	a := &answerer{reader: s.table.NewReader(), maxUDP: s.maxUDP, counts: new(counts)}
+	c := new(counts)
 	s.mu.Lock()
-	s.workers = append(s.workers, a.counts)
+	s.workers = append(s.workers, c)
 	s.mu.Unlock()
-	return a
+	return s.answerer(c)
 }
 
-// A streamHandler answers streams, whose goroutines come and go: it lends each
-// batch one of a few answerers.
-type streamHandler struct {
-	s    *server
-	free chan *answerer
-}
+func (s *server) stream() plane.Handler { return s.answerer(s.streams) }
 
-func (s *server) stream() plane.Handler {
-	return &streamHandler{s: s, free: make(chan *answerer, 64)}
-}
-
-// Answer implements plane.Handler.
-func (h *streamHandler) Answer(batch []plane.Packet, late plane.Queue) {
-	var a *answerer
-	select {
-	case a = <-h.free:
-	default:
-		a = &answerer{reader: h.s.table.NewReader(), maxUDP: h.s.maxUDP, counts: h.s.streams}
-	}
-	a.Answer(batch, late)
-	select {
-	case h.free <- a:
-	default:
-		a.reader.Close()
-	}
+func (s *server) answerer(c *counts) *answerer {
+	return &answerer{reader: s.table.NewReader(), maxUDP: s.maxUDP, counts: c}
 }
 
 // eachCount goes over what was counted.

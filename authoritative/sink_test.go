@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -123,6 +124,13 @@ func TestNewZoneWaits(t *testing.T) {
 	second := []Zone{{Name: "one.example", Source: fromEtcd}, {Name: "two.example", Source: fromEtcd}}
 	if err := s.setZones(second); err != nil {
 		t.Fatal(err)
+	}
+	second[0].MinTTL = 9 * time.Second
+	if err := s.setZones(second); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := s.lookup(wire.MustName("no.one.example"), wire.TypeA); err != nil || !strings.HasSuffix(found.Answer[0], " 5 7200 1800 86400 9") {
+		t.Errorf("a zone that stays takes up its settings at once: %v, %v", found, err)
 	}
 	if err := s.sink.Apply([]store.Change{{Record: rec(t, "b.two.example", "A", "x", "10.0.0.2")}}, 6); err != nil {
 		t.Fatal(err)

@@ -20,19 +20,15 @@ const maxNegativeTTL = 24 * time.Hour
 // Validate implements config.Validator.
 func (c *Config) Validate(report *config.Report) {
 	c.Base.Validate(report)
-	if len(c.Listen) == 0 {
-		report.Add("listen", "no address: queries have nowhere to go; [\"127.0.0.1:5300\"] is the default")
-	}
+	listen.ValidateAddresses(c.Listen, report)
+	listen.ValidateMaxUDP(c.MaxUDP, report)
+	report.Under("tcp", c.TCP.Validate)
 	if c.Plane != "socket" {
 		report.Add("plane", "%q is not in this build; socket is", c.Plane)
-	}
-	if c.MaxUDP < wire.MinUDP || c.MaxUDP > maxMaxUDP {
-		report.Add("max_udp", "%d octets; from %d (RFC 1035) to %d can be sent, %d passes every path", c.MaxUDP, wire.MinUDP, maxMaxUDP, wire.DefaultUDP)
 	}
 	if !(c.Brake.MaxDelete >= 0 && c.Brake.MaxDelete <= 1) { // nor NaN
 		report.Add("brake.max_delete", "%v is not a share between 0 and 1, such as 0.3", c.Brake.MaxDelete)
 	}
-	report.Under("tcp", func(part *config.Report) { validateTCP(c.TCP, part) })
 	if len(c.Zones) == 0 {
 		report.Add("zones", "no zone is configured: there is nothing to answer; add {name: example.org, source: file, file: …}")
 	}
@@ -41,22 +37,6 @@ func (c *Config) Validate(report *config.Report) {
 		report.Under("zones["+strconv.Itoa(i)+"]", func(part *config.Report) { c.Zones[i].validate(part, seen) })
 	}
 	report.Under("etcd", func(part *config.Report) { c.Etcd.validate(part, c.usesEtcd()) })
-}
-
-// maxMaxUDP is the greatest reply over UDP, in octets: what the packets have room
-// for, and more than any resolver asks for.
-const maxMaxUDP = 4096
-
-func validateTCP(t listen.TCP, report *config.Report) {
-	if t.Idle <= 0 {
-		report.Add("idle", "%s is no time for a query to come; 10s is the default", t.Idle)
-	}
-	if t.Clients < 1 {
-		report.Add("clients", "%d lets nobody in; 10000 is the default", t.Clients)
-	}
-	if t.PerClient < 1 {
-		report.Add("per_client", "%d lets nobody in; 100 is the default", t.PerClient)
-	}
 }
 
 // validate adds the zone's apex to those that were seen.
