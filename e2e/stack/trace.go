@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Sample is what all servers had counted at one moment. Those that do not run
@@ -14,7 +15,11 @@ type Sample map[*Server]Counters
 
 // Sample asks every running server, until nothing moves any more: a question that
 // was sent to two servers may reach the second after its asker has the answer.
+// An error is that somebody goes on asking for ten seconds, or a server that
+// cannot be asked.
 func (s *Stack) Sample(ctx context.Context) (Sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	var last Sample
 	var failed error
 	err := Until(ctx, func() bool {
