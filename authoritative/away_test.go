@@ -77,6 +77,9 @@ func TestEtcdAway(t *testing.T) {
 		}
 	})
 
+	if warnings := strings.Count(n.log.String(), "level=WARN"); warnings > 4 {
+		t.Errorf("%d warnings in some seconds without etcd:\n%s", warnings, n.log)
+	}
 	etcdAt(t, dir, url)
 	n.does("records", "add", "a.two.example", "A", "10.0.0.2")
 	n.answers("a.two.example", dns.TypeA, "10.0.0.2")

@@ -65,7 +65,7 @@ type member struct {
 
 const (
 	memberPatience = 10 * time.Second // without a leader, until it is said
-	memberStop     = 4 * time.Second  // within daemon.DrainLimit
+	memberStop     = 3 * time.Second  // leaves time of daemon.DrainLimit for the snapshot
 )
 
 func (c *Config) embedOptions(log *slog.Logger) store.EmbedOptions {

@@ -70,8 +70,7 @@ func (r *records) open(f func(*store.Client, *Config, *cobra.Command, []string) 
 		if !conf.usesEtcd() {
 			return errors.New("records: the config has no zone with source etcd, so there is nowhere to keep records")
 		}
-		// The command's own error says what is wrong with etcd: its client need not.
-		client, err := openStore(conf, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelError})))
+		client, err := openStore(conf, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		if err != nil {
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/strata-dns/strata/core/wire"
 )
 
-// maxNegativeTTL is above what resolvers take (RFC 2308 §5: three hours, RFC 8767
-// and practice: a day).
+// maxNegativeTTL: above a day negative answers have been found to be trouble
+// (RFC 2308 §5).
 const maxNegativeTTL = 24 * time.Hour
 
 // Validate implements config.Validator.

@@ -113,6 +113,8 @@ func (c *Client) conn() (*clientv3.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	hush := &atomic.Bool{} // each try while etcd is away; our own words say it once
+	hush.Store(true)
 	etcd, err := clientv3.New(clientv3.Config{
 		Endpoints:            c.opts.Endpoints,
 		TLS:                  tls,
@@ -123,7 +125,7 @@ func (c *Client) conn() (*clientv3.Client, error) {
 		DialKeepAliveTimeout: 3 * time.Second, // within 8 s, idle watch or not
 		PermitWithoutStream:  true,
 		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(c.reconnect())},
-		Logger:               zapToSlog(c.log, "etcd client", nil),
+		Logger:               zapToSlog(c.log, "etcd client", hush),
 	})
 	if err != nil {
 		return nil, err
