@@ -60,7 +60,7 @@ func (r *records) importFile(ctx context.Context, client *store.Client, conf *Co
 	case in.MaxDelete == 0: // none at all, while the store takes 0 for its default
 		in.MaxDelete = math.SmallestNonzeroFloat64
 	}
-	m := master{path: path, apex: apex, ttl: r.ttl, lines: lineReader{r: bufio.NewReader(file), line: 1}, holds: conf.etcdZone}
+	m := master{path: path, apex: apex, ttl: r.ttl, lines: lineReader{r: bufio.NewReader(file), line: 1, next: true}, holds: conf.etcdZone}
 	return client.Import(ctx, in, m.records)
 }
 
@@ -79,18 +79,17 @@ func (m *master) records(yield func(store.Record, error) bool) {
 	zp := dns.NewZoneParser(&m.lines, wire.NameString(m.apex), m.path)
 	zp.SetDefaultTTL(m.ttl)
 	zp.SetIncludeAllowed(true)
-	line := m.lines.line
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 		if rr.Header().Rrtype != dns.TypeSOA {
 			rec, err := m.record(rr)
 			if err != nil {
-				err = fmt.Errorf("%s:%d: %w", m.path, line, err)
+				err = fmt.Errorf("%s:%d: %w", m.path, m.lines.begun, err)
 			}
 			if !yield(rec, err) || err != nil {
 				return
 			}
 		}
-		line = m.lines.line
+		m.lines.next = true
 	}
 	if err := zp.Err(); err != nil {
 		yield(store.Record{}, m.syntax(err))
@@ -139,18 +138,28 @@ func (m *master) syntax(err error) error {
 	return fmt.Errorf("%s:%s: %s", path, line, strings.TrimPrefix(what, "dns: "))
 }
 
-// A lineReader knows the line the parser has read to. The parser takes it as an
-// io.ByteReader, octet by octet.
+// A lineReader knows the line the parser has read to, and where the record it gave
+// last began. The parser takes it as an io.ByteReader, octet by octet.
 type lineReader struct {
-	r    *bufio.Reader
-	line int
+	r       *bufio.Reader
+	line    int
+	begun   int  // line in which the record began; of a directive that made some, its line
+	next    bool // another record may begin
+	comment bool
 }
 
 // ReadByte implements io.ByteReader.
 func (l *lineReader) ReadByte() (byte, error) {
 	b, err := l.r.ReadByte()
-	if b == '\n' && err == nil {
+	switch {
+	case err != nil:
+	case b == '\n':
 		l.line++
+		l.comment = false
+	case b == ';':
+		l.comment = true
+	case b > ' ' && l.next && !l.comment:
+		l.begun, l.next = l.line, b == '$'
 	}
 	return b, err
 }

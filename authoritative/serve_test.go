@@ -352,3 +352,18 @@ func rawClient(t *testing.T, endpoint string) func(key, value string) {
 		}
 	}
 }
+
+// A server that was started without etcd says that it needs a restart for it, and
+// changes nothing.
+func TestReloadCannotAddEtcd(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "zone")
+	write(t, path, orgZone)
+	n := serve(t, "zones: [{name: example.org, source: file, file: "+path+"}]\n").awaitReady()
+	n.rewrite("zones: [{name: a.example, source: etcd}]\netcd: {endpoints: [\"http://127.0.0.1:1\"]}\n")
+	if said := n.fails("ctl", "reload"); !strings.Contains(said, "zones with source etcd are new to a server that runs without: restart it") {
+		t.Error(said)
+	}
+	n.answers("www.example.org", dns.TypeA, "192.0.2.80")
+	n.answers("x.a.example", dns.TypeA, "REFUSED")
+}
