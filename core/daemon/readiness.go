@@ -37,7 +37,7 @@ func (d *Daemon) taskStates() []admin.Task {
 	states := make([]admin.Task, 0, len(d.tasks))
 	for _, task := range d.tasks {
 		state := admin.Task{Name: task.String(), Ready: task.Ready()}
-		if reasoner, ok := task.(Reasoner); ok && !state.Ready {
+		if reasoner, ok := task.(Reasoner); ok {
 			state.Reason = reasoner.Reason()
 		}
 		states = append(states, state)

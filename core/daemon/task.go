@@ -15,7 +15,8 @@ type Task interface {
 	String() string
 }
 
-// A Reasoner is a task that can say why it is not ready, in half a sentence:
+// A Reasoner is a task that can say why it is not ready, or how it does its part
+// when it is, in half a sentence:
 // "etcd: no answer since 12s". An empty reason is left out.
 type Reasoner interface{ Reason() string }
 

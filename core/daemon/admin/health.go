@@ -51,7 +51,11 @@ func verbose(o Overview) string {
 	var b strings.Builder
 	for _, task := range o.Tasks {
 		if task.Ready {
-			fmt.Fprintf(&b, "[+] %s: ready\n", task.Name)
+			fmt.Fprintf(&b, "[+] %s: ready", task.Name)
+			if task.Reason != "" {
+				fmt.Fprintf(&b, " (%s)", task.Reason)
+			}
+			b.WriteByte('\n')
 			continue
 		}
 		fmt.Fprintf(&b, "[-] %s\n", because(task))

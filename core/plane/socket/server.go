@@ -22,6 +22,8 @@ type Server struct {
 	options Options
 	udp     *UDP
 	streams []*TCP
+	begin   sync.Mutex // start is whole, or has not begun, to who holds it
+	ended   bool       // drained before it began: never starts
 	workers sync.WaitGroup
 	serving atomic.Bool
 	once    sync.Once
@@ -129,7 +131,6 @@ func (s *Server) Counts() ([]Counts, []StreamCounts) {
 // Run answers queries until ctx is done, and returns once all is closed.
 func (s *Server) Run(ctx context.Context) error {
 	s.start()
-	s.serving.Store(true)
 	defer s.serving.Store(false)
 	var err error
 	select {
@@ -142,8 +143,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// start starts the workers.
+// start starts the workers. Where Drain came first nobody is to be served any more.
 func (s *Server) start() {
+	s.begin.Lock()
+	defer s.begin.Unlock()
+	if s.ended {
+		return
+	}
 	queues := s.udp.Queues()
 	datagram := len(queues)
 	for _, t := range s.streams {
@@ -157,6 +163,7 @@ func (s *Server) start() {
 			}
 		})
 	}
+	s.serving.Store(true)
 }
 
 // work serves one queue. Streams wait in Go's own way and need no thread.
@@ -182,6 +189,9 @@ func (s *Server) String() string { return "socket " + s.Address().String() }
 // replies, and returns when that is done, or with ctx's error. Run goes on until
 // its own context ends.
 func (s *Server) Drain(ctx context.Context) error {
+	s.begin.Lock()
+	s.ended = true
+	s.begin.Unlock()
 	s.serving.Store(false)
 	s.udp.Stop()
 	for _, t := range s.streams {
