@@ -14,6 +14,9 @@ LDFLAGS := -s -w -X $(DAEMON).Version=$(VERSION) -X $(DAEMON).Commit=$(COMMIT)
 RUN_DEPS  := unbound:the-external-resolvers-of-the-tour
 TEST_DEPS := $(RUN_DEPS) dnsperf:load knot-dnsutils:kdig bind9-dnsutils:dig iproute2:network-namespaces
 
+# Packages whose code shares memory between goroutines.
+SHARING := ./core/... ./policy/... ./failover/... ./nodecache/... ./recursor/... ./authoritative/...
+
 # The FerretDataset's zone-file tests, where there is a copy beside the project.
 export STRATA_FERRET ?= $(abspath $(wildcard ../shared/ferret/sample.jsonl))
 
@@ -33,16 +36,17 @@ run: run-deps build ## start the whole stack on loopback and walk through it; TO
 	@$(CACHE)/tour -bin bin $(if $(filter only,$(TOUR)),-only)
 
 .PHONY: test
-test: deps build ## all tests, and a closing list of what was skipped and why
+test: deps build ## all tests, those that share memory again under the race detector; what was skipped and why
 	@mkdir -p $(CACHE)
 	@status=0; \
 	$(GO) test -json -timeout 15m ./... > $(CACHE)/test.json || status=$$?; \
+	$(GO) test -json -race -short -timeout 20m $(SHARING) >> $(CACHE)/test.json || status=$$?; \
 	$(GO) run ./e2e/summary $(CACHE)/test.json || status=1; \
 	exit $$status
 
 .PHONY: race
 race: deps ## the tests of everything that shares memory, under the race detector
-	$(GO) test -race -short -timeout 20m ./core/... ./policy/... ./failover/... ./nodecache/... ./recursor/... ./authoritative/...
+	$(GO) test -race -short -timeout 20m $(SHARING)
 
 .PHONY: fuzz
 FUZZTIME ?= 20s
