@@ -112,8 +112,8 @@ var desks = sync.Pool{New: func() any { return &desk{buf: make([]byte, 2048)} }}
 func (c *Cache) release(w *waiting, e *entry, now Instant) {
 	for w != nil {
 		next := w.next
-		c.count.waiting.Add(-1)
 		c.deliver(w, e, now)
+		c.count.waiting.Add(-1) // now nothing is owed: who drains may close the way back
 		w = next
 	}
 }
