@@ -115,6 +115,11 @@ func (c Contender) version(ctx context.Context, path string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, path, c.Version...).CombinedOutput()
+	if c.Ours { // "authoritative 1.2.3", or a commit where there is no tag
+		_, v, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+		v, _, _ = strings.Cut(v, "\n")
+		return v
+	}
 	if v := versionNumber.Find(out); v != nil {
 		return string(v)
 	}

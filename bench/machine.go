@@ -33,7 +33,8 @@ func thisMachine() Machine {
 	}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {
-		m.Kernel = unix.ByteSliceToString(name.Release[:])
+		// Without what the builder of the kernel appended.
+		m.Kernel, _, _ = strings.Cut(unix.ByteSliceToString(name.Release[:]), "-")
 	}
 	return m
 }
