@@ -39,7 +39,8 @@ func (q *Query) Parse(args []string, reverse bool) error {
 			return err
 		}
 	}
-	if _, ok := dns.IsDomainName(q.Name); !ok {
+	// A name that ends in a lone backslash escapes the dot that was added to it.
+	if _, ok := dns.IsDomainName(q.Name); !ok || !dns.IsFqdn(q.Name) {
 		return fmt.Errorf("lookup: %q is no domain name", args[0])
 	}
 	return nil
