@@ -150,7 +150,7 @@ func TestCloseAnswersEverybody(t *testing.T) {
 
 type nowhere struct{ n *atomic.Int64 }
 
-func (w nowhere) Deliver([]byte) { w.n.Add(1) }
+func (w nowhere) Deliver([]byte, State) { w.n.Add(1) }
 
 // TestHundredThousandFlights holds memory, goroutines and the end of all to account.
 func TestHundredThousandFlights(t *testing.T) {
@@ -272,7 +272,7 @@ type verifier struct {
 	replied *atomic.Int64
 }
 
-func (v verifier) Deliver(reply []byte) {
+func (v verifier) Deliver(reply []byte, _ State) {
 	verify(v.t, reply, v.id, v.name)
 	v.replied.Add(1)
 }

@@ -131,4 +131,4 @@ func BenchmarkMiss(b *testing.B) {
 
 type nobody struct{}
 
-func (nobody) Deliver([]byte) {}
+func (nobody) Deliver([]byte, State) {}

@@ -121,7 +121,7 @@ func message(q Question, rcode int, records ...string) []byte {
 // A mailbox is a Waiter.
 type mailbox chan []byte
 
-func (m mailbox) Deliver(reply []byte) { m <- append([]byte(nil), reply...) }
+func (m mailbox) Deliver(reply []byte, _ State) { m <- append([]byte(nil), reply...) }
 
 // A query is one packet and how it was parsed.
 type query struct {
@@ -173,7 +173,7 @@ func (s *scene) wait(name string, typ uint16, options ...option) mailbox {
 	q := newQuery(s.t, name, typ, options...)
 	box := make(mailbox, 2)
 	if b, state := s.Answer(&q.Query, q.data, q.Limit(false, 1232), s.Now()); state != Miss {
-		box.Deliver(b)
+		box.Deliver(b, state)
 		return box
 	}
 	s.Wait(&q.Query, q.data, q.Limit(false, 1232), box)

@@ -7,8 +7,9 @@ import (
 )
 
 // A Waiter takes a late reply. Deliver is called once, from any goroutine, also
-// from within Wait; reply is valid only during the call. It must not block.
-type Waiter interface{ Deliver(reply []byte) }
+// from within Wait; reply is valid only during the call. how is Hit, Stale or
+// Failure. It must not block.
+type Waiter interface{ Deliver(reply []byte, how State) }
 
 // Wait has a query that missed answered as soon as upstream answers: it joins
 // the flight of the question, or opens it. What is needed of data is copied. w
@@ -120,10 +121,13 @@ func (c *Cache) release(w *waiting, e *entry, now Instant) {
 
 // deliver answers one asker from an entry, which is fresh at now or else stale.
 func (c *Cache) deliver(w *waiting, e *entry, now Instant) {
+	how := Hit
 	switch {
 	case e.marks&markFailure != 0:
+		how = Failure
 		c.count.failedWaits.Add(1)
 	case !e.fresh(now):
+		how = Stale
 		c.count.staleWaits.Add(1)
 	}
 	d := desks.Get().(*desk)
@@ -136,5 +140,5 @@ func (c *Cache) deliver(w *waiting, e *entry, now Instant) {
 	copy(d.buf, w.packet)
 	q.ID, q.Flags = wire.ID(w.packet), wire.Flags(w.packet)
 	q.End, q.EDNS, q.DO, q.Options = len(w.packet), w.edns, w.do, nil
-	w.to.Deliver(e.reply(q, d.buf[:len(w.packet)], int(w.limit), now))
+	w.to.Deliver(e.reply(q, d.buf[:len(w.packet)], int(w.limit), now), how)
 }

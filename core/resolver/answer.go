@@ -133,4 +133,4 @@ type lateReply struct {
 }
 
 // Deliver implements cache.Waiter. A client that is gone is not an error.
-func (l *lateReply) Deliver(reply []byte) { _ = l.queue.Deliver(l.to, reply) }
+func (l *lateReply) Deliver(reply []byte, _ cache.State) { _ = l.queue.Deliver(l.to, reply) }

@@ -73,4 +73,4 @@ func (r *Resolver) ask(name []byte, like *cache.Question, done func(reply []byte
 type waiterFunc func(reply []byte, from source)
 
 // Deliver implements cache.Waiter.
-func (f waiterFunc) Deliver(reply []byte) { f(reply, fromUpstream) }
+func (f waiterFunc) Deliver(reply []byte, _ cache.State) { f(reply, fromUpstream) }
