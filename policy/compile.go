@@ -60,8 +60,9 @@ func Compile(c Config, env Env) (*Policy, error) {
 	}
 	p := &Policy{
 		table: newTable(b.nodes, b.names), rules: b.rules, sets: b.sets, clients: b.who, tops: b.tops,
-		negative: c.NegativeTTL, counts: make([]count, len(b.rules)),
+		negative: c.NegativeTTL,
 	}
+	p.counts.tallies, p.counts.base = []*Tally{newTally(p)}, make([]uint64, len(b.rules))
 	if p.negative == 0 {
 		p.negative = defaultNegativeTTL
 	}

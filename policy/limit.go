@@ -32,6 +32,12 @@ type Limiter struct {
 	full     count
 }
 
+// A count has a cache line of its own.
+type count struct {
+	n atomic.Uint64
+	_ [56]byte
+}
+
 const (
 	bucketSlots   = 8
 	timeBits      = 48 // of microseconds: nine years

@@ -15,7 +15,7 @@ type Policy struct {
 	clients  clients
 	tops     map[string]topKind
 	negative uint32 // TTL in seconds
-	counts   []count
+	counts   counts
 }
 
 // A rule is one item of the configuration.
@@ -30,13 +30,18 @@ type rule struct {
 }
 
 // Ask gives the verdict on a parsed query of class IN and counts it for the rule
-// that decided. Rate limits are not asked here: see [Limiter].
+// that decided, from any goroutine; one that asks often has a [Tally]. Rate limits
+// are not asked here: see [Limiter].
 func (p *Policy) Ask(q *wire.Query, client netip.Addr) Verdict {
-	v := p.decide(q, client)
-	if v.rule != 0 {
-		p.counts[v.rule].n.Add(1)
-	}
-	return v
+	return p.counts.tallies[0].Ask(q, client)
+}
+
+// AskNames is Ask by the rules for names alone, and counts nothing: for questions
+// that no client asked, such as an alias's target.
+func (p *Policy) AskNames(q *wire.Query) Verdict {
+	var m match
+	p.table.walk(q, &m)
+	return p.judge(q, &m)
 }
 
 func (p *Policy) decide(q *wire.Query, client netip.Addr) Verdict {
@@ -45,9 +50,7 @@ func (p *Policy) decide(q *wire.Query, client netip.Addr) Verdict {
 			return v
 		}
 	}
-	var m match
-	p.table.walk(q, &m)
-	return p.judge(q, &m)
+	return p.AskNames(q)
 }
 
 // judge goes through the rules that a walk met, in the order of the package's

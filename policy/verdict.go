@@ -62,6 +62,8 @@ const (
 	KindSite
 	KindJunk
 	KindAAAA
+
+	kinds = iota
 )
 
 var kindNames = [...]string{"none", "client", "data", "transparent", "static", "refused",

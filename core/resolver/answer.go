@@ -17,6 +17,7 @@ type answerer struct {
 	counts *counts
 	tally  [kinds]uint32
 	rules  *Rules        // of this batch
+	policy *policy.Tally // asks and counts by rules.Policy
 	now    cache.Instant // of this batch
 	wall   time.Time     // of this batch, where a rate is to be kept
 	q      wire.Query
@@ -24,7 +25,10 @@ type answerer struct {
 
 // Answer implements plane.Handler.
 func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
-	a.rules, a.now = a.r.rules.Load(), a.r.cache.Now()
+	a.now = a.r.cache.Now()
+	if rules := a.r.rules.Load(); rules != a.rules {
+		a.rules, a.policy = rules, rules.Policy.Tally()
+	}
 	if a.rules.Limiter != nil {
 		a.wall = time.Now()
 	}
@@ -51,7 +55,7 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 		return q.Error(p.Data, o), invalid + int(o)
 	}
 	limit := q.Limit(p.Stream, a.r.maxUDP)
-	v := a.rules.Policy.Ask(q, p.Client.Addr())
+	v := a.policy.Ask(q, p.Client.Addr())
 	switch v.Action {
 	case policy.Refuse, policy.Drop:
 		return a.rules.Policy.Reply(v, q, p.Data, limit), policed + int(v.Action)

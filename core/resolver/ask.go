@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"net/netip"
 	"sync"
 
 	"github.com/strata-dns/strata/core/cache"
@@ -42,7 +41,7 @@ func (d *desk) ask(rules *Rules, name []byte, like *cache.Question, edns *wire.E
 	if d.q.Parse(d.packet) != wire.Valid {
 		return v, false
 	}
-	return rules.names.Ask(&d.q, netip.Addr{}), true
+	return rules.Policy.AskNames(&d.q), true
 }
 
 // ask answers a question of our own, which is like another but for its name, by the
@@ -58,7 +57,7 @@ func (r *Resolver) ask(name []byte, like *cache.Question, done func(reply []byte
 		done(d.q.Error(d.packet, wire.FormErr), fromRules)
 		return
 	case v.Action != policy.Pass && v.Action != policy.Rewrite:
-		done(rules.names.Reply(v, &d.q, d.packet, wire.MaxMessage), fromRules)
+		done(rules.Policy.Reply(v, &d.q, d.packet, wire.MaxMessage), fromRules)
 		return
 	}
 	reply, state := r.cache.Answer(&d.q, d.packet, wire.MaxMessage, r.cache.Now())

@@ -88,7 +88,7 @@ func (r *Resolver) rewrite(q *cache.Question) (target []byte, head *dns.Msg, ok 
 	}
 	var reply wire.Reply
 	reply.Begin(d.packet, &d.q, cap(d.packet))
-	at, ok := rules.names.Alias(&reply, v, &d.q)
+	at, ok := rules.Policy.Alias(&reply, v, &d.q)
 	if !ok {
 		return nil, nil, false
 	}

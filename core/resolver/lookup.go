@@ -82,7 +82,7 @@ func (r *Resolver) lookup(ctx context.Context, name []byte, typ uint16) (Found, 
 		}
 		found.From = a.from.String()
 		if a.from == fromRules {
-			if why, err := r.rules.Load().names.Explain(found.Name, typ, netip.Addr{}); err == nil && why.Kind != "" {
+			if why, err := r.rules.Load().Policy.Explain(found.Name, typ, netip.Addr{}); err == nil && why.Kind != "" {
 				found.From = fmt.Sprintf("policy (%s %s)", why.Kind, why.Rule)
 			}
 		}

@@ -14,9 +14,6 @@ type Rules struct {
 	Policy  *policy.Policy
 	Limiter *policy.Limiter // nil: no limit
 
-	// names is Policy without the rules for clients: for questions that nobody
-	// asked but ourselves, such as an alias's target. It counts for itself.
-	names    *policy.Policy
 	rewrites bool // some rule makes aliases
 	rate     policy.Rate
 }
@@ -31,11 +28,7 @@ func NewRules(c policy.Config, env policy.Env) (Rules, error) {
 	if r.Policy, err = policy.Compile(c, env); err != nil {
 		return Rules{}, err
 	}
-	if r.Limiter, err = policy.NewLimiter(c.Rate); err != nil {
-		return Rules{}, err
-	}
-	c.Deny, env.Allow, env.Private = nil, nil, false
-	r.names, err = policy.Compile(c, env)
+	r.Limiter, err = policy.NewLimiter(c.Rate)
 	return r, err
 }
 
