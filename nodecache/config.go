@@ -8,6 +8,7 @@ import (
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/resolver"
+	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/policy"
 )
@@ -16,12 +17,13 @@ import (
 type Config struct {
 	config.Base `mapstructure:",squash"`
 
-	MaxUDP    int                  `mapstructure:"max_udp"` // octets of the largest reply over UDP
-	Upstreams []netip.AddrPort     `mapstructure:"upstreams"`
-	Stubs     []resolver.Domains   `mapstructure:"stubs"` // names with servers of their own
-	Cache     resolver.CacheConfig `mapstructure:"cache"`
-	Policy    policy.Config        `mapstructure:"policy"`
-	TCP       listen.TCP           `mapstructure:"tcp"`
+	MaxUDP    int                     `mapstructure:"max_udp"` // octets of the largest reply over UDP
+	Upstreams []upstream.Server       `mapstructure:"upstreams"`
+	Stubs     []resolver.Domains      `mapstructure:"stubs"` // names with servers of their own
+	Cache     resolver.CacheConfig    `mapstructure:"cache"`
+	Exchange  resolver.ExchangeConfig `mapstructure:"exchange"` // how servers are asked
+	Policy    policy.Config           `mapstructure:"policy"`
+	TCP       listen.TCP              `mapstructure:"tcp"`
 }
 
 // live are the keys that a reload takes up.
@@ -34,9 +36,10 @@ func defaults() Config {
 			Admin:   "127.0.0.1:9353",
 			Control: "/run/strata/nodecache.sock",
 		},
-		MaxUDP: wire.DefaultUDP,
-		Cache:  resolver.CacheConfig{Size: 64 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
-		TCP:    listen.TCP{Idle: 10 * time.Second, Clients: 1000, PerClient: 100},
+		MaxUDP:   wire.DefaultUDP,
+		Cache:    resolver.CacheConfig{Size: 64 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
+		Exchange: resolver.ExchangeConfig{Budget: resolver.DefaultBudget},
+		TCP:      listen.TCP{Idle: 10 * time.Second, Clients: 1000, PerClient: 100},
 	}
 }
 
@@ -46,6 +49,7 @@ func (c *Config) Validate(report *config.Report) {
 	listen.ValidateAddresses(c.Listen, report)
 	listen.ValidateMaxUDP(c.MaxUDP, report)
 	report.Under("cache", c.Cache.Validate)
+	report.Under("exchange", c.Exchange.Validate)
 	report.Under("tcp", c.TCP.Validate)
 	resolver.ValidateServers(c.Upstreams, "upstreams", "the site's recursors", c.Listen, report)
 	resolver.ValidateDomains(c.Stubs, "stubs", c.Listen, report)

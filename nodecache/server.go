@@ -40,13 +40,13 @@ func newServer(c *Config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.engine, err = upstream.New(upstream.Options{Budget: resolver.ClientTimer}); err != nil {
+	if s.engine, err = c.Exchange.Engine(upstream.Options{}); err != nil {
 		return nil, err
 	}
 	fresh, err := s.open(c)
 	if err == nil {
 		s.routes.Store(fresh)
-		s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Log: log})
+		s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: log})
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.engine.Close())
@@ -77,7 +77,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 // open opens sets for the config's servers. The engine keeps what it knows of
 // those that stay.
 func (s *server) open(c *Config) (*routes, error) {
-	site, err := resolver.Servers(s.engine, c.Upstreams)
+	site, err := s.engine.Set(c.Upstreams, upstream.SetOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -138,8 +138,8 @@ func address(m *dns.Msg) string {
 func TestServeAndReload(t *testing.T) {
 	site, other, stub := answerer(t, "192.0.2.1"), answerer(t, "192.0.2.2"), answerer(t, "192.0.2.3")
 	c := settings(t)
-	c.Upstreams = []netip.AddrPort{site}
-	c.Stubs = []resolver.Domains{{Names: []string{"cluster.local"}, Servers: []netip.AddrPort{stub}}}
+	c.Upstreams = resolver.Plain(site)
+	c.Stubs = []resolver.Domains{{Names: []string{"cluster.local"}, Servers: resolver.Plain(stub)}}
 	var log lines
 	reload := start(t, c, &log)
 	see := func(name, want string) {
@@ -155,7 +155,7 @@ func TestServeAndReload(t *testing.T) {
 	see("db.xcluster.local.", "192.0.2.1")
 
 	bad := *c
-	bad.Upstreams = []netip.AddrPort{{}}
+	bad.Upstreams = resolver.Plain(netip.AddrPort{})
 	if err := reload(&bad); err == nil {
 		t.Error("upstreams without an address are taken up")
 	}
@@ -167,7 +167,7 @@ func TestServeAndReload(t *testing.T) {
 	see("still.example.", "192.0.2.1")
 
 	fresh := *c
-	fresh.Upstreams = []netip.AddrPort{other}
+	fresh.Upstreams = resolver.Plain(other)
 	fresh.Stubs = nil
 	fresh.Policy.Refused = []string{"refused.example"}
 	fresh.Cache.Size = 2 << 20
@@ -187,7 +187,7 @@ func TestServeAndReload(t *testing.T) {
 // asked of them: none finds its servers closed.
 func TestReloadLosesNothing(t *testing.T) {
 	c := settings(t)
-	c.Upstreams = []netip.AddrPort{answerer(t, "192.0.2.1")}
+	c.Upstreams = resolver.Plain(answerer(t, "192.0.2.1"))
 	s, err := newServer(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +240,7 @@ func TestDrain(t *testing.T) {
 		<-goOn
 	})
 	c := settings(t)
-	c.Upstreams, c.Cache.File = []netip.AddrPort{up}, filepath.Join(t.TempDir(), "n.cache")
+	c.Upstreams, c.Cache.File = resolver.Plain(up), filepath.Join(t.TempDir(), "n.cache")
 	d := daemon.New(daemon.Options{Name: "nodecache", Log: slog.New(slog.DiscardHandler)})
 	if _, err := build(context.Background(), d, c); err != nil {
 		t.Fatal(err)
@@ -273,15 +273,15 @@ func TestDrain(t *testing.T) {
 func TestAsksItself(t *testing.T) {
 	t.Parallel()
 	c := settings(t)
-	c.Upstreams = c.Listen
-	c.Stubs = []resolver.Domains{{Names: []string{"good.example"}, Servers: []netip.AddrPort{answerer(t, "192.0.2.1")}}}
+	c.Upstreams = resolver.Plain(c.Listen...)
+	c.Stubs = []resolver.Domains{{Names: []string{"good.example"}, Servers: resolver.Plain(answerer(t, "192.0.2.1"))}}
 	var log lines
 	start(t, c, &log)
 	begin := time.Now()
 	if m := ask(t, c.Listen[0], "udp", "www.example."); m.Rcode != dns.RcodeServerFailure {
 		t.Errorf("got %v", m)
 	}
-	if took := time.Since(begin); took > resolver.Budget+time.Second {
+	if took := time.Since(begin); took > resolver.DefaultBudget+time.Second {
 		t.Errorf("took %s", took)
 	}
 	if got := address(ask(t, c.Listen[0], "udp", "www.good.example.")); got != "192.0.2.1" {
@@ -291,7 +291,7 @@ func TestAsksItself(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	c := settings(t)
-	c.Upstreams = []netip.AddrPort{answerer(t, "192.0.2.1")}
+	c.Upstreams = resolver.Plain(answerer(t, "192.0.2.1"))
 	taken, err := net.ListenPacket("udp", c.Listen[0].String())
 	if err != nil {
 		t.Fatal(err)

@@ -20,14 +20,15 @@ import (
 type Config struct {
 	config.Base `mapstructure:",squash"`
 
-	MaxUDP   int                  `mapstructure:"max_udp"` // octets of the largest reply over UDP
-	Site     string               `mapstructure:"site"`
-	Allow    []string             `mapstructure:"allow"`
-	Zones    []resolver.Domains   `mapstructure:"zones"` // our own, and their authoritative servers
-	External External             `mapstructure:"external"`
-	Cache    resolver.CacheConfig `mapstructure:"cache"`
-	Policy   policy.Config        `mapstructure:"policy"`
-	TCP      listen.TCP           `mapstructure:"tcp"`
+	MaxUDP   int                     `mapstructure:"max_udp"` // octets of the largest reply over UDP
+	Site     string                  `mapstructure:"site"`
+	Allow    []string                `mapstructure:"allow"`
+	Zones    []resolver.Domains      `mapstructure:"zones"` // our own, and their authoritative servers
+	External External                `mapstructure:"external"`
+	Cache    resolver.CacheConfig    `mapstructure:"cache"`
+	Exchange resolver.ExchangeConfig `mapstructure:"exchange"` // how servers are asked
+	Policy   policy.Config           `mapstructure:"policy"`
+	TCP      listen.TCP              `mapstructure:"tcp"`
 }
 
 // live are the keys that a reload takes up.
@@ -58,8 +59,9 @@ func defaults() Config {
 		External: External{Check: Check{
 			Interval: pace.Interval, Timeout: pace.Timeout, Fall: pace.Fall, Rise: pace.Rise, HoldDown: pace.HoldDown,
 		}},
-		Cache: resolver.CacheConfig{Size: 512 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
-		TCP:   listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
+		Cache:    resolver.CacheConfig{Size: 512 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
+		Exchange: resolver.ExchangeConfig{Budget: resolver.DefaultBudget},
+		TCP:      listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
 	}
 }
 
@@ -69,6 +71,7 @@ func (c *Config) Validate(report *config.Report) {
 	listen.ValidateAddresses(c.Listen, report)
 	listen.ValidateMaxUDP(c.MaxUDP, report)
 	report.Under("cache", c.Cache.Validate)
+	report.Under("exchange", c.Exchange.Validate)
 	report.Under("tcp", c.TCP.Validate)
 	resolver.ValidateDomains(c.Zones, "zones", c.Listen, report)
 	if len(c.External.Sites) > 0 {
@@ -97,7 +100,7 @@ func (c *Config) validateSites(report *config.Report) {
 		case slices.Contains(names[:i], s.Name):
 			report.Add(key+".name", "site %s stands twice", s.Name)
 		}
-		resolver.ValidateServers(s.Servers, key+".servers", "the site's external resolvers", c.Listen, report)
+		resolver.ValidateServers(resolver.Plain(s.Servers...), key+".servers", "the site's external resolvers", c.Listen, report)
 		for j, server := range s.Servers {
 			if before := at[server]; before != "" && before != s.Name {
 				report.Add(fmt.Sprintf("%s.servers[%d]", key, j), "%s stands in site %s already", server, before)

@@ -50,7 +50,7 @@ func newServer(c *Config, log *slog.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.engine, err = upstream.New(upstream.Options{Budget: resolver.ClientTimer, OnExchange: s.exchanged}); err != nil {
+	if s.engine, err = c.Exchange.Engine(upstream.Options{OnExchange: s.exchanged}); err != nil {
 		return nil, err
 	}
 	if err := s.open(c, rules); err != nil {
@@ -71,7 +71,7 @@ func (s *server) open(c *Config, rules resolver.Rules) (err error) {
 	if r.zones, err = resolver.OpenRoutes(s.engine, c.Zones); err != nil {
 		return err
 	}
-	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Log: s.log})
+	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log})
 	return err
 }
 

@@ -42,9 +42,9 @@ func (c *CacheConfig) Validate(report *config.Report) {
 	}
 }
 
-// options are the cache's, from the config.
-func (c *CacheConfig) options() (cache.Options, error) {
-	o := cache.Options{Size: int64(c.Size), Prefetch: c.Prefetch, StaleFor: c.StaleFor, ClientTimer: ClientTimer, Budget: Budget}
+// options are the cache's, from the config. A client waits for budget in all.
+func (c *CacheConfig) options(budget time.Duration) (cache.Options, error) {
+	o := cache.Options{Size: int64(c.Size), Prefetch: c.Prefetch, StaleFor: c.StaleFor, ClientTimer: budget, Budget: budget + surrender}
 	if c.StaleFor == 0 {
 		o.StaleFor = -1
 	}
@@ -57,10 +57,3 @@ func (c *CacheConfig) options() (cache.Options, error) {
 	}
 	return o, nil
 }
-
-// How long a client waits: a stale answer comes after ClientTimer (RFC 8767 §5),
-// and where there is none, SERVFAIL after Budget. Upstream has given up by then.
-const (
-	ClientTimer = 1800 * time.Millisecond
-	Budget      = 2 * time.Second
-)

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 )
 
 // Domains are names that servers of their own answer for: a nodecache's stubs, a
 // recursor's zones.
 type Domains struct {
-	Names   []string         `mapstructure:"names"`   // each with all below it
-	Servers []netip.AddrPort `mapstructure:"servers"` // any of which answers
+	Names   []string          `mapstructure:"names"`   // each with all below it
+	Servers []upstream.Server `mapstructure:"servers"` // any of which answers
 }
 
 // maxServers is how many servers an upstream.Set takes.
@@ -44,7 +46,7 @@ func ValidateDomains(list []Domains, key string, listen []netip.AddrPort, report
 }
 
 // ValidateServers checks a list of upstream servers; what says what they are for.
-func ValidateServers(servers []netip.AddrPort, key, what string, listen []netip.AddrPort, report *config.Report) {
+func ValidateServers(servers []upstream.Server, key, what string, listen []netip.AddrPort, report *config.Report) {
 	switch {
 	case len(servers) == 0:
 		report.Add(key, "missing; %s, such as [\"10.1.1.120:53\"]", what)
@@ -54,14 +56,14 @@ func ValidateServers(servers []netip.AddrPort, key, what string, listen []netip.
 	for i, s := range servers {
 		here := fmt.Sprintf("%s[%d]", key, i)
 		switch {
-		case s.Port() == 0:
-			report.Add(here, "%s has no port to ask; 53 is usual", s)
-		case s.Addr().IsUnspecified():
-			report.Add(here, "%s is no address of a server", s)
-		case slices.ContainsFunc(listen, func(l netip.AddrPort) bool { return isAt(s, l) }):
-			report.Add(here, "%s is this process itself: it would ask itself", s)
+		case s.Addr.Port() == 0:
+			report.Add(here, "%s has no port to ask; 53 is usual", s.Text())
+		case s.Addr.Addr().IsUnspecified():
+			report.Add(here, "%s is no address of a server", s.Text())
+		case slices.ContainsFunc(listen, func(l netip.AddrPort) bool { return isAt(s.Addr, l) }):
+			report.Add(here, "%s is this process itself: it would ask itself", s.Text())
 		case slices.Contains(servers[:i], s):
-			report.Add(here, "%s stands in the list twice", s)
+			report.Add(here, "%s stands in the list twice", s.Text())
 		}
 	}
 }
@@ -88,10 +90,10 @@ func Moved(old, fresh []Domains) (names []string) {
 	return names
 }
 
-func servedBy(list []Domains) map[string][]netip.AddrPort {
-	by := map[string][]netip.AddrPort{}
+func servedBy(list []Domains) map[string][]upstream.Server {
+	by := map[string][]upstream.Server{}
 	for _, d := range list {
-		servers := slices.SortedFunc(slices.Values(d.Servers), netip.AddrPort.Compare)
+		servers := slices.SortedFunc(slices.Values(d.Servers), func(a, b upstream.Server) int { return strings.Compare(a.Text(), b.Text()) })
 		for _, n := range d.Names {
 			by[n] = servers
 		}

@@ -205,7 +205,7 @@ func play(t testing.TB, p plot) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.engine, err = upstream.New(upstream.Options{Budget: ClientTimer}); err != nil {
+	if s.engine, err = upstream.New(upstream.Options{Budget: DefaultBudget}); err != nil {
 		t.Fatal(err)
 	}
 	route := &testRoute{zones: Routes{}}
@@ -214,7 +214,7 @@ func play(t testing.TB, p plot) *scene {
 		if n != nil {
 			servers = append(servers, n.addr)
 		}
-		set, err := Servers(s.engine, servers)
+		set, err := s.engine.Set(Plain(servers...), upstream.SetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,8 +35,8 @@ func TestRestart(t *testing.T) {
 
 func TestMoved(t *testing.T) {
 	a, b := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:53")
-	old := []Domains{{Names: []string{"same", "other"}, Servers: []netip.AddrPort{a, b}}, {Names: []string{"gone"}, Servers: []netip.AddrPort{a}}}
-	fresh := []Domains{{Names: []string{"same"}, Servers: []netip.AddrPort{b, a}}, {Names: []string{"other", "new"}, Servers: []netip.AddrPort{a}}}
+	old := []Domains{{Names: []string{"same", "other"}, Servers: Plain(a, b)}, {Names: []string{"gone"}, Servers: Plain(a)}}
+	fresh := []Domains{{Names: []string{"same"}, Servers: Plain(b, a)}, {Names: []string{"other", "new"}, Servers: Plain(a)}}
 	got := Moved(old, fresh)
 	slices.Sort(got)
 	if want := []string{"gone", "new", "other"}; !slices.Equal(got, want) {
@@ -58,8 +58,8 @@ func TestRouteMatch(t *testing.T) {
 	up := serve(t)
 	s := play(t, plot{})
 	list := []Domains{
-		{Names: []string{"example.com", "10.in-addr.arpa"}, Servers: []netip.AddrPort{up.addr}},
-		{Names: []string{"Prd.Example.com."}, Servers: []netip.AddrPort{up.addr}},
+		{Names: []string{"example.com", "10.in-addr.arpa"}, Servers: Plain(up.addr)},
+		{Names: []string{"Prd.Example.com."}, Servers: Plain(up.addr)},
 	}
 	r, err := OpenRoutes(s.engine, list)
 	if err != nil {

@@ -1,9 +1,11 @@
 package resolver
 
 import (
+	"cmp"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/plane"
@@ -30,14 +32,15 @@ type Options struct {
 	Cache  CacheConfig
 	Rules  Rules
 	Route  Route
-	MaxUDP int // octets of the largest reply over UDP
+	MaxUDP int           // octets of the largest reply over UDP
+	Budget time.Duration // a client's whole wait; 0: DefaultBudget
 	Log    *slog.Logger
 }
 
 // New makes a resolver and reads its cache's file, where there is one.
 func New(o Options) (*Resolver, error) {
 	r := &Resolver{route: o.Route, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, streams: new(counts)}
-	opts, err := o.Cache.options()
+	opts, err := o.Cache.options(cmp.Or(o.Budget, DefaultBudget))
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func TestServfailSaysWhy(t *testing.T) {
 		if ede(m) != int(want) {
 			t.Errorf("%s: extended error %d, want %d", name, ede(m), want)
 		}
-		if took := time.Since(start); took > Budget+time.Second {
+		if took := time.Since(start); took > DefaultBudget+time.Second {
 			t.Errorf("%s took %s", name, took)
 		}
 		if again := s.ask(name, dns.TypeA); again.Rcode != dns.RcodeServerFailure {

@@ -28,7 +28,7 @@ type Routes map[string]*upstream.Set
 func OpenRoutes(engine *upstream.Engine, list []Domains) (Routes, error) {
 	r := Routes{}
 	for _, d := range list {
-		set, err := Servers(engine, d.Servers)
+		set, err := engine.Set(d.Servers, upstream.SetOptions{})
 		if err != nil {
 			r.Close()
 			return nil, err

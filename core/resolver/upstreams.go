@@ -8,13 +8,13 @@ import (
 	"github.com/strata-dns/strata/core/upstream"
 )
 
-// Servers opens a set of plain servers.
-func Servers(engine *upstream.Engine, addresses []netip.AddrPort) (*upstream.Set, error) {
+// Plain are servers that are asked over UDP.
+func Plain(addresses ...netip.AddrPort) []upstream.Server {
 	servers := make([]upstream.Server, 0, len(addresses))
 	for _, a := range addresses {
 		servers = append(servers, upstream.Server{Addr: a})
 	}
-	return engine.Set(servers, upstream.SetOptions{})
+	return servers
 }
 
 // upstreamStatus is the section of /status about the servers that are asked.

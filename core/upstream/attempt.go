@@ -60,7 +60,7 @@ func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
 		}
 		return err
 	}
-	if a.server.Mix0x20 {
+	if a.server.Mix0x20 || s.engine.options.MixCase {
 		a.mix = s.lots.uint64() | 1<<63 // never 0: that is not mixed at all
 	}
 	for a.id = s.lots.uint16(); k.table.find(a.id) != nil; {

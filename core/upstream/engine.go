@@ -19,6 +19,7 @@ type Options struct {
 	Shards      int            // parts that work alone; half the CPUs, at least one
 	Idle        time.Duration  // after which an unused connection is closed; 10 s
 	RootCAs     *x509.CertPool // for TLS servers; the system's
+	MixCase     bool           // Server.Mix0x20 for all
 	// OnExchange is told how each exchange with one server ended, from any
 	// goroutine; it must not block. ok: a reply that answers. Otherwise err is
 	// what the network said or ErrTimeout, or nil where the reply was SERVFAIL,
