@@ -14,6 +14,12 @@ const (
 	maxTTL             = 1<<31 - 1 // RFC 2181 §8
 )
 
+// How many rules of each kind have metrics of their own.
+const (
+	defaultSeries = 1000
+	maxSeries     = 100_000
+)
+
 // A Problem is one thing that is wrong with a configuration.
 type Problem struct {
 	Key string // policy.synth[1].kind
@@ -54,6 +60,9 @@ func Compile(c Config, env Env) (*Policy, error) {
 	b.junk(c, env)
 	b.aaaa(c)
 	b.ttl("policy.negative_ttl", c.NegativeTTL)
+	if c.RuleMetrics < 0 || c.RuleMetrics > maxSeries {
+		b.wrong("policy.rule_metrics", "%d is not within 0 and %d", c.RuleMetrics, maxSeries)
+	}
 	b.problems = append(b.problems, c.Rate.problems()...)
 	if len(b.problems) > 0 {
 		return nil, b.problems

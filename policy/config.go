@@ -1,5 +1,7 @@
 package policy
 
+import "cmp"
+
 // Config is the policy part of a binary's configuration. Names are in
 // presentation form, their last dot may be left out; TTLs are seconds.
 type Config struct {
@@ -31,8 +33,15 @@ type Config struct {
 	// (RFC 2308 §5), 60 when 0.
 	NegativeTTL uint32 `mapstructure:"negative_ttl"`
 
+	// RuleMetrics is how many rules of each kind have a metric of their own, 1000
+	// when 0; those behind them, in the order of the configuration, share one.
+	RuleMetrics int `mapstructure:"rule_metrics"`
+
 	Rate Rate `mapstructure:"rate"`
 }
+
+// Series is RuleMetrics with its default.
+func (c *Config) Series() int { return cmp.Or(c.RuleMetrics, defaultSeries) }
 
 // Junk says which appended search domains are noise.
 type Junk struct {

@@ -46,7 +46,7 @@ type counts struct {
 	mu      sync.Mutex
 	tallies []*Tally // [0] is that of Policy.Ask
 	base    []uint64 // by rule: of the policies before the last
-	gone    [kinds]uint64
+	gone    [Kinds]uint64
 
 	// The last policy before this one: who is still asking it counts there.
 	last *counts

@@ -63,7 +63,7 @@ const (
 	KindJunk
 	KindAAAA
 
-	kinds = iota
+	Kinds = iota // how many there are
 )
 
 var kindNames = [...]string{"none", "client", "data", "transparent", "static", "refused",

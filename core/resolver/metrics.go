@@ -11,6 +11,7 @@ import (
 var (
 	answersDesc = prometheus.NewDesc("strata_answers_total", "Queries by how they were answered from memory, or that they were not.", []string{"transport", "worker", "outcome"}, nil)
 	policyDesc  = prometheus.NewDesc("strata_policy_decided_total", "Queries that rules decided, by sort of rule.", []string{"kind"}, nil)
+	ruleDesc    = prometheus.NewDesc("strata_policy_rule_decided_total", "Queries that one rule decided; rule is what it says, or \"others\" for those of its kind beyond policy.rule_metrics.", []string{"kind", "rule"}, nil)
 	limitedDesc = prometheus.NewDesc("strata_rate_limited_total", "Queries over their client's limit.", []string{"why"}, nil)
 	fetchDesc   = prometheus.NewDesc("strata_cache_fetches_total", "Questions sent upstream, by what became of them or why.", []string{"what"}, nil)
 	lateDesc    = prometheus.NewDesc("strata_cache_late_total", "Askers who waited, by how that ended other than well.", []string{"what"}, nil)
@@ -42,13 +43,7 @@ func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
 		}
 	})
 	rules := r.rules.Load()
-	decided := map[policy.Kind]uint64{}
-	for c := range rules.Policy.Counts() {
-		decided[c.Kind] += c.N
-	}
-	for kind, n := range decided {
-		counter(policyDesc, n, kind.String())
-	}
+	rules.collect(counter)
 	if rules.Limiter != nil {
 		limited, full := rules.Limiter.Limited()
 		counter(limitedDesc, limited-min(full, limited), "rate") // they are not read at one moment
@@ -73,6 +68,36 @@ func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
 	gauge(limitDesc, f.Limit)
 	gauge(flightsDesc, f.Flights)
 	gauge(waitingDesc, f.Waiting)
+}
+
+// collect gives what the rules decided, by kind and by rule: of each kind the
+// first rules of the configuration have a series of their own, so that their
+// number is bounded and each stays what it is.
+func (r *Rules) collect(counter func(d *prometheus.Desc, v uint64, labels ...string)) {
+	type sums struct {
+		rules      int
+		all, other uint64
+	}
+	var kinds [policy.Kinds]sums
+	for c := range r.Policy.Counts() {
+		k := &kinds[c.Kind]
+		k.rules++
+		k.all += c.N
+		if k.rules > r.series {
+			k.other += c.N
+			continue
+		}
+		counter(ruleDesc, c.N, c.Kind.String(), c.Name)
+	}
+	for i, k := range kinds {
+		kind := policy.Kind(i)
+		if gone := r.Policy.Gone(kind); k.rules > 0 || gone > 0 {
+			counter(policyDesc, k.all+gone, kind.String())
+		}
+		if k.rules > r.series {
+			counter(ruleDesc, k.other, kind.String(), "others")
+		}
+	}
 }
 
 // eachCount goes over the workers' counts and the streams'.

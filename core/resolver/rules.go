@@ -16,11 +16,12 @@ type Rules struct {
 
 	rewrites bool // some rule makes aliases
 	rate     policy.Rate
+	series   int // rules of each kind that have metrics of their own
 }
 
 // NewRules compiles a policy. Its error is of type [policy.Problems].
 func NewRules(c policy.Config, env policy.Env) (Rules, error) {
-	r := Rules{rate: c.Rate, rewrites: len(c.Data) > 0}
+	r := Rules{rate: c.Rate, series: c.Series(), rewrites: len(c.Data) > 0}
 	for _, s := range c.Synth {
 		r.rewrites = r.rewrites || s.Kind == "site"
 	}
