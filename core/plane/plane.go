@@ -28,6 +28,10 @@ type Packet struct {
 	Data   []byte
 	Client netip.AddrPort
 	Stream bool // came over TCP or TLS: no size limit but 65,535
+	// Late is set by the handler where Data is left empty and a reply is to be
+	// delivered later: a stream counts such queries as in flight until then, and
+	// forgets those that are dropped.
+	Late   bool
 	Return Return
 }
 

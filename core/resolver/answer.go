@@ -74,6 +74,7 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	case q.Flags&wire.FlagRD == 0:
 		return a.unasked(p, limit), unaskedKind
 	}
+	p.Late = true
 	a.r.cache.Wait(q, p.Data, limit, &lateReply{late, p.Return})
 	return p.Data[:0], int(cache.Miss)
 }

@@ -149,7 +149,7 @@ func late(t *testing.T, s Subject) {
 			return
 		}
 		kept <- p.Return
-		p.Data = nil
+		p.Data, p.Late = nil, true
 	}))
 	c := s.dial(t)
 	ways := make([]plane.Return, count)
@@ -181,7 +181,7 @@ func lateFromMany(t *testing.T, s Subject) {
 			return
 		}
 		to, reply := p.Return, flip(bytes.Clone(p.Data))
-		p.Data = nil
+		p.Data, p.Late = nil, true
 		deliveries.Go(func() {
 			if err := late.Deliver(to, reply); err != nil && !errors.Is(err, net.ErrClosed) {
 				t.Errorf("Deliver: %v", err)
@@ -259,7 +259,7 @@ func afterClose(t *testing.T, s Subject) {
 	kept := make(chan plane.Return, 1)
 	serve(t, s.Queue, handle(func(p *plane.Packet, _ plane.Queue) {
 		kept <- p.Return
-		p.Data = nil
+		p.Data, p.Late = nil, true
 	}))
 	c := s.dial(t)
 	ask(t, c, query(1, 40))

@@ -102,7 +102,7 @@ func (q *Queue) Receive(batch []plane.Packet) (int, error) {
 func (q *Queue) unpack(from message, p *plane.Packet, buffer []byte) {
 	p.Data = append(buffer[:0], from.data...)
 	p.Client = from.from.address
-	p.Stream = q.stream
+	p.Stream, p.Late = q.stream, false
 	binary.NativeEndian.PutUint64(p.Return[:], from.from.number)
 }
 

@@ -237,6 +237,12 @@ func (c *conn) freeSlot() {
 	}
 }
 
+// drop forgets a query that stays without a reply.
+func (c *conn) drop() {
+	c.freeSlot()
+	c.note()
+}
+
 // note tells settle to look again.
 func (c *conn) note() {
 	if c.ended.Load() {

@@ -133,7 +133,7 @@ func (q *udpQueue) unpack(batch []plane.Packet) int {
 		at := i * q.room
 		p.Data = q.buffer[at : at+int(m.length) : at+q.room]
 		p.Client = q.zones.clientOf(r)
-		p.Stream = false
+		p.Stream, p.Late = false, false
 		n++
 	}
 	return n

@@ -33,7 +33,7 @@ func TestServer(t *testing.T) {
 				}
 				owed.Add(1)
 				to, reply := p.Return, bytes.Clone(p.Data)
-				p.Data = nil
+				p.Data, p.Late = nil, true
 				go func() {
 					<-release
 					late.Deliver(to, reply)

@@ -78,7 +78,7 @@ func (q *tcpQueue) unpack(a arrival, p *plane.Packet) {
 	q.holding++
 	p.Data = a.message[2 : 2+a.size]
 	p.Client = a.from.client
-	p.Stream = true
+	p.Stream, p.Late = true, false
 	binary.NativeEndian.PutUint64(p.Return[:], a.from.id)
 }
 
@@ -101,10 +101,16 @@ func (q *tcpQueue) send(batch []plane.Packet) {
 	touched, sent := 0, 0
 	for i := range batch {
 		p := &batch[i]
-		if len(p.Data) == 0 {
+		if len(p.Data) == 0 && p.Late {
 			continue
 		}
 		c := q.tcp.connection(binary.NativeEndian.Uint64(p.Return[:]))
+		if len(p.Data) == 0 {
+			if c != nil {
+				c.drop()
+			}
+			continue
+		}
 		if c == nil || !c.put(p.Data) {
 			q.tcp.counters.gone.Add(1)
 			continue

@@ -89,7 +89,7 @@ func TestIdle(t *testing.T) {
 	serveAll(t, l.Queues(), answers(func(p *plane.Packet, _ plane.Queue) {
 		if string(p.Data) == "late" {
 			kept <- p.Return
-			p.Data = nil
+			p.Data, p.Late = nil, true
 		}
 	}))
 	c := dialTCP(t, l)
@@ -161,7 +161,7 @@ func TestInFlight(t *testing.T) {
 	kept := make(chan plane.Return, 10)
 	serveAll(t, l.Queues(), answers(func(p *plane.Packet, _ plane.Queue) {
 		kept <- p.Return
-		p.Data = nil
+		p.Data, p.Late = nil, true
 	}))
 	c := dialTCP(t, l)
 	for range 5 {
@@ -179,6 +179,24 @@ func TestInFlight(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestDropped has a handler drop more queries than may be in flight: they are not.
+func TestDropped(t *testing.T) {
+	l := listenTCP(t, "127.0.0.1:0", TCPOptions{InFlight: 2})
+	serveAll(t, l.Queues(), answers(func(p *plane.Packet, _ plane.Queue) {
+		if string(p.Data) == "dropped" {
+			p.Data = p.Data[:0]
+		}
+	}))
+	c := dialTCP(t, l)
+	for range 10 {
+		c.Ask([]byte("dropped"))
+	}
+	echoes(t, c, "answered")
+	c.Ask([]byte("dropped"))
+	c.Conn.(*net.TCPConn).CloseWrite()
+	ended(t, c) // without waiting for a reply that never comes
 }
 
 // TestSlowReader has a client ask much and read nothing: its connection ends,
@@ -235,7 +253,7 @@ func TestHalfClose(t *testing.T) {
 	kept := make(chan plane.Return, 2)
 	serveAll(t, l.Queues(), answers(func(p *plane.Packet, _ plane.Queue) {
 		kept <- p.Return
-		p.Data = nil
+		p.Data, p.Late = nil, true
 	}))
 	c := dialTCP(t, l)
 	c.Ask([]byte("one"))
@@ -354,7 +372,7 @@ func TestManyClients(t *testing.T) {
 			return
 		}
 		to, reply := p.Return, bytes.Clone(p.Data)
-		p.Data = nil
+		p.Data, p.Late = nil, true
 		go late.Deliver(to, reply)
 	}))
 	done := make(chan error)
