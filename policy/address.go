@@ -23,7 +23,7 @@ func (p *Policy) address(q *wire.Query, m *match) Verdict {
 	if !addr.IsValid() || q.Type != typ && q.Type != wire.TypeANY {
 		return p.noData(m.zone, m.zoneAt)
 	}
-	return Verdict{Action: Answer, form: formAddress, apex: uint8(m.zoneAt), rule: m.zone}
+	return Verdict{Action: Answer, why: why{form: formAddress, apex: uint8(m.zoneAt), rule: m.zone}}
 }
 
 // nameAddr reads the address that the first n labels say. The names above a whole

@@ -34,9 +34,9 @@ func (p *Policy) client(addr netip.Addr) Verdict {
 		at = c.closed
 	}
 	if p.rules[at].drop {
-		return Verdict{Action: Drop, rule: at}
+		return Verdict{Action: Drop, why: why{rule: at}}
 	}
-	return Verdict{Action: Refuse, rule: at}
+	return Verdict{Action: Refuse, why: why{rule: at}}
 }
 
 // clients compiles who may ask.

@@ -131,9 +131,11 @@ func (b *builder) nodeAt(name []byte) uint32 {
 	if at, ok := b.index[string(name)]; ok {
 		return at
 	}
-	b.nodes[b.nodeAt(wire.Parent(name))].inner = true
+	n := node{parent: b.nodeAt(wire.Parent(name)), nameN: uint8(len(name)), labelN: name[0]}
+	copy(n.label[:], label(name))
 	at := uint32(len(b.nodes))
-	b.nodes = append(b.nodes, node{name: uint32(len(b.names)), nameN: uint8(len(name))})
+	n.name = uint32(len(b.names))
+	b.nodes = append(b.nodes, n)
 	b.names = append(b.names, name...)
 	b.index[string(name)] = at
 	return at

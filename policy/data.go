@@ -28,9 +28,9 @@ func (p *Policy) data(q *wire.Query, m *match) Verdict {
 		s := &p.sets[i]
 		switch {
 		case s.typ == q.Type || q.Type == wire.TypeANY: // ANY: one set will do (RFC 8482 §4.1)
-			return Verdict{Action: Answer, form: formData, rule: s.rule, set: i}
+			return Verdict{Action: Answer, why: why{form: formData, rule: s.rule, set: i}}
 		case s.typ == wire.TypeCNAME:
-			return Verdict{Action: Rewrite, form: formAlias, rule: s.rule, set: i}
+			return Verdict{Action: Rewrite, why: why{form: formAlias, rule: s.rule, set: i}}
 		case !s.more:
 			return p.noData(p.sets[first].rule, p.dataApex(m))
 		}
@@ -51,7 +51,7 @@ func (p *Policy) static(q *wire.Query, m *match) Verdict {
 	switch {
 	case m.zoneAt == 0:
 		return p.atApex(q, m.zone)
-	case m.exact != nil: // above what the rules know: an empty non-terminal (RFC 8020 §2)
+	case m.exact != nil && m.exact.below&belowNames != 0: // an empty non-terminal (RFC 8020 §2)
 		return p.noData(m.zone, m.zoneAt)
 	}
 	return p.noName(m.zone, m.zoneAt)

@@ -56,7 +56,7 @@ func (p *Policy) Explain(name string, typ uint16, client netip.Addr) (Explanatio
 		v = p.client(client)
 	}
 	if v.Action == Pass {
-		p.table.walk(&q, &m)
+		p.table.walkFor(&q, &m, belowAAAA|belowOther) // also what came near
 		v = p.judge(&q, &m)
 	}
 	p.describe(&e, v, &q, &m)
@@ -76,10 +76,10 @@ func (p *Policy) describe(e *Explanation, v Verdict, q *wire.Query, m *match) {
 	if t := p.Target(v, q, &buf); t != nil {
 		e.Target = wire.NameString(t)
 	}
-	e.Why = p.why(v, q, m)
+	e.Why = p.because(v, q, m)
 }
 
-func (p *Policy) why(v Verdict, q *wire.Query, m *match) string {
+func (p *Policy) because(v Verdict, q *wire.Query, m *match) string {
 	switch p.Kind(v) {
 	case KindClient:
 		return "the client may not ask"

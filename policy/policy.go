@@ -75,14 +75,14 @@ func (p *Policy) judge(q *wire.Query, m *match) Verdict {
 		v.AskA = v.Rcode == wire.RcodeSuccess
 		return v
 	}
-	return Verdict{rule: m.zone}
+	return Verdict{why: why{rule: m.zone}}
 }
 
 // zone decides for the zones that keep their names to themselves.
 func (p *Policy) zone(q *wire.Query, m *match) Verdict {
 	switch r := &p.rules[m.zone]; r.kind {
 	case KindRefused:
-		return Verdict{Action: Refuse, rule: m.zone}
+		return Verdict{Action: Refuse, why: why{rule: m.zone}}
 	case KindStatic:
 		return p.static(q, m)
 	case KindReverse:
@@ -95,7 +95,7 @@ func (p *Policy) zone(q *wire.Query, m *match) Verdict {
 }
 
 func (p *Policy) noData(rule int32, apex int) Verdict {
-	return Verdict{Action: Answer, Rcode: wire.RcodeSuccess, form: formNegative, apex: uint8(apex), rule: rule}
+	return Verdict{Action: Answer, Rcode: wire.RcodeSuccess, why: why{form: formNegative, apex: uint8(apex), rule: rule}}
 }
 
 func (p *Policy) noName(rule int32, apex int) Verdict {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -63,7 +64,7 @@ func TestWalk(t *testing.T) {
 		var q wire.Query
 		q.SetName(drawName().Draw(t, "name"))
 		var m, want match
-		p.table.walk(&q, &m)
+		p.table.walkFor(&q, &m, belowAAAA|belowOther)
 		if m.lookups > q.Labels+1 {
 			t.Fatalf("%d lookups for %d labels", m.lookups, q.Labels)
 		}
@@ -86,28 +87,43 @@ func TestWalk(t *testing.T) {
 
 // A walk ends where no rule is left below.
 func TestLookups(t *testing.T) {
-	p := compile(t, suffixes(1000), Env{})
+	c := suffixes(1000)
+	c.Search = nil
+	p := compile(t, c, Env{})
 	for name, want := range map[string]int{
 		".": 1, "org": 2, "a.b.c.d.e.org": 2, "com": 2, "a.b.c.other.com": 3, "a.b.c.example7.com": 4, "zone7.example7.com": 4, "a.b.c.zone7.example7.com": 4,
 	} {
 		var q wire.Query
 		var m match
 		q.SetName(wire.MustName(name))
+		q.Type = wire.TypeAAAA
 		if p.table.walk(&q, &m); m.lookups != want {
 			t.Errorf("%s: %d lookups, want %d", name, m.lookups, want)
+		}
+		q.Type = wire.TypeA
+		if p.table.walk(&q, &m); m.lookups != 1 {
+			t.Errorf("%s: %d lookups for a type that no rule is for", name, m.lookups)
 		}
 	}
 }
 
 // Names are compared on a hash hit: two may have the same hash.
 func TestHashCollision(t *testing.T) {
-	p := compile(t, Config{BlockAAAA: []string{"a.test"}}, Env{})
-	name := wire.MustName("a.test")
-	if p.table.find(wire.HashName(name), name) == 0 {
-		t.Error("not found")
-	}
-	if p.table.find(wire.HashName(name), wire.MustName("b.test")) != 0 {
-		t.Error("another name found by its hash")
+	long := strings.Repeat("l", inlineLabel+1)
+	p := compile(t, Config{BlockAAAA: []string{"a.test", long + ".test"}}, Env{})
+	test := wire.MustName("test")
+	top := p.table.find(wire.HashName(test), 0, []byte("test"))
+	for _, label := range []string{"a", long} {
+		hash := wire.HashName(wire.MustName(label + ".test"))
+		if p.table.find(hash, top, []byte(label)) == 0 {
+			t.Error("not found")
+		}
+		if p.table.find(hash, top, []byte("b"+label[1:])) != 0 || p.table.find(hash, top, []byte(label+"x")) != 0 {
+			t.Error("another name found by its hash")
+		}
+		if p.table.find(hash, 0, []byte(label)) != 0 {
+			t.Error("a name with another parent found by its hash")
+		}
 	}
 }
 
@@ -169,34 +185,90 @@ func TestAskAllocatesNothing(t *testing.T) {
 	}
 }
 
-// suffixes are n rules, of which every second query meets one.
+// suffixes are n rules for AAAA, and search domains.
 func suffixes(n int) Config {
-	var c Config
+	c := Config{Search: []string{"prd.example.org", "default.svc.cluster.local", "svc.cluster.local", "cluster.local"}}
 	for i := range n {
 		c.BlockAAAA = append(c.BlockAAAA, fmt.Sprintf("zone%d.example%d.com", i, i%100))
 	}
 	return c
 }
 
+// mixes are the kinds of queries that workers get, by a number below 2^13, and what
+// becomes of them under any of the suffixes.
+var mixes = []struct {
+	what string
+	typ  uint16
+	want Action
+	name func(i, rules int) string
+}{
+	{"pass A", wire.TypeA, Pass, func(i, _ int) string { return fmt.Sprintf("www.host%d.example%d.com", i, i%100) }},
+	{"pass AAAA", wire.TypeAAAA, Pass, func(i, _ int) string { return fmt.Sprintf("www.host%d.example%d.com", i, i%100) }},
+	{"blocked", wire.TypeAAAA, Answer, func(i, rules int) string {
+		k := i * 7919 % rules
+		return fmt.Sprintf("www.zone%d.example%d.com", k, k%100)
+	}},
+	{"junk", wire.TypeA, Answer, func(i, _ int) string { return fmt.Sprintf("www.host%d.com.default.svc.cluster.local", i) }},
+}
+
+// BenchmarkAsk has each query parsed, as it is on its way; "parsed only" is the part
+// of it that is not the rules'.
 func BenchmarkAsk(b *testing.B) {
-	for _, n := range []int{0, 10, 1_000, 100_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			p := compile(b, suffixes(n), Env{Private: true})
-			queries := make([]wire.Query, 128) // which stay in the cache, as a query just parsed does
+	for _, rules := range []int{10, 1_000, 100_000} {
+		p := compile(b, suffixes(rules), Env{})
+		for _, mix := range mixes {
+			queries := make([][]byte, 1<<13)
 			for i := range queries {
-				name := fmt.Sprintf("www.host%d.example.org", i)
-				if i%2 == 0 && n > 0 {
-					k := i * 7919 % n
-					name = fmt.Sprintf("www.zone%d.example%d.com", k, k%100)
+				queries[i] = wire.AppendQuery(nil, 1, wire.FlagRD, wire.MustName(mix.name(i, rules)), mix.typ, wire.ClassIN, nil)
+			}
+			run := func(what string, ask func(q *wire.Query)) {
+				b.Run(fmt.Sprintf("%d/%s/%s", rules, mix.what, what), func(b *testing.B) {
+					var q wire.Query
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i++ {
+						q.Parse(queries[i&(len(queries)-1)])
+						ask(&q)
+					}
+				})
+			}
+			tally := p.Tally()
+			run("asked", func(q *wire.Query) {
+				if tally.Ask(q, local).Action != mix.want {
+					b.Fatal(wire.NameString(q.Name()))
 				}
-				queries[i].SetName(wire.MustName(name))
-				queries[i].Type = wire.TypeAAAA
-			}
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				p.Ask(&queries[i&127], local)
-			}
-		})
+			})
+			run("parsed only", func(*wire.Query) {})
+		}
+	}
+}
+
+// BenchmarkWorkers has two workers meet one rule at once: together they do twice
+// the work in the time, where each counts for itself.
+func BenchmarkWorkers(b *testing.B) {
+	p := compile(b, suffixes(1000), Env{})
+	for _, own := range []bool{true, false} {
+		for _, workers := range []int{1, 2} {
+			what := map[bool]string{true: "own tally", false: "one for all"}[own]
+			b.Run(fmt.Sprintf("%s/%d", what, workers), func(b *testing.B) {
+				var working sync.WaitGroup
+				for range workers {
+					ask := p.Ask
+					if own {
+						ask = p.Tally().Ask
+					}
+					working.Go(func() {
+						var q wire.Query
+						q.SetName(wire.MustName("www.zone1.example1.com"))
+						q.Type = wire.TypeAAAA
+						for range b.N {
+							ask(&q, local)
+						}
+					})
+				}
+				working.Wait()
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*workers), "ns/query")
+			})
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func (p *Policy) reverse(q *wire.Query, m *match) Verdict {
 	case !whole || q.Type != wire.TypePTR && q.Type != wire.TypeANY:
 		return p.noData(m.zone, m.zoneAt)
 	}
-	return Verdict{Action: Answer, form: formPointer, rule: m.zone}
+	return Verdict{Action: Answer, why: why{form: formPointer, rule: m.zone}}
 }
 
 // reverseAddr reads a name under in-addr.arpa or ip6.arpa. whole is false for the

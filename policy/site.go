@@ -12,7 +12,7 @@ func (p *Policy) site(q *wire.Query, m *match, r *rule) Verdict {
 	if m.zoneAt == 0 {
 		return p.atApex(q, m.zone)
 	}
-	v := Verdict{Action: Rewrite, form: formAlias, apex: uint8(m.zoneAt), rule: m.zone}
+	v := Verdict{Action: Rewrite, why: why{form: formAlias, apex: uint8(m.zoneAt), rule: m.zone}}
 	switch {
 	case int(q.Offset[m.zoneAt])+len(r.to) > wire.MaxName:
 		v.Action, v.form, v.Rcode = Answer, formBare, rcodeYXDomain

@@ -27,6 +27,11 @@ type Verdict struct {
 	// Rcode of an Answer.
 	Rcode uint8
 
+	why // apart: the compiler keeps structs of up to four fields in registers
+}
+
+// A why is the rule that decided, and how its answer is made.
+type why struct {
 	form form
 	apex uint8 // the label that the SOA's owner begins with
 	rule int32 // 0: none
