@@ -26,6 +26,9 @@ type Process struct {
 	Args    []string
 	LogFile string // stdout and stderr of all its runs
 
+	// Launch starts its command elsewhere than on this host; nil: here.
+	Launch func(*exec.Cmd) error
+
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the running cmd has been waited for
@@ -46,7 +49,11 @@ func (p *Process) Start() error {
 	cmd := exec.Command(p.Path, p.Args...)
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := launch(cmd); err != nil {
+	start := launch
+	if p.Launch != nil {
+		start = p.Launch
+	}
+	if err := start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
 	ended := make(chan struct{})
