@@ -10,6 +10,7 @@ import (
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/nodecache/node"
 	"github.com/strata-dns/strata/policy"
 )
 
@@ -24,6 +25,7 @@ type Config struct {
 	Exchange  resolver.ExchangeConfig `mapstructure:"exchange"` // how servers are asked
 	Policy    policy.Config           `mapstructure:"policy"`
 	TCP       listen.TCP              `mapstructure:"tcp"`
+	Node      node.Config             `mapstructure:"node"` // addresses of the host that are added
 }
 
 // live are the keys that a reload takes up.
@@ -40,6 +42,7 @@ func defaults() Config {
 		Cache:    resolver.CacheConfig{Size: 64 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
 		Exchange: resolver.ExchangeConfig{Budget: resolver.DefaultBudget},
 		TCP:      listen.TCP{Idle: 10 * time.Second, Clients: 1000, PerClient: 100},
+		Node:     node.Config{Interface: "strata0"},
 	}
 }
 
@@ -51,6 +54,7 @@ func (c *Config) Validate(report *config.Report) {
 	report.Under("cache", c.Cache.Validate)
 	report.Under("exchange", c.Exchange.Validate)
 	report.Under("tcp", c.TCP.Validate)
+	report.Under("node", func(report *config.Report) { c.Node.Validate(c.Listen, report) })
 	resolver.ValidateServers(c.Upstreams, "upstreams", "the site's recursors", c.Listen, report)
 	resolver.ValidateDomains(c.Stubs, "stubs", c.Listen, report)
 	if _, err := c.rules(); err != nil {

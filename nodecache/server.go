@@ -9,6 +9,7 @@ import (
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
+	"github.com/strata-dns/strata/nodecache/node"
 )
 
 // A server is a running nodecache. It is its resolver's Route.
@@ -26,11 +27,28 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	if err != nil {
 		return nil, err
 	}
+	own, err := addAddresses(d, c.Node)
+	if err != nil {
+		return nil, errors.Join(err, s.resolver.Discard(s.engine))
+	}
 	s.resolver.Attach(d, s.engine)
 	if err := s.resolver.Listen(d, &c.Base, c.TCP); err != nil {
+		own.Close()
 		return nil, errors.Join(err, s.resolver.Discard(s.engine))
 	}
 	return s.reload, nil
+}
+
+// addAddresses has the host's own addresses for as long as the daemon runs; they
+// must be there before anybody listens on them.
+func addAddresses(d *daemon.Daemon, c node.Config) (*node.Node, error) {
+	own, err := node.Open(c, d.Log())
+	if err != nil || !own.Any() {
+		return own, err
+	}
+	d.Registry().MustRegister(own.Metric())
+	d.Add(own)
+	return own, nil
 }
 
 // newServer makes a server that does not listen yet.

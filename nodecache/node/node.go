@@ -28,6 +28,9 @@ type Node struct {
 // CAP_NET_ADMIN. Whoever does not Run a Node must Close it.
 func Open(c Config, log *slog.Logger) (*Node, error) {
 	n := &Node{config: c, log: log}
+	if !n.Any() {
+		return n, nil
+	}
 	if err := n.open(); err != nil {
 		n.Close()
 		return nil, fmt.Errorf("node: %w", err)
@@ -63,7 +66,13 @@ func (n *Node) open() error {
 // that are ours.
 func (n *Node) Close() { n.closing.Do(n.leave) }
 
+// Any tells whether there is any address to have.
+func (n *Node) Any() bool { return len(n.config.Addresses) > 0 }
+
 func (n *Node) leave() {
+	if !n.Any() {
+		return
+	}
 	unlock, err := lock()
 	for _, h := range n.holds {
 		_ = h.Close()
