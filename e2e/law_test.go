@@ -27,6 +27,7 @@ var law = map[string][]string{
 	"core/zone/...":            {"core/wire"},
 	"core/upstream/...":        {"core/wire"},
 	"policy/...":               {"core/wire"},
+	"core/observe/...":         {"core/wire", "core/plane", "core/daemon/..."},
 	"core/resolver/...":        {"core/...", "policy"},
 	"core/listen/...":          {"core/..."},
 	"nodecache/...":            {"core/...", "policy", "failover"},
