@@ -27,12 +27,14 @@ func upstreamStatus(engine *upstream.Engine) any {
 		Timeouts   uint64  `json:"timeouts,omitempty"`
 		Errors     uint64  `json:"errors,omitempty"`
 		Mismatches uint64  `json:"mismatches,omitempty"`
+		Garbled    uint64  `json:"garbled,omitempty"`
+		Hedges     uint64  `json:"hedges,omitempty"`
 		RTT        float64 `json:"rtt_ms"`
 		Down       bool    `json:"down,omitempty"`
 	}
 	list := []serverStatus{}
 	for _, s := range engine.Stats() {
-		list = append(list, serverStatus{s.Server.String(), s.Asked, s.Answered, s.Failed, s.Timeouts, s.Errors, s.Mismatches,
+		list = append(list, serverStatus{s.Server.String(), s.Asked, s.Answered, s.Failed, s.Timeouts, s.Errors, s.Mismatches, s.Garbled, s.Hedges,
 			float64(s.RTT.Microseconds()) / 1000, s.Down})
 	}
 	return list
@@ -42,7 +44,8 @@ func upstreamStatus(engine *upstream.Engine) any {
 type upstreamMetrics struct{ engine *upstream.Engine }
 
 var (
-	exchangesDesc = prometheus.NewDesc("strata_upstream_exchanges_total", "Queries to upstream servers, by how they ended.", []string{"server", "what"}, nil)
+	exchangesDesc = prometheus.NewDesc("strata_upstream_exchanges_total", "Queries to upstream servers, why they were sent and how they ended.", []string{"server", "what"}, nil)
+	mismatchDesc  = prometheus.NewDesc("strata_upstream_mismatches_total", "Replies not believed, by what was wrong: made up, or for somebody else. Those from other addresses the kernel drops.", []string{"server", "reason"}, nil)
 	rttDesc       = prometheus.NewDesc("strata_upstream_rtt_seconds", "Round-trip times of upstream servers.", []string{"server"}, nil)
 	downDesc      = prometheus.NewDesc("strata_upstream_down", "1 while a server is only probed.", []string{"server"}, nil)
 	inFlightDesc  = prometheus.NewDesc("strata_upstream_in_flight", "Questions on their way upstream.", nil, nil)
@@ -60,10 +63,14 @@ func (m upstreamMetrics) Collect(ch chan<- prometheus.Metric) {
 			what string
 			n    uint64
 		}{
-			{"asked", s.Asked}, {"answered", s.Answered}, {"failed", s.Failed}, {"truncated", s.Truncated}, {"timeout", s.Timeouts},
-			{"error", s.Errors}, {"mismatch", s.Mismatches}, {"late", s.Late}, {"flood", s.Floods},
+			{"asked", s.Asked}, {"hedge", s.Hedges}, {"resend", s.Resends}, {"answered", s.Answered}, {"failed", s.Failed},
+			{"garbled", s.Garbled}, {"truncated", s.Truncated}, {"timeout", s.Timeouts}, {"error", s.Errors}, {"mismatch", s.Mismatches},
+			{"late", s.Late}, {"flood", s.Floods}, {"connected", s.Connections}, {"closed", s.Closed},
 		} {
 			ch <- prometheus.MustNewConstMetric(exchangesDesc, prometheus.CounterValue, float64(c.n), name, c.what)
+		}
+		for reason, n := range map[string]uint64{"id": s.OtherID, "question": s.OtherQuestion, "case": s.OtherCase, "no reply": s.NoReply} {
+			ch <- prometheus.MustNewConstMetric(mismatchDesc, prometheus.CounterValue, float64(n), name, reason)
 		}
 		down := 0.0
 		if s.Down {
@@ -74,18 +81,14 @@ func (m upstreamMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// histogram turns a server's plain counters into a cumulative histogram. The sum is
-// not kept: each reply counts as the middle of its bucket, so that it never falls.
+// histogram turns a server's plain counters into a cumulative histogram.
 func histogram(s *upstream.ServerStats, name string) prometheus.Metric {
 	buckets := map[float64]uint64{}
 	var n uint64
-	var sum, low float64
 	for i, bound := range upstream.HistogramBounds {
-		high := bound.Seconds()
 		n += s.Histogram[i]
-		sum += float64(s.Histogram[i]) * (low + high) / 2
-		buckets[high], low = n, high
+		buckets[bound.Seconds()] = n
 	}
 	longer := s.Histogram[len(s.Histogram)-1]
-	return prometheus.MustNewConstHistogram(rttDesc, n+longer, sum+float64(longer)*low, buckets, name)
+	return prometheus.MustNewConstHistogram(rttDesc, n+longer, s.Waited.Seconds(), buckets, name)
 }

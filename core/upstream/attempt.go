@@ -12,18 +12,21 @@ type attempt struct {
 	socket  *socket // or
 	conn    *conn
 	sent    int64
-	mix     uint64
+	mix     uint64 // of the name's case; 0: not mixed
 	id      uint16
 	index   uint8 // of the server in flight.servers
 	open    bool  // a reply is awaited
 	edns    bool
+	stream  bool // over TCP or TLS
+	guarded bool // over a stream only because somebody guesses
 	measure bool // the reply's delay is a round-trip time
 }
 
 // A route says how an attempt differs from the server's usual way.
 type route struct {
-	stream bool // over TCP, whatever its transport
-	plain  bool // without an OPT record
+	stream  bool // over TCP, whatever its transport
+	guarded bool // that, because somebody guesses
+	plain   bool // without an OPT record
 }
 
 // transmit sends one query of a flight to its i-th server.
@@ -32,12 +35,19 @@ func (s *shard) transmit(f *flight, i int, by route, now int64, o *outbox) error
 	a := &f.attempts[f.sent]
 	*a = attempt{
 		server: to, index: uint8(i), sent: now, open: true,
-		edns: !by.plain && to.noEDNS.Load() <= now,
+		edns:    !by.plain && to.noEDNS.Load() <= now,
+		stream:  to.Transport != UDP || by.stream || by.guarded,
+		guarded: by.guarded,
+	}
+	if (to.Mix0x20 || s.engine.options.MixCase) && to.noMix.Load() <= now {
+		a.mix = s.lots.uint64() | 1<<63 // never 0: that is not mixed at all
 	}
 	var err error
-	if to.Transport != UDP || by.stream {
+	if a.stream {
 		err = s.overStream(f, a, now)
-	} else {
+	}
+	if !a.stream || err != nil && by.guarded { // who guesses must not keep us from a server without TCP
+		a.stream, a.guarded = false, false
 		err = s.overUDP(f, a, now, o)
 	}
 	if err != nil {
@@ -46,7 +56,7 @@ func (s *shard) transmit(f *flight, i int, by route, now int64, o *outbox) error
 	f.asked.add(i)
 	f.sent++
 	f.open++
-	to.asked.Add(1)
+	s.count(to, cAsked)
 	to.ask(now)
 	return nil
 }
@@ -59,9 +69,6 @@ func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
 			a.server.fail(now)
 		}
 		return err
-	}
-	if a.server.Mix0x20 || s.engine.options.MixCase {
-		a.mix = s.lots.uint64() | 1<<63 // never 0: that is not mixed at all
 	}
 	for a.id = s.lots.uint16(); k.table.find(a.id) != nil; {
 		a.id = s.lots.uint16()

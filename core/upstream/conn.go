@@ -18,6 +18,8 @@ const (
 	connOutMost  = 4 << 20 // octets waiting to be written
 	dialTimeout  = 2 * time.Second
 	writeTimeout = 2 * time.Second
+	redialLeast  = 50 * time.Millisecond // between two tries to connect; doubled each time, up to
+	redialMost   = time.Second
 )
 
 // A conn is one kept TCP or TLS connection of a shard to a server. Queries are
@@ -27,9 +29,10 @@ type conn struct {
 	shard  *shard
 	server *server
 	open   map[uint16]slot
-	out    []byte        // queries to write, each behind its length
-	wake   chan struct{} // there is something in out
-	gone   chan struct{} // closed when the connection is given up
+	asked  [1 << 16 / 64]uint64 // IDs there were queries with
+	out    []byte               // queries to write, each behind its length
+	wake   chan struct{}        // there is something in out
+	gone   chan struct{}        // closed when the connection is given up
 	cancel context.CancelFunc
 
 	raw         net.Conn // nil while connecting
@@ -44,6 +47,9 @@ type conn struct {
 // where there is none.
 func (s *shard) connection(to *server, now int64) (*conn, error) {
 	p := &to.pools[s.index]
+	if now < p.redial {
+		return nil, p.refusal
+	}
 	for _, c := range p.conns {
 		if len(c.open) < connOpenMost && len(c.out) < connOutMost {
 			return c, nil
@@ -76,9 +82,13 @@ func (c *conn) idle(now int64) bool {
 // enqueue writes a query behind those that wait to be sent.
 func (c *conn) enqueue(f *flight, a *attempt, n int, now int64) {
 	c.open[a.id] = slot{f: f, n: uint8(n)}
+	c.asked[a.id/64] |= 1 << (a.id % 64)
 	c.lastUse = now
 	at := len(c.out)
-	c.out = f.appendQuery(append(c.out, 0, 0), a.id, 0, a.edns)
+	c.out = f.appendQuery(append(c.out, 0, 0), a.id, a.mix, a.edns)
+	if a.edns && c.server.Transport == TLS {
+		c.out = f.pad(c.out, at+2)
+	}
 	binary.BigEndian.PutUint16(c.out[at:], uint16(len(c.out)-at-2))
 	select {
 	case c.wake <- struct{}{}:
@@ -110,8 +120,10 @@ func (s *shard) lose(c *conn, err error, now int64, o *outbox) {
 		return
 	}
 	s.hangUp(c)
-	if !c.established && c.server.Transport != UDP {
-		c.server.fail(now)
+	if !c.established {
+		s.refrain(c.server, err, now)
+	} else if len(c.open) > 0 {
+		s.count(c.server, cClosed)
 	}
 	for _, known := range c.open {
 		f := known.f
@@ -124,12 +136,31 @@ func (s *shard) lose(c *conn, err error, now int64, o *outbox) {
 			}
 		case c.established && !f.retried:
 			f.retried = true
-			s.again(f, a, route{stream: true}, now, o)
+			s.again(f, a, route{stream: a.stream && !a.guarded, guarded: a.guarded}, now, o)
+		case a.guarded: // as in transmit
+			s.again(f, a, route{}, now, o)
 		default:
 			s.noAnswer(f, int(a.index), err, now, o)
 			s.elsewhere(f, now, o)
 		}
 	}
+}
+
+// refrain backs off from connecting to a server that could not be connected to.
+func (s *shard) refrain(from *server, err error, now int64) {
+	p := &from.pools[s.index]
+	p.wait = min(redialMost, max(redialLeast, 2*p.wait))
+	p.redial, p.refusal = now+int64(p.wait), err
+	if from.Transport != UDP {
+		from.fail(now)
+	}
+}
+
+// stood notes that a connection was made.
+func (s *shard) stood(to *server) {
+	p := &to.pools[s.index]
+	p.redial, p.wait, p.refusal = 0, 0, nil
+	s.count(to, cConnections)
 }
 
 // broke is lose for the goroutines of the connection.
@@ -153,6 +184,7 @@ func (c *conn) run(ctx context.Context) {
 	}
 	c.shard.mu.Lock()
 	c.raw, c.established = raw, true
+	c.shard.stood(c.server)
 	dead := c.dead
 	if !dead {
 		c.shard.engine.running.Add(1)
@@ -225,18 +257,32 @@ func (c *conn) read(stream net.Conn) {
 	}
 }
 
-// take finds the query that a message replies to.
+// find gives the query that a message replies to. One that is used but has no flight is
+// answered or given up already; one that isn't, there never was.
+func (c *conn) find(msg []byte) slot {
+	if !isReply(msg) {
+		return slot{}
+	}
+	id := binary.BigEndian.Uint16(msg)
+	if known, ok := c.open[id]; ok {
+		return known
+	}
+	return slot{used: c.asked[id/64]>>(id%64)&1 != 0}
+}
+
+// take hands a message over to the query that it replies to.
 func (c *conn) take(msg []byte, o *outbox) {
 	s := c.shard
 	now := s.engine.now()
 	s.mu.Lock()
 	c.lastRead = now
-	if !isReply(msg) {
-		c.server.mismatches.Add(1)
-	} else if known, ok := c.open[binary.BigEndian.Uint16(msg)]; !ok {
-		c.server.late.Add(1)
-	} else {
+	if known := c.find(msg); known.f != nil {
 		s.replied(known.f, int(known.n), msg, false, now, o)
+	} else if known.used {
+		s.count(c.server, cLate)
+	} else { // no more of it can be believed: where messages begin may be lost
+		s.count(c.server, stranger(msg))
+		s.lose(c, fmt.Errorf("read from %s: %w", c.server, ErrReply), now, o)
 	}
 	s.mu.Unlock()
 	o.flush(s)

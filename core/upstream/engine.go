@@ -157,7 +157,7 @@ func (e *Engine) newServer(want Server) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{Server: want, sockaddr: address, pools: make([]pool, len(e.shards))}
+	s := &server{Server: want, sockaddr: address, pools: make([]pool, len(e.shards)), tallies: make([]tally, len(e.shards))}
 	if want.Transport == TLS {
 		s.tls = &tls.Config{
 			ServerName: want.TLSName, RootCAs: e.options.RootCAs, MinVersion: tls.VersionTLS12,

@@ -60,7 +60,7 @@ func (f *flight) fill(q *Question) {
 
 // launch sends the first query, and perhaps one for our own sake beside it.
 func (s *shard) launch(f *flight, now int64, o *outbox) {
-	s.proceed(f, now, o)
+	s.proceed(f, now, false, o)
 	if f.done == nil || f.sent == maxAttempts || len(f.servers) == 1 {
 		return
 	}
@@ -69,16 +69,24 @@ func (s *shard) launch(f *flight, now int64, o *outbox) {
 	}
 }
 
-// proceed asks the next server, and sets the time for the one after.
-func (s *shard) proceed(f *flight, now int64, o *outbox) {
+// proceed asks the next server, and sets the time for the one after. late: because
+// those asked have not answered yet.
+func (s *shard) proceed(f *flight, now int64, late bool, o *outbox) {
 	for f.sent < maxAttempts {
 		i := choose(f.servers, f.asked, f.failed|f.onStreams(), s.lots.uint32())
 		if i < 0 {
 			break
 		}
-		if err := s.transmit(f, i, route{stream: f.strange > 0}, now, o); err != nil {
+		what := cHedges
+		if f.asked.has(i) {
+			what = cResends
+		}
+		if err := s.transmit(f, i, route{guarded: f.strange > 0}, now, o); err != nil {
 			s.noAnswer(f, i, err, now, o)
 			continue
+		}
+		if late {
+			s.count(f.servers[i], what)
 		}
 		f.onTime++
 		s.wait(f, now+int64(pause(f.servers[i], f.onTime, s.fresh(f))))
@@ -124,7 +132,7 @@ func (s *shard) noAnswer(f *flight, i int, err error, now int64, o *outbox) {
 	f.asked.add(i)
 	f.failed.add(i)
 	f.err = err
-	f.servers[i].errors.Add(1)
+	s.count(f.servers[i], cErrors)
 	o.exchange(f.servers[i], false, 0, err)
 }
 
@@ -137,7 +145,7 @@ func (s *shard) elsewhere(f *flight, now int64, o *outbox) {
 			s.free(f)
 		}
 	case s.fresh(f) && f.sent < maxAttempts:
-		s.proceed(f, now, o)
+		s.proceed(f, now, false, o)
 	case f.open == 0:
 		s.settle(f, now, o)
 	}
@@ -154,7 +162,7 @@ func (s *shard) look(f *flight, now int64, o *outbox) {
 			a.server.overdue(now)
 		}
 	}
-	s.proceed(f, now, o)
+	s.proceed(f, now, true, o)
 }
 
 // expire ends a flight whose budget is over. Queries that had a fair time count
@@ -166,7 +174,7 @@ func (s *shard) expire(f *flight, now int64, o *outbox) {
 		if !a.open || now-a.sent < fair {
 			continue
 		}
-		a.server.timeouts.Add(1)
+		s.count(a.server, cTimeouts)
 		a.server.overdue(now)
 		o.exchange(a.server, false, 0, ErrTimeout)
 		if a.conn != nil && a.conn.lastRead < a.sent {
@@ -215,20 +223,20 @@ func (s *shard) finish(f *flight, a Answer, o *outbox) {
 // replied is what becomes of a message with the ID of an open attempt.
 func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *outbox) {
 	a := &f.attempts[n]
-	v := f.judge(msg, a.mix, a.socket != nil, a.edns, cut)
-	if v == strange {
-		a.server.mismatches.Add(1)
-		f.strange++
-		if a.socket != nil {
-			s.suspect(a.socket, now, o)
-		}
+	v := f.judge(a, msg, cut)
+	if v == otherQuestion && a.stream { // it is from the server all the same
+		s.count(a.server, cOtherName)
+		v = garbled
+	}
+	if !v.believed() {
+		s.disbelieve(f, a, v, now, o)
 		return
 	}
 	rtt := time.Duration(now - a.sent)
 	s.drop(f, a)
 	s.believe(a, rtt)
-	if f.done == nil || v == useful || v == failing {
-		s.rate(a.server, v, rtt, now, o)
+	if f.done == nil || v != truncated && v != noEDNS {
+		s.rate(f, a.server, v, rtt, now, o)
 	}
 	switch {
 	case f.done == nil:
@@ -236,47 +244,75 @@ func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *ou
 			s.free(f)
 		}
 	case v == useful:
-		if !a.edns && a.server.noEDNS.Load() <= now { // it understood without
-			a.server.noEDNS.Store(now + int64(plainFor))
-		}
+		s.learn(f, a, msg, now)
 		f.foldQuestion(msg)
 		s.finish(f, Answer{Msg: msg, Server: a.server.Addr, RTT: rtt}, o)
 	case v == truncated:
-		a.server.truncated.Add(1)
+		s.count(a.server, cTruncated)
 		s.again(f, a, route{stream: true}, now, o)
 	case v == noEDNS:
-		s.again(f, a, route{stream: a.conn != nil, plain: true}, now, o)
+		s.again(f, a, route{stream: a.stream, plain: true}, now, o)
+	case v == garbled && !a.stream && !s.fresh(f): // it may have been damaged on the way
+		s.again(f, a, route{stream: true}, now, o)
 	default:
-		s.keep(f, a, msg, rtt)
+		s.keep(f, a, v, msg, rtt)
 		s.elsewhere(f, now, o)
+	}
+}
+
+// disbelieve is what becomes of a message that is no reply to its attempt's query.
+func (s *shard) disbelieve(f *flight, a *attempt, v verdict, now int64, o *outbox) {
+	s.count(a.server, int(v-noReply)+cStrange)
+	f.strange++
+	if v == otherCase && f.strange == 1 && f.done != nil && f.sent < maxAttempts {
+		// Somebody guessed all the rest, or the server folds names: over TCP it is told.
+		_ = s.transmit(f, int(a.index), route{guarded: true}, now, o)
+	}
+	s.suspect(a.socket, now, o)
+}
+
+// learn remembers in what ways a server may be asked.
+func (s *shard) learn(f *flight, a *attempt, msg []byte, now int64) {
+	if !a.edns && a.server.noEDNS.Load() <= now { // it understood without
+		a.server.noEDNS.Store(now + int64(plainFor))
+	}
+	if a.stream && !f.sameCase(msg, a.mix) { // over a stream nobody else could have said so
+		a.server.noMix.Store(now + int64(plainFor))
 	}
 }
 
 // believe counts a reply and what it tells of the way to its server.
 func (s *shard) believe(a *attempt, rtt time.Duration) {
-	a.server.answered.Add(1)
-	a.server.count(rtt)
+	s.count(a.server, cAnswered)
+	s.timed(a.server, rtt)
 	a.server.reply()
 	if a.measure {
 		a.server.measure(rtt)
 	}
 }
 
-// rate counts what a reply is worth.
-func (s *shard) rate(to *server, v verdict, rtt time.Duration, now int64, o *outbox) {
-	if v == failing {
-		to.failed.Add(1)
+// rate counts what a reply is worth. An authoritative server may well refer to
+// others, where a zone is cut: that does not count against it.
+func (s *shard) rate(f *flight, to *server, v verdict, rtt time.Duration, now int64, o *outbox) {
+	switch {
+	case v == failing, v == garbled, v == lame && f.rd:
+		s.count(to, cFailed)
 		to.bad(now)
-	} else {
+	case v == lame:
+		s.count(to, cFailed)
+	default:
 		to.good()
 	}
-	o.exchange(to, v != failing, rtt, nil)
+	if v == garbled {
+		s.count(to, cGarbled)
+	}
+	o.exchange(to, v < failing, rtt, nil)
 }
 
 // keep saves a bad reply, for want of a better one.
-func (s *shard) keep(f *flight, a *attempt, msg []byte, rtt time.Duration) {
+func (s *shard) keep(f *flight, a *attempt, v verdict, msg []byte, rtt time.Duration) {
 	f.failed.add(int(a.index))
-	if !f.sameQuestion(msg, a.mix) || wire.Flags(msg)&wire.FlagTC != 0 {
+	if v == garbled || !f.sameQuestion(msg) || wire.Flags(msg)&wire.FlagTC != 0 {
 		return
 	}
 	f.last = append(f.last[:0], msg...)
@@ -302,7 +338,7 @@ func (s *shard) again(f *flight, a *attempt, by route, now int64, o *outbox) {
 
 const (
 	againPause   = 200 * time.Millisecond
-	plainFor     = 10 * time.Minute // how long a server without EDNS is remembered
+	plainFor     = 10 * time.Minute // how long a server without EDNS, or that folds names, is remembered
 	maxLingering = 16384            // flights of a shard
 )
 

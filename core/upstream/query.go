@@ -1,6 +1,10 @@
 package upstream
 
-import "github.com/strata-dns/strata/core/wire"
+import (
+	"encoding/binary"
+
+	"github.com/strata-dns/strata/core/wire"
+)
 
 // appendQuery appends the query for a flight's question, its name in the case
 // that mix says: bit i mod 64 makes a capital of letter i. 0 leaves it folded.
@@ -23,6 +27,24 @@ func (f *flight) appendQuery(dst []byte, id uint16, mix uint64, edns bool) []byt
 	}
 	return dst
 }
+
+// pad fills the query that begins at start of msg up to a multiple of padBlock octets,
+// so that its length does not tell the name (RFC 7830, RFC 8467 §4.1). The OPT record
+// is the last there is.
+func (f *flight) pad(msg []byte, start int) []byte {
+	var zeros [padBlock]byte
+	length := start + wire.HeaderLen + f.nameLen + 4 + optFixed - 2
+	n := -(len(msg) - start + 4) & (padBlock - 1)
+	msg = wire.AppendOption(msg, optionPadding, zeros[:n])
+	binary.BigEndian.PutUint16(msg[length:], uint16(len(msg)-length-2))
+	return msg
+}
+
+const (
+	padBlock      = 128 // octets
+	optFixed      = 11  // octets of an OPT record in front of its options
+	optionPadding = 12
+)
 
 // mixCase makes capitals of letters of a folded name. Length octets are below
 // 'a' and so are left alone.

@@ -203,13 +203,21 @@ func (s *shard) datagram(k *socket, msg []byte, cut bool, now int64, o *outbox) 
 	}
 	switch {
 	case known == nil:
-		k.server.mismatches.Add(1)
+		s.count(k.server, stranger(msg))
 		s.suspect(k, now, o)
 	case known.f == nil:
-		k.server.late.Add(1)
+		s.count(k.server, cLate)
 	default:
 		s.replied(known.f, int(known.n), msg, cut, now, o)
 	}
+}
+
+// stranger is what a message is counted as whose ID belongs to no query.
+func stranger(msg []byte) int {
+	if isReply(msg) {
+		return cOtherID
+	}
+	return cNoReply
 }
 
 // suspect counts a reply that was not believed. So many of them are
@@ -219,11 +227,11 @@ func (s *shard) suspect(k *socket, now int64, o *outbox) {
 	if k.strange++; k.strange != floodReplies {
 		return
 	}
-	k.server.floods.Add(1)
+	s.count(k.server, cFloods)
 	s.retire(k)
 	s.abandon(k, func(f *flight, a *attempt) {
 		if f.done != nil {
-			s.again(f, a, route{stream: true}, now, o)
+			s.again(f, a, route{guarded: true}, now, o)
 		} else if f.open == 0 {
 			s.free(f)
 		}

@@ -6,16 +6,22 @@ import (
 	"github.com/strata-dns/strata/core/wire"
 )
 
-// A verdict is what a believed reply is worth.
+// A verdict is what a reply is worth.
 type verdict uint8
 
 const (
-	useful    verdict = iota
-	truncated         // ask again over TCP (RFC 7766 §5)
-	noEDNS            // the server knows no OPT record (RFC 6891 §7): ask without
-	failing           // SERVFAIL and the like: another server may do better
-	strange           // not a reply to this query: RFC 5452 §9.1
+	useful        verdict = iota
+	truncated             // ask again over TCP (RFC 7766 §5)
+	noEDNS                // the server knows no OPT record, or not ours (RFC 6891 §6.1.3, §7): ask without
+	failing               // SERVFAIL and the like: another server may do better
+	lame                  // the server refers to others
+	garbled               // its records cannot be read
+	noReply               // from here on not believed: not a reply to a query (RFC 5452 §9.1)
+	otherQuestion         // than the query's
+	otherCase             // of the name than the query's
 )
+
+func (v verdict) believed() bool { return v < noReply }
 
 // opcodeBits of the header's second word; only standard queries are sent.
 const opcodeBits = 0xf << 11
@@ -25,60 +31,56 @@ func isReply(msg []byte) bool {
 	return len(msg) >= wire.HeaderLen && wire.Flags(msg)&(wire.FlagQR|opcodeBits) == wire.FlagQR
 }
 
-// judge looks at a reply with the right ID. cut: it was longer than our buffer.
-// overUDP and edns say how the query went.
-func (f *flight) judge(msg []byte, mix uint64, overUDP, edns, cut bool) verdict {
+// judge looks at a reply with the ID of one of the flight's attempts. cut: it was longer
+// than our buffer.
+func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 	if !isReply(msg) {
-		return strange
+		return noReply
 	}
 	rcode := wire.RcodeOf(msg)
 	if binary.BigEndian.Uint16(msg[4:]) == 0 && len(msg) == wire.HeaderLen && rcode == wire.RcodeFormErr {
 		// Who cannot read a query may not be able to repeat its question.
-		if edns {
+		if a.edns {
 			return noEDNS
 		}
 		return failing
 	}
-	if !f.sameQuestion(msg, mix) {
-		return strange
-	}
 	switch {
-	case overUDP && (cut || wire.Flags(msg)&wire.FlagTC != 0):
+	case !f.sameQuestion(msg):
+		return otherQuestion
+	case !a.stream && !f.sameCase(msg, a.mix):
+		return otherCase
+	case !a.stream && (cut || wire.Flags(msg)&wire.FlagTC != 0):
 		return truncated
 	case wire.Flags(msg)&wire.FlagTC != 0: // over TCP: the server cannot say it at all
 		return failing
-	case rcode == wire.RcodeFormErr && edns && !hasOPT(msg):
+	}
+	in := inspect(msg)
+	switch {
+	case !in.whole:
+		return garbled
+	case a.edns && in.rcode == wire.RcodeBadVers,
+		a.edns && !in.opt && (in.rcode == wire.RcodeFormErr || in.rcode == wire.RcodeNotImp):
 		return noEDNS
-	case rcode == wire.RcodeServFail, rcode == wire.RcodeRefused, rcode == wire.RcodeNotImp, rcode == wire.RcodeFormErr:
+	case in.rcode != wire.RcodeSuccess && in.rcode != wire.RcodeNXDomain && in.rcode != wire.RcodeYXDomain:
 		return failing
+	case in.lame(msg):
+		return lame
 	}
 	return useful
 }
 
-// sameQuestion compares the question section.
-func (f *flight) sameQuestion(msg []byte, mix uint64) bool {
+// sameQuestion compares the question section, the name without regard to case.
+func (f *flight) sameQuestion(msg []byte) bool {
 	end := wire.HeaderLen + f.nameLen
-	if binary.BigEndian.Uint16(msg[4:]) != 1 || len(msg) < end+4 ||
-		binary.BigEndian.Uint16(msg[end:]) != f.typ || binary.BigEndian.Uint16(msg[end+2:]) != f.class {
-		return false
-	}
-	name := msg[wire.HeaderLen:end]
-	return wire.EqualFold(name, f.name()) && (mix == 0 || sameCase(name, f.name(), mix))
+	return binary.BigEndian.Uint16(msg[4:]) == 1 && len(msg) >= end+4 &&
+		binary.BigEndian.Uint16(msg[end:]) == f.typ && binary.BigEndian.Uint16(msg[end+2:]) == f.class &&
+		wire.EqualFold(msg[wire.HeaderLen:end], f.name())
 }
 
-// hasOPT reports whether a message has an OPT record.
-func hasOPT(msg []byte) bool {
-	r, ok := wire.NewReader(msg)
-	if !ok {
-		return false
-	}
-	var rec wire.Record
-	for r.Next(&rec) {
-		if rec.Section == wire.Additional && rec.Type == wire.TypeOPT {
-			return true
-		}
-	}
-	return false
+// sameCase reports whether the name of the same question has the case that mix gave it.
+func (f *flight) sameCase(msg []byte, mix uint64) bool {
+	return mix == 0 || sameCase(msg[wire.HeaderLen:][:f.nameLen], f.name(), mix)
 }
 
 // foldQuestion undoes what mixCase did, for those who compare octets.

@@ -51,18 +51,28 @@ func (s Server) check() error {
 // ServerStats are one server's counters since it was first named in a set.
 type ServerStats struct {
 	Server     Server
-	Asked      uint64        // queries sent, by any transport
-	Answered   uint64        // replies believed
-	Failed     uint64        // of these SERVFAIL, REFUSED, NOTIMP or FORMERR
-	Truncated  uint64        // of these asked again over TCP
-	Timeouts   uint64        // queries that got no reply within the budget
-	Errors     uint64        // queries that the network refused
-	Mismatches uint64        // replies not believed: ID, question, case, not a reply
-	Late       uint64        // second replies to a query
-	Floods     uint64        // times that mismatches made queries go over TCP
-	RTT        time.Duration // smoothed (RFC 6298); 0 before the first reply
-	P95        time.Duration // 95th percentile of the last some hundred; 0 before the first reply
-	Down       bool          // backed off: only probed
+	Asked      uint64 // queries sent, by any transport
+	Answered   uint64 // replies believed
+	Failed     uint64 // of these, those that do not answer: SERVFAIL and the like, referrals, garbled ones
+	Garbled    uint64 // of these, those whose records cannot be read
+	Truncated  uint64 // of those answered, asked again over TCP
+	Timeouts   uint64 // queries that got no reply within the budget
+	Errors     uint64 // queries that the network refused
+	Hedges     uint64 // queries sent because another server was late
+	Resends    uint64 // queries sent because this server was late, and no other one left to ask
+	Mismatches uint64 // replies not believed, the sum of the next four
+	NoReply    uint64 // not a reply to a standard query
+	OtherID    uint64 // an ID that was not asked with
+	OtherQuestion,
+	OtherCase uint64
+	Late        uint64        // replies to what was answered already or given up
+	Floods      uint64        // times that mismatches made queries go over TCP
+	Connections uint64        // TCP and TLS connections made
+	Closed      uint64        // of these, closed by the server with queries open
+	RTT         time.Duration // smoothed (RFC 6298); 0 before the first reply
+	P95         time.Duration // 95th percentile of the last some hundred; 0 before the first reply
+	Waited      time.Duration // all round-trip times together
+	Down        bool          // backed off: only probed
 	// Histogram counts replies by round-trip time: Histogram[i] took at most
 	// HistogramBounds[i], the last took longer. Not cumulative.
 	Histogram [len(HistogramBounds) + 1]uint64
@@ -70,7 +80,7 @@ type ServerStats struct {
 
 // HistogramBounds are the upper bounds of ServerStats.Histogram.
 var HistogramBounds = [...]time.Duration{
-	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
 	1 * time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
 	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
 	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
@@ -86,31 +96,7 @@ type server struct {
 	tls      *tls.Config  // TLS only
 	refs     int          // sets that name it; under Engine.mu
 	noEDNS   atomic.Int64 // time in ns until which queries go without an OPT record
+	noMix    atomic.Int64 // time in ns until which the case of names is not mixed
 	pools    []pool       // one a shard, under that shard's lock
-
-	asked, answered, failed, truncated, timeouts, errors atomic.Uint64
-	mismatches, late, floods                             atomic.Uint64
-	histogram                                            [len(HistogramBounds) + 1]atomic.Uint64
-}
-
-// count adds one round-trip time to the histogram.
-func (s *server) count(rtt time.Duration) {
-	i := 0
-	for i < len(HistogramBounds) && rtt > HistogramBounds[i] {
-		i++
-	}
-	s.histogram[i].Add(1)
-}
-
-func (s *server) stats() ServerStats {
-	st := ServerStats{
-		Server: s.Server, Asked: s.asked.Load(), Answered: s.answered.Load(), Failed: s.failed.Load(),
-		Truncated: s.truncated.Load(), Timeouts: s.timeouts.Load(), Errors: s.errors.Load(),
-		Mismatches: s.mismatches.Load(), Late: s.late.Load(), Floods: s.floods.Load(),
-		RTT: s.smoothed(), P95: s.p95(), Down: s.down(),
-	}
-	for i := range s.histogram {
-		st.Histogram[i] = s.histogram[i].Load()
-	}
-	return st
+	tallies  []tally      // one a shard
 }

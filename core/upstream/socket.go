@@ -45,6 +45,9 @@ type socket struct {
 type pool struct {
 	sockets [poolSize]*socket
 	conns   []*conn
+	redial  int64 // when to connect again
+	wait    time.Duration
+	refusal error // why not before
 }
 
 // spent reports whether a socket should be replaced.
