@@ -16,10 +16,10 @@ const (
 	cErrors      // queries that the network refused
 	cHedges      // queries because another server was late
 	cResends     // queries because this server itself was
-	cNoReply     // messages not believed: no reply to a query; in the order of verdicts
-	cOtherID     // an ID that was not asked with
+	cNoReply     // messages not believed, in the order of verdicts: no reply to a query
 	cOtherName   // another question
 	cOtherCase   // the question in another case
+	cOtherID     // an ID that was not asked with
 	cLate        // replies to what was answered or given up
 	cFloods      // times that made-up replies sent queries over TCP
 	cConnections // TCP and TLS connections that came to stand
