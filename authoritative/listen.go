@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/netip"
+
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/plane"
@@ -11,7 +13,7 @@ import (
 func (s *server) listen(d *daemon.Daemon, c *Config) error {
 	return listen.Add(d, listen.Options{
 		Addresses: c.Listen, Workers: c.Workers, MaxUDP: c.MaxUDP, TCP: listen.TCP(c.TCP),
-		Handler: func(stream bool) plane.Handler {
+		Handler: func(_ netip.AddrPort, stream bool) plane.Handler {
 			if stream {
 				return s.stream()
 			}

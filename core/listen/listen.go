@@ -21,9 +21,9 @@ type Options struct {
 	Workers   int // UDP sockets and threads for each address; 0: one a CPU
 	MaxUDP    int // octets of the largest datagram
 	TCP       TCP
-	// Handler makes the handler of one worker, for datagrams or for streams. Each
-	// is called by one goroutine.
-	Handler func(stream bool) plane.Handler
+	// Handler makes the handler of one worker of an address, for datagrams or for
+	// streams. Each is called by one goroutine.
+	Handler func(at netip.AddrPort, stream bool) plane.Handler
 	// Pending is how many late answers are owed; nil: answers are never late.
 	Pending func() int
 }
@@ -68,7 +68,7 @@ func (o *Options) open(a netip.AddrPort, files []*os.File) (*socket.Server, erro
 		TCP:     socket.TCPOptions{Queues: o.Workers, Idle: o.TCP.Idle, Connections: o.TCP.Clients, PerClient: o.TCP.PerClient},
 		Pending: o.Pending,
 	}
-	opts.Handler = func(worker int) plane.Handler { return o.Handler(worker >= o.Workers) }
+	opts.Handler = func(worker int) plane.Handler { return o.Handler(a, worker >= o.Workers) }
 	if err := opts.Inherit(files); err != nil {
 		return nil, fmt.Errorf("listen %s: %w", a, err)
 	}

@@ -38,7 +38,7 @@ func (s shout) Answer(batch []plane.Packet, _ plane.Queue) {
 
 // options listen on the addresses with two workers each.
 func options(addresses ...string) listen.Options {
-	o := listen.Options{Workers: 2, MaxUDP: 1232, Handler: func(stream bool) plane.Handler { return shout{stream} }}
+	o := listen.Options{Workers: 2, MaxUDP: 1232, Handler: func(_ netip.AddrPort, stream bool) plane.Handler { return shout{stream} }}
 	for _, a := range addresses {
 		o.Addresses = append(o.Addresses, netip.MustParseAddrPort(a))
 	}

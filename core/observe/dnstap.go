@@ -158,7 +158,7 @@ func newFramer(b *Observer, c Dnstap, frames *framestream.Writer) *framer {
 		}
 	}
 	if c.Version == "" {
-		f.version = []byte(b.o.Program)
+		f.version = []byte(b.o.Version)
 	}
 	return f
 }

@@ -18,7 +18,7 @@ type Source struct {
 
 // Options of an observer.
 type Options struct {
-	Program string   // what the version sent by dnstap begins with: "nodecache 1.2.0"
+	Version string   // that dnstap tells where the config names none
 	Sources []Source // what Event.Source means
 	Log     *slog.Logger
 	JSON    bool // lines of the query log's own file are JSON

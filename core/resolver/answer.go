@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/strata-dns/strata/core/cache"
+	"github.com/strata-dns/strata/core/observe"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/policy"
@@ -20,6 +21,9 @@ type answerer struct {
 	policy *policy.Tally // asks and counts by rules.Policy
 	now    cache.Instant // of this batch
 	wall   time.Time     // of this batch, where a rate is to be kept
+	tap    *observe.Tap
+	seen   bool           // somebody looks at this query
+	ruling policy.Verdict // of the last query that rules decided
 	q      wire.Query
 }
 
@@ -32,11 +36,15 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 	if a.rules.Limiter != nil {
 		a.wall = time.Now()
 	}
-	for i := range batch {
-		p := &batch[i]
-		reply, kind := a.answer(p, late)
-		p.Data = reply
-		a.tally[kind]++
+	if a.tap.Begin() {
+		a.answerSeen(batch, late)
+	} else {
+		for i := range batch {
+			p := &batch[i]
+			reply, kind := a.answer(p, late)
+			p.Data = reply
+			a.tally[kind]++
+		}
 	}
 	a.counts.add(&a.tally)
 }
@@ -58,6 +66,7 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	v := a.policy.Ask(q, p.Client.Addr())
 	switch v.Action {
 	case policy.Refuse, policy.Drop:
+		a.ruling = v
 		return a.rules.Policy.Reply(v, q, p.Data, limit), policed + int(v.Action)
 	}
 	if o := askable(q.Type); o != wire.Valid {
@@ -65,6 +74,7 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	}
 	switch v.Action {
 	case policy.Answer, policy.Truncate:
+		a.ruling = v
 		return a.ruled(v, p, limit), policed + int(v.Action)
 	}
 	reply, state := a.r.cache.Answer(q, p.Data, limit, a.now)
@@ -75,7 +85,7 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 		return a.unasked(p, limit), unaskedKind
 	}
 	p.Late = true
-	a.r.cache.Wait(q, p.Data, limit, &lateReply{late, p.Return})
+	a.r.cache.Wait(q, p.Data, limit, a.late(p, late))
 	return p.Data[:0], int(cache.Miss)
 }
 
@@ -130,12 +140,3 @@ func (a *answerer) limit(p *plane.Packet, o wire.Outcome) ([]byte, bool) {
 	}
 	return p.Data[:0], true
 }
-
-// A lateReply is the way back of a query that waits.
-type lateReply struct {
-	queue plane.Queue
-	to    plane.Return
-}
-
-// Deliver implements cache.Waiter. A client that is gone is not an error.
-func (l *lateReply) Deliver(reply []byte, _ cache.State) { _ = l.queue.Deliver(l.to, reply) }

@@ -51,7 +51,7 @@ func TestAnyPacket(t *testing.T) {
 	}
 	luck := rand.New(rand.NewPCG(1, 2))
 	models := packets(16, wire.TypeAAAA)
-	handler, queue, batch := r.Worker(), &silentQueue{Queue: planetest.NewQueue()}, newBatch()
+	handler, queue, batch := r.Worker(netip.AddrPort{}), &silentQueue{Queue: planetest.NewQueue()}, newBatch()
 	before := heap()
 	sent := make([][]byte, len(batch))
 	for range rounds {

@@ -231,8 +231,8 @@ func play(t testing.TB, p plot) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.handler = s.Worker(); p.stream {
-		s.handler = s.Stream()
+	if s.handler = s.Worker(netip.AddrPort{}); p.stream {
+		s.handler = s.Stream(netip.AddrPort{})
 	}
 	s.close = sync.OnceFunc(func() {
 		if err := s.Close(s.engine); err != nil {

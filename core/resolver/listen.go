@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"net/netip"
+
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/listen"
@@ -11,11 +13,11 @@ import (
 func (r *Resolver) Listen(d *daemon.Daemon, base *config.Base, tcp listen.TCP) error {
 	return listen.Add(d, listen.Options{
 		Addresses: base.Listen, Workers: base.Workers, MaxUDP: r.maxUDP, TCP: tcp,
-		Handler: func(stream bool) plane.Handler {
+		Handler: func(at netip.AddrPort, stream bool) plane.Handler {
 			if stream {
-				return r.Stream()
+				return r.Stream(at)
 			}
-			return r.Worker()
+			return r.Worker(at)
 		},
 		Pending: func() int { return int(r.Waiting()) },
 	})

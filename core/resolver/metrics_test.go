@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestRuleMetrics(t *testing.T) {
 	}
 	s := play(t, plot{rest: serve(t, soa), policy: c, env: policy.Env{Allow: []string{"127.0.0.0/8", "192.0.2.0/25"}}})
 	for range 2 { // as two workers
-		s.handler = s.Worker()
+		s.handler = s.Worker(netip.AddrPort{})
 		for i := range 50 {
 			s.ask(fmt.Sprintf("www.zone%d.example.", i), dns.TypeAAAA)
 		}

@@ -3,11 +3,16 @@ package resolver
 import (
 	"cmp"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/strata-dns/strata/core/cache"
+	"github.com/strata-dns/strata/core/daemon"
+	"github.com/strata-dns/strata/core/observe"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -22,6 +27,9 @@ type Resolver struct {
 	log    *slog.Logger
 	chains chains
 
+	observer *observe.Observer // of single queries
+	waits    *prometheus.HistogramVec
+
 	mu      sync.Mutex
 	workers []*counts // of answerers there were, in order
 	streams *counts   // of all answerers for streams together
@@ -35,11 +43,18 @@ type Options struct {
 	MaxUDP int           // octets of the largest reply over UDP
 	Budget time.Duration // a client's whole wait; 0: DefaultBudget
 	Log    *slog.Logger
+
+	Observe observe.Config
+	JSON    bool // lines of the query log's own file are JSON
 }
 
 // New makes a resolver and reads its cache's file, where there is one.
 func New(o Options) (*Resolver, error) {
-	r := &Resolver{route: o.Route, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, streams: new(counts)}
+	r := &Resolver{route: o.Route, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, streams: new(counts), waits: newWaits()}
+	var err error
+	if r.observer, err = observe.New(observe.Options{Version: "strata " + daemon.Version, Sources: sources(), Log: o.Log, JSON: o.JSON}, o.Observe); err != nil {
+		return nil, err
+	}
 	opts, err := o.Cache.options(cmp.Or(o.Budget, DefaultBudget))
 	if err != nil {
 		return nil, err
@@ -59,6 +74,10 @@ func (r *Resolver) SetRules(rules Rules) {
 	r.rules.Store(&rules)
 }
 
+// Observe takes up what single queries are looked at for, and opens the query log's
+// file anew. With an error all stays as it was.
+func (r *Resolver) Observe(c observe.Config) error { return r.observer.Set(c) }
+
 // Forget drops what memory holds at and below domains that are answered by others
 // from now on.
 func (r *Resolver) Forget(domains []string) {
@@ -72,9 +91,9 @@ func (r *Resolver) Forget(domains []string) {
 // Waiting is how many askers wait for upstream.
 func (r *Resolver) Waiting() int64 { return r.cache.Stats().Waiting }
 
-// Worker makes the handler of one worker.
-func (r *Resolver) Worker() plane.Handler {
-	a := &answerer{r: r, counts: new(counts)}
+// Worker makes the handler of one worker, whose queries come in at an address.
+func (r *Resolver) Worker(at netip.AddrPort) plane.Handler {
+	a := &answerer{r: r, counts: new(counts), tap: r.observer.Tap(at)}
 	r.mu.Lock()
 	r.workers = append(r.workers, a.counts)
 	r.mu.Unlock()
@@ -82,4 +101,6 @@ func (r *Resolver) Worker() plane.Handler {
 }
 
 // Stream makes the handler of one queue of streams. They count together.
-func (r *Resolver) Stream() plane.Handler { return &answerer{r: r, counts: r.streams} }
+func (r *Resolver) Stream(at netip.AddrPort) plane.Handler {
+	return &answerer{r: r, counts: r.streams, tap: r.observer.Tap(at)}
+}

@@ -1,0 +1,59 @@
+package resolver
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/strata-dns/strata/core/cache"
+	"github.com/strata-dns/strata/core/observe"
+	"github.com/strata-dns/strata/core/plane"
+)
+
+// A lateReply is the way back of a query that waits.
+type lateReply struct {
+	queue plane.Queue
+	to    plane.Return
+	r     *Resolver
+	began time.Time
+	seen  *observe.Late // nil where nobody looks
+}
+
+// late makes the way back of the query that is being answered.
+func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
+	l := &lateReply{queue: queue, to: p.Return, r: a.r, began: time.Now()}
+	if a.seen {
+		l.seen = a.tap.Late(&a.q, p)
+	}
+	return l
+}
+
+// Deliver implements cache.Waiter. A client that is gone is not an error.
+func (l *lateReply) Deliver(reply []byte, how cache.State) {
+	_ = l.queue.Deliver(l.to, reply)
+	l.r.waits.WithLabelValues(lateName(how)).Observe(time.Since(l.began).Seconds())
+	if l.seen != nil {
+		l.seen.Answer(reply, lateSource+int(how))
+	}
+}
+
+// lateName says where a late reply came from.
+func lateName(how cache.State) string {
+	if how == cache.Hit {
+		return "upstream"
+	}
+	return how.String()
+}
+
+// newWaits makes the histogram of how long askers waited for what memory had not.
+func newWaits() *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "strata_resolver_answer_seconds",
+		Help:    "Seconds that askers waited whom memory could not answer, by what they got: upstream, stale, failure.",
+		Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 1.5, 2, 2.5, 5},
+	}, []string{"outcome"})
+	for _, how := range []cache.State{cache.Hit, cache.Stale, cache.Failure} {
+		h.WithLabelValues(lateName(how))
+	}
+	return h
+}
