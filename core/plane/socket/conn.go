@@ -24,6 +24,9 @@ type conn struct {
 	id     uint64
 	nc     net.Conn
 	client netip.AddrPort
+	in     *bufio.Reader
+	half   *message // the query that is being read, of which have octets are there
+	have   int
 
 	slots   chan struct{} // one for each query in flight, and the one awaited
 	awaits  bool          // the reader holds a slot for the query it awaits
@@ -60,10 +63,19 @@ func newConn(t *TCP, q *tcpQueue, id uint64, nc net.Conn, client netip.AddrPort)
 func (c *conn) run() {
 	defer c.kill()
 	err := c.read()
+	between := c.tcp.isStopped() && !errors.Is(err, io.EOF) && !errors.Is(err, errMalformed)
+	if between {
+		between = c.readRest()
+	}
+	if c.half != nil {
+		messages.Put(c.half)
+	}
 	c.tcp.reading.Done()
 	switch {
 	case c.tcp.isStopped() || errors.Is(err, io.EOF):
-		c.settle()
+		if c.settle() && between && c.tcp.heir != nil {
+			c.bequeath()
+		}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.tcp.counters.idle.Add(1)
 	case errors.Is(err, errMalformed):
@@ -79,16 +91,20 @@ func (c *conn) read() error {
 	if err := c.shakeHands(); err != nil {
 		return err
 	}
-	in := bufio.NewReaderSize(c.nc, 2048)
+	c.in = bufio.NewReaderSize(c.nc, 2048)
 	for {
 		if err := c.takeSlot(); err != nil {
 			return err
 		}
-		if err := c.awaitQuery(in); err != nil {
+		if err := c.awaitQuery(c.in); err != nil {
 			return err
 		}
-		if err := c.readQuery(in); err != nil {
-			return err
+		switch err := c.readQuery(c.in); {
+		case err == nil:
+		case c.tcp.isStopped():
+			return net.ErrClosed
+		default:
+			return errMalformed
 		}
 	}
 }
@@ -177,29 +193,29 @@ func (c *conn) readBy(at time.Duration) error {
 	return nil
 }
 
-// readQuery reads a message and hands it over. A client has the idle limit to
-// send the whole of it.
-func (c *conn) readQuery(in *bufio.Reader) error {
-	m := messages.Get().(*message)
-	if _, err := io.ReadFull(in, m[:2]); err != nil {
-		messages.Put(m)
-		return err
+// readQuery reads a message, or the rest of it, and hands it over. What has been
+// read of it is kept when that fails. A client has the idle limit to send the
+// whole of it.
+func (c *conn) readQuery(in io.Reader) error {
+	if c.half == nil {
+		c.half, c.have = messages.Get().(*message), 0
 	}
-	size := int(binary.BigEndian.Uint16(m[:]))
-	if size == 0 {
-		messages.Put(m)
-		return errMalformed
-	}
-	if _, err := io.ReadFull(in, m[2:2+size]); err != nil {
-		messages.Put(m)
-		if c.tcp.isStopped() {
-			return net.ErrClosed
+	need := 2
+	for c.have < need || need == 2 {
+		if c.have >= 2 {
+			if need += int(binary.BigEndian.Uint16(c.half[:])); need == 2 {
+				return errMalformed
+			}
 		}
-		return errMalformed
+		n, err := io.ReadFull(in, c.half[c.have:need])
+		if c.have += n; err != nil {
+			return err
+		}
 	}
-	c.awaits = false
+	m := c.half
+	c.half, c.awaits = nil, false
 	select {
-	case c.queue.arrivals <- arrival{from: c, message: m, size: size}:
+	case c.queue.arrivals <- arrival{from: c, message: m, size: need - 2}:
 		return nil
 	case <-c.tcp.closed:
 		messages.Put(m)
@@ -208,8 +224,9 @@ func (c *conn) readQuery(in *bufio.Reader) error {
 }
 
 // settle waits, for the idle limit at most, until what is in flight is answered
-// and taken: clients may close their half first (RFC 7766 §6.2.4).
-func (c *conn) settle() {
+// and taken, and tells whether it is: clients may close their half first
+// (RFC 7766 §6.2.4).
+func (c *conn) settle() bool {
 	if c.awaits {
 		c.freeSlot()
 	}
@@ -220,14 +237,15 @@ func (c *conn) settle() {
 		select {
 		case <-c.settled:
 		case <-timer.C:
-			return
+			return false
 		case <-c.tcp.closed:
-			return
+			return false
 		}
 		if c.isDead() {
-			return
+			return false
 		}
 	}
+	return true
 }
 
 func (c *conn) freeSlot() {
@@ -237,7 +255,7 @@ func (c *conn) freeSlot() {
 	}
 }
 
-// drop forgets a query that stays without a reply.
+// drop takes a query off those in flight: it is answered, or stays without a reply.
 func (c *conn) drop() {
 	c.freeSlot()
 	c.note()

@@ -16,7 +16,7 @@ func (c *conn) put(reply []byte) bool {
 	if len(reply) > maxMessageTCP {
 		return false
 	}
-	c.freeSlot()
+	defer c.drop() // last: settle must find the query or its reply
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {

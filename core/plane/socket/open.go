@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -85,10 +86,24 @@ func set(fd, level, option, value int) error {
 }
 
 // setBuffer asks for the size past the system's limit, as only a privileged
-// process may, then up to it. A smaller buffer is no reason not to serve.
+// process may, then up to it. A smaller buffer is no reason not to serve, and a
+// larger one (ReceiveBuffer= of a socket unit) is left.
 func setBuffer(fd, force, plain, size int) {
+	if now, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, plain); err == nil && now >= 2*size {
+		return // the kernel doubles what it is asked for
+	}
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) != nil {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, size)
+	}
+}
+
+// turnAway has a socket take no more datagrams, so that the kernel tells clients
+// at once that nobody listens, while it can still send to anybody and what it
+// holds be read: it is connected to itself. Where that fails clients find out by
+// waiting.
+func turnAway(fd int) {
+	if own, err := unix.Getsockname(fd); err == nil {
+		_ = unix.Connect(fd, own)
 	}
 }
 
@@ -154,6 +169,23 @@ func advise(network string, address netip.AddrPort, err error) error {
 		hint = ": no interface of this host has that address; add it or listen elsewhere"
 	}
 	return fmt.Errorf("listen %s %s: %w%s", network, address, err, hint)
+}
+
+// duplicate makes another descriptor of a socket. net's own File would do, but
+// for what asking it for its number does to the socket: it becomes blocking, also
+// for who else has it.
+func duplicate(raw syscall.RawConn, name string) (*os.File, error) {
+	fd := -1
+	var dupErr error
+	if err := raw.Control(func(own uintptr) {
+		fd, dupErr = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil {
+		return nil, err
+	}
+	if dupErr != nil {
+		return nil, os.NewSyscallError("dup", dupErr)
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // isStream tells a listening stream socket from a datagram socket.

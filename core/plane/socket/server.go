@@ -28,6 +28,7 @@ type Server struct {
 	serving atomic.Bool
 	once    sync.Once
 	failed  chan error
+	heir    Heir // set before Drain, or nil
 }
 
 // Options are what a Server is made of.
@@ -47,6 +48,9 @@ type Options struct {
 	// Pending tells how many late answers are owed; draining waits for them.
 	// nil: answers are never late.
 	Pending func() int
+	// Hold, when set, keeps Run from taking queries until it is closed: another
+	// process that has the same sockets still does.
+	Hold <-chan struct{}
 }
 
 // NewServer opens the sockets of an address: from then on queries are taken in,
@@ -130,6 +134,13 @@ func (s *Server) Counts() ([]Counts, []StreamCounts) {
 
 // Run answers queries until ctx is done, and returns once all is closed.
 func (s *Server) Run(ctx context.Context) error {
+	if s.options.Hold != nil {
+		select {
+		case <-s.options.Hold:
+		case <-ctx.Done():
+			return s.Close()
+		}
+	}
 	s.start()
 	defer s.serving.Store(false)
 	var err error
@@ -179,8 +190,20 @@ func (s *Server) work(worker int, queue plane.Queue, datagram bool) error {
 	return Serve(queue, handler, cpu)
 }
 
-// Ready tells whether queries are answered.
-func (s *Server) Ready() bool { return s.serving.Load() }
+// Ready tells whether queries are answered; while Run is held, by the other process.
+func (s *Server) Ready() bool { return s.serving.Load() || s.held() }
+
+func (s *Server) held() bool {
+	if s.options.Hold == nil {
+		return false
+	}
+	select {
+	case <-s.options.Hold:
+		return false
+	default:
+		return true
+	}
+}
 
 // String names the server: "socket 127.0.0.1:53".
 func (s *Server) String() string { return "socket " + s.Address().String() }
@@ -193,9 +216,9 @@ func (s *Server) Drain(ctx context.Context) error {
 	s.ended = true
 	s.begin.Unlock()
 	s.serving.Store(false)
-	s.udp.Stop()
+	s.udp.stop(s.heir != nil)
 	for _, t := range s.streams {
-		t.Stop()
+		t.stop(s.heir)
 	}
 	ended := make(chan struct{})
 	go func() { s.workers.Wait(); close(ended) }()
@@ -203,7 +226,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-ended:
 		s.awaitLate(ctx)
 		for _, t := range s.streams {
-			t.Flush(ctx)
+			t.Settle(ctx)
 		}
 	case <-ctx.Done():
 	}

@@ -69,7 +69,7 @@ func (o TCPOptions) filled() TCPOptions {
 // TCP is a listener, its connections, and the queues their queries arrive in.
 type TCP struct {
 	options  TCPOptions
-	listener net.Listener
+	listener *net.TCPListener
 	address  netip.AddrPort
 	queues   []*tcpQueue
 	counters streamCounters
@@ -79,10 +79,12 @@ type TCP struct {
 	clients map[netip.Prefix]int
 	last    uint64
 
+	accepted  chan struct{}  // no more connections
 	stopped   chan struct{}  // no more queries
 	closed    chan struct{}  // no more anything
 	reading   sync.WaitGroup // those who may put a query into a queue
 	all       sync.WaitGroup
+	heir      Heir // takes the connections over; set before stopped is closed
 	stopOnce  sync.Once
 	closeOnce sync.Once
 }
@@ -98,7 +100,7 @@ func ListenTCP(address netip.AddrPort, o TCPOptions) (*TCP, error) {
 	t := &TCP{
 		options: o, listener: listener, address: unmapped(listener.Addr()),
 		conns: make(map[uint64]*conn), clients: make(map[netip.Prefix]int),
-		stopped: make(chan struct{}), closed: make(chan struct{}),
+		accepted: make(chan struct{}), stopped: make(chan struct{}), closed: make(chan struct{}),
 	}
 	for range o.Queues {
 		t.queues = append(t.queues, newTCPQueue(t))
@@ -115,17 +117,18 @@ func ListenTCP(address netip.AddrPort, o TCPOptions) (*TCP, error) {
 	return t, nil
 }
 
-func openTCP(address netip.AddrPort, o TCPOptions) (net.Listener, error) {
+func openTCP(address netip.AddrPort, o TCPOptions) (*net.TCPListener, error) {
 	if o.File != nil {
 		listener, err := net.FileListener(o.File)
 		if err != nil {
 			return nil, fmt.Errorf("inherited socket %q (ListenStream= in the socket unit?): %w", o.File.Name(), err)
 		}
-		if _, ok := listener.(*net.TCPListener); !ok {
+		stream, ok := listener.(*net.TCPListener)
+		if !ok {
 			listener.Close()
 			return nil, fmt.Errorf("inherited socket %q is no TCP socket", o.File.Name())
 		}
-		return listener, nil
+		return stream, nil
 	}
 	network := "tcp6"
 	if address.Addr().Is4() {
@@ -140,7 +143,10 @@ func openTCP(address netip.AddrPort, o TCPOptions) (net.Listener, error) {
 	if errors.As(err, &op) {
 		err = op.Err // the address is said by the caller
 	}
-	return listener, err
+	if err != nil {
+		return nil, err
+	}
+	return listener.(*net.TCPListener), nil
 }
 
 func shareListener(_, _ string, raw syscall.RawConn) error {
@@ -163,6 +169,8 @@ func unmapped(a net.Addr) netip.AddrPort {
 // idle limit gives some back.
 func (t *TCP) accept() {
 	defer t.reading.Done()
+	defer close(t.accepted)
+	defer t.listener.Close()
 	pause := time.Duration(0)
 	for {
 		nc, err := t.listener.Accept()
@@ -170,7 +178,10 @@ func (t *TCP) accept() {
 		case err == nil:
 			pause = 0
 			t.admit(nc)
-		case errors.Is(err, net.ErrClosed):
+		case t.isStopped():
+			if t.options.File == nil && t.heir == nil {
+				t.acceptRest()
+			}
 			return
 		default:
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
@@ -183,12 +194,39 @@ func (t *TCP) accept() {
 	}
 }
 
+// mostWaiting bounds how many connections acceptRest takes: as many as wait at
+// most (net.core.somaxconn).
+const mostWaiting = 4096
+
+// acceptRest takes the connections that the kernel has made for a listener that
+// nobody else has: closing it would reset them, their first queries unread.
+func (t *TCP) acceptRest() {
+	raw, err := t.listener.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		for range mostWaiting {
+			next, _, err := unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			if err != nil {
+				return
+			}
+			file := os.NewFile(uintptr(next), "")
+			nc, err := net.FileConn(file)
+			file.Close()
+			if err == nil {
+				t.admit(nc)
+			}
+		}
+	})
+}
+
 // admit starts a connection, or closes it where a limit is reached.
 func (t *TCP) admit(nc net.Conn) {
 	client := unmapped(nc.RemoteAddr())
 	who := sharedFate(client.Addr())
 	t.mu.Lock()
-	if t.isStopped() || len(t.conns) >= t.options.Connections || t.clients[who] >= t.options.PerClient {
+	if len(t.conns) >= t.options.Connections || t.clients[who] >= t.options.PerClient {
 		t.mu.Unlock()
 		t.counters.refused.Add(1)
 		nc.Close()
@@ -272,31 +310,37 @@ func (t *TCP) Counts() StreamCounts {
 	return t.counters.read(open)
 }
 
-// Stop ends accepting and reading: when the queries already read are handed out,
-// Receive returns net.ErrClosed. Replies still leave until Close.
-func (t *TCP) Stop() {
+// Stop ends accepting and reading. What clients have sent by then is read, and
+// when it is handed out Receive returns net.ErrClosed. Each connection ends when
+// its replies have been taken.
+func (t *TCP) Stop() { t.stop(nil) }
+
+// stop is Stop, or with an heir leaves to him the connections that wait to be
+// accepted, and gives him the others as soon as each is between two queries.
+func (t *TCP) stop(heir Heir) {
 	t.stopOnce.Do(func() {
 		t.mu.Lock()
+		t.heir = heir
 		close(t.stopped)
 		t.mu.Unlock()
-		t.listener.Close()
+		t.listener.SetDeadline(time.Unix(1, 0))
+		<-t.accepted
 		for _, c := range t.open() {
 			c.nc.SetReadDeadline(time.Unix(1, 0))
 		}
 	})
 }
 
-// Flush waits until the clients have taken what was sent to them, or ctx is done.
-func (t *TCP) Flush(ctx context.Context) {
+// Settle waits, after Stop, until all connections have ended, their replies taken,
+// or ctx is done.
+func (t *TCP) Settle(ctx context.Context) {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for _, c := range t.open() {
-		for c.unsent() > 0 {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
+	for len(t.open()) > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
 	}
 }
@@ -317,26 +361,28 @@ func (t *TCP) Close() error {
 
 // StreamCounts is what a TCP or TLS listener has done since it was opened.
 type StreamCounts struct {
-	Open      int    // connections now
-	Accepted  uint64 // connections
-	Refused   uint64 // connections over a limit
-	Received  uint64 // queries
-	Sent      uint64 // replies that left with their batch
-	Late      uint64 // replies delivered later
-	Gone      uint64 // replies whose connection had gone
-	Idle      uint64 // connections closed for want of queries
-	Slow      uint64 // connections closed as their client didn't take its replies
-	Malformed uint64 // connections closed on half a message or none, or a failed TLS handshake
+	Open       int    // connections now
+	Accepted   uint64 // connections
+	Refused    uint64 // connections over a limit
+	Received   uint64 // queries
+	Sent       uint64 // replies that left with their batch
+	Late       uint64 // replies delivered later
+	Gone       uint64 // replies whose connection had gone
+	Idle       uint64 // connections closed for want of queries
+	Slow       uint64 // connections closed as their client didn't take its replies
+	Bequeathed uint64 // connections given to another process
+	Adopted    uint64 // connections taken over from one
+	Malformed  uint64 // connections closed on half a message or none, or a failed TLS handshake
 }
 
 type streamCounters struct {
-	accepted, refused, received, sent, late, gone, idle, slow, malformed atomic.Uint64
+	accepted, refused, received, sent, late, gone, idle, slow, malformed, bequeathed, adopted atomic.Uint64
 }
 
 func (c *streamCounters) read(open int) StreamCounts {
 	return StreamCounts{
 		Open: open, Accepted: c.accepted.Load(), Refused: c.refused.Load(), Received: c.received.Load(),
 		Sent: c.sent.Load(), Late: c.late.Load(), Gone: c.gone.Load(), Idle: c.idle.Load(),
-		Slow: c.slow.Load(), Malformed: c.malformed.Load(),
+		Slow: c.slow.Load(), Malformed: c.malformed.Load(), Bequeathed: c.bequeathed.Load(), Adopted: c.adopted.Load(),
 	}
 }

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -300,7 +299,7 @@ func TestStopTCP(t *testing.T) {
 			}
 		}
 	}
-	l.Flush(context.Background())
+	l.Settle(t.Context())
 	for _, c := range clients {
 		if got, err := c.Reply(10 * time.Second); err != nil || string(got) != "late" {
 			t.Fatalf("%q, %v", got, err)

@@ -188,10 +188,19 @@ func (u *UDP) Counts() []Counts {
 }
 
 // Stop ends receiving: once what the kernel holds is read (inherited sockets
-// keep it for the next process), Receive returns net.ErrClosed. Late replies
-// still leave until Close.
-func (u *UDP) Stop() {
+// keep it for the next process), Receive returns net.ErrClosed. From then on
+// clients are told at once that nobody listens (ICMP port unreachable). Late
+// replies still leave until Close.
+func (u *UDP) Stop() { u.stop(false) }
+
+// stop is Stop; kept leaves what the kernel holds to another process.
+func (u *UDP) stop(kept bool) {
 	for _, q := range u.queues {
+		q.kept = q.kept || kept // before stopped, after which the worker reads it
+		if !q.kept && q.enter() {
+			turnAway(q.fd)
+			q.leave()
+		}
 		q.stop()
 	}
 }
