@@ -7,6 +7,7 @@ import (
 
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/listen"
+	"github.com/strata-dns/strata/core/observe"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
@@ -25,11 +26,12 @@ type Config struct {
 	Exchange  resolver.ExchangeConfig `mapstructure:"exchange"` // how servers are asked
 	Policy    policy.Config           `mapstructure:"policy"`
 	TCP       listen.TCP              `mapstructure:"tcp"`
-	Node      node.Config             `mapstructure:"node"` // addresses of the host that are added
+	Observe   observe.Config          `mapstructure:",squash"` // single queries
+	Node      node.Config             `mapstructure:"node"`    // addresses of the host that are added
 }
 
 // live are the keys that a reload takes up.
-var live = []string{"upstreams", "stubs", "policy", "log.level"}
+var live = []string{"upstreams", "stubs", "policy", "top", "query_log", "dnstap", "log.level"}
 
 func defaults() Config {
 	return Config{
@@ -42,6 +44,7 @@ func defaults() Config {
 		Cache:    resolver.CacheConfig{Size: 64 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
 		Exchange: resolver.ExchangeConfig{Budget: resolver.DefaultBudget},
 		TCP:      listen.TCP{Idle: 10 * time.Second, Clients: 1000, PerClient: 100},
+		Observe:  observe.Defaults(),
 		Node:     node.Config{Interface: "strata0"},
 	}
 }
@@ -54,6 +57,7 @@ func (c *Config) Validate(report *config.Report) {
 	report.Under("cache", c.Cache.Validate)
 	report.Under("exchange", c.Exchange.Validate)
 	report.Under("tcp", c.TCP.Validate)
+	c.Observe.Validate(report)
 	report.Under("node", func(report *config.Report) { c.Node.Validate(c.Listen, report) })
 	resolver.ValidateServers(c.Upstreams, "upstreams", "the site's recursors", c.Listen, report)
 	resolver.ValidateDomains(c.Stubs, "stubs", c.Listen, report)

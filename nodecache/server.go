@@ -64,7 +64,7 @@ func newServer(c *Config, log *slog.Logger) (*server, error) {
 	fresh, err := s.open(c)
 	if err == nil {
 		s.routes.Store(fresh)
-		s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: log})
+		s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: log, Observe: c.Observe, JSON: c.Log.Format == "json"})
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.engine.Close())
@@ -80,6 +80,10 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	}
 	fresh, err := s.open(c)
 	if err != nil {
+		return err
+	}
+	if err := s.resolver.Observe(c.Observe); err != nil {
+		fresh.close()
 		return err
 	}
 	old := s.config

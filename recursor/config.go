@@ -10,6 +10,7 @@ import (
 
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/listen"
+	"github.com/strata-dns/strata/core/observe"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/failover"
@@ -29,10 +30,11 @@ type Config struct {
 	Exchange resolver.ExchangeConfig `mapstructure:"exchange"` // how servers are asked
 	Policy   policy.Config           `mapstructure:"policy"`
 	TCP      listen.TCP              `mapstructure:"tcp"`
+	Observe  observe.Config          `mapstructure:",squash"` // single queries
 }
 
 // live are the keys that a reload takes up.
-var live = []string{"site", "allow", "zones", "external", "policy", "log.level"}
+var live = []string{"site", "allow", "zones", "external", "policy", "top", "query_log", "dnstap", "log.level"}
 
 // External says who answers for the rest of the world.
 type External struct {
@@ -62,6 +64,7 @@ func defaults() Config {
 		Cache:    resolver.CacheConfig{Size: 512 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
 		Exchange: resolver.ExchangeConfig{Budget: resolver.DefaultBudget},
 		TCP:      listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
+		Observe:  observe.Defaults(),
 	}
 }
 
@@ -73,6 +76,7 @@ func (c *Config) Validate(report *config.Report) {
 	report.Under("cache", c.Cache.Validate)
 	report.Under("exchange", c.Exchange.Validate)
 	report.Under("tcp", c.TCP.Validate)
+	c.Observe.Validate(report)
 	resolver.ValidateDomains(c.Zones, "zones", c.Listen, report)
 	if len(c.External.Sites) > 0 {
 		c.validateSites(report)

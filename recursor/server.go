@@ -71,7 +71,7 @@ func (s *server) open(c *Config, rules resolver.Rules) (err error) {
 	if r.zones, err = resolver.OpenRoutes(s.engine, c.Zones); err != nil {
 		return err
 	}
-	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log})
+	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log, Observe: c.Observe, JSON: c.Log.Format == "json"})
 	return err
 }
 
@@ -110,10 +110,14 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
+	if err := s.resolver.Observe(c.Observe); err != nil {
+		zones.Close()
+		return err
+	}
 	if x != nil {
 		if err := x.reload(c); err != nil {
 			zones.Close()
-			return err
+			return errors.Join(err, s.resolver.Observe(s.config.Observe))
 		}
 	}
 	old := s.config
