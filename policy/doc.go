@@ -15,6 +15,11 @@
 //  5. AAAA under a blocked suffix, unless a transparent zone as long as the suffix
 //     or longer holds the name.
 //
+// AAAA is answered without waiting for anything: NODATA, or NXDOMAIN where memory
+// says at this moment that the name's A is NXDOMAIN. Nothing is asked upstream to
+// find out. A resolver that asks for both at once and gets NODATA here and NXDOMAIN
+// for A is told the same by either, that there is nothing to connect to.
+//
 // What no rule decides passes. A transparent zone therefore passes untouched, but
 // for the rules that are written for a name deeper than the zone.
 //
@@ -31,20 +36,32 @@
 //     junk.extra. It is so also for whole names of ours in front of S, as in
 //     host.prd.example.com.tst.example.com;
 //   - the name is not, and is not below, a name in junk.keep (a single label in
-//     junk.keep takes that label off the list of top labels instead), and it is no
-//     name that the rules themselves mention nor an ancestor of one.
+//     junk.keep takes that label off the list of top labels instead) or a zone of
+//     ours within S, and it is no name that the rules themselves mention nor an
+//     ancestor of one.
 //
-// A single label in front of S is never junk: com.prd.example.com may exist. A
-// real dev.prd.example.com with names below it has to be kept: junk.keep:
-// [dev.prd.example.com].
+// A single label in front of S is never junk: com.prd.example.com may exist. Some
+// top-level domains are also what people call their subdomains: a real
+// dev.prd.example.com with names below it, which is no zone of ours, has to be kept:
+// junk.keep: [dev.prd.example.com].
 //
-// Kubernetes' domains (ndots:5) are known by their label svc. In front of
-// NS.svc.ZONE stands a service, or a pod's host name and its service, so names
-// such as web-0.app.default.svc.cluster.local are real and "app" proves nothing.
-// There, and for the namespace in front of svc.ZONE itself, only the top labels
-// that nobody calls a service or namespace count (com, net, org, edu, gov, mil,
-// int, arpa, those of zones and search domains, and junk.extra). From three labels
-// in front of the namespace on, unless the first begins with an underscore, no
-// Kubernetes name is possible and all top labels count. Listing svc.ZONE covers
-// every namespace.
+// # Search-suffix junk of Kubernetes
+//
+// A pod (ndots:5) has NAMESPACE.svc.ZONE, svc.ZONE and ZONE in its search list,
+// known here by the label svc; listing svc.ZONE covers every namespace. What stands
+// in front may be a service or namespace of any name, so only what its place leaves
+// no doubt about is junk:
+//
+//   - SERVICE.NAMESPACE.svc.ZONE never is, nor with _PORT._PROTOCOL in front,
+//     whatever the names: github.com.svc.ZONE may be a service of the namespace com.
+//     Only labels in junk.extra are held to be no namespaces;
+//   - where a pod's HOST.SERVICE or HOST.SERVICE.NAMESPACE may stand, a top label
+//     counts that hardly anybody calls a service or namespace: com, net, org, edu,
+//     gov, mil, arpa, and those in junk.extra. So api.github.com.svc.ZONE is junk,
+//     and web-0.app.default.svc.ZONE is not, though app is a top-level domain;
+//   - behind more labels than Kubernetes has, all top labels count, and svc for
+//     names that lack only ZONE: my.default.svc.default.svc.ZONE.
+//
+// A junk name that passes for this reason is answered by the cluster's servers and
+// remembered, as any name that does not exist.
 package policy

@@ -119,8 +119,12 @@ func (p *Policy) whyPassed(q *wire.Query, m *match) string {
 	switch {
 	case m.junk != 0 && m.kept:
 		return "the name is kept by policy.junk.keep"
+	case m.junk != 0 && m.ours:
+		return "the name lies in a zone of ours"
 	case m.junk != 0 && m.junkAt < 2:
 		return "at most one label stands in front of the search domain"
+	case m.junk != 0 && p.top(q, m.junkAt) != topNone:
+		return "a service or a pod may have the name"
 	case m.junk != 0:
 		return "what stands in front of the search domain is no whole name"
 	case m.aaaa != 0:

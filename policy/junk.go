@@ -31,35 +31,57 @@ func label(name []byte) []byte { return name[1 : 1+int(name[0])] }
 
 // isJunk reports whether the name is a whole name with a search domain behind.
 func (p *Policy) isJunk(q *wire.Query, m *match) bool {
-	if m.kept || m.exact != nil {
+	if m.kept || m.ours || m.exact != nil || m.junkAt < 2 {
 		return false
 	}
 	switch front := m.junkAt; m.search {
 	case searchPlain:
-		return p.topInFront(q, front) != topNone
+		return p.top(q, front) != topNone
 	case searchServices:
 		return p.junkInNamespace(q, front)
 	default:
-		return p.topInFront(q, front) == topSure || p.junkInNamespace(q, front-1)
+		return p.junkNamespace(q, front) || p.junkInNamespace(q, front-1)
 	}
 }
 
 // junkInNamespace is isJunk for front labels before a namespace. Kubernetes has
 // SERVICE, HOST.SERVICE and _PORT._PROTOCOL.SERVICE there (its DNS specification
-// 1.1.0, §2.3 and §2.4) and with several clusters HOST.CLUSTER.SERVICE.
+// 1.1.0, §2.3 and §2.4). NAME.NAMESPACE.svc, which lacks ZONE only, is no top label's
+// but is as whole as others.
 func (p *Policy) junkInNamespace(q *wire.Query, front int) bool {
-	top := p.topInFront(q, front)
-	if front >= 3 && label(q.Suffix(0))[0] != '_' {
-		return top != topNone
+	longest := 2
+	if isPort(q) {
+		longest = 3
 	}
-	return top == topSure
+	switch {
+	case front > longest:
+		return p.top(q, front) != topNone || string(label(q.Suffix(front-1))) == "svc"
+	case front == 2:
+		return p.top(q, front) >= topSure
+	}
+	return false
 }
 
-// topInFront looks at the last of front labels.
-func (p *Policy) topInFront(q *wire.Query, front int) topKind {
-	if front < 2 {
-		return topNone
+// junkNamespace is isJunk for front labels before svc.ZONE, of which the last is a
+// namespace: SERVICE.NAMESPACE has its right whatever they are called. The longest
+// are _PORT._PROTOCOL.SERVICE.NAMESPACE and, with several clusters,
+// HOST.CLUSTER.SERVICE.NAMESPACE.
+func (p *Policy) junkNamespace(q *wire.Query, front int) bool {
+	least := topSure
+	switch {
+	case front == 2, front == 4 && isPort(q):
+		least = topExtra
+	case front > 4:
+		least = topOurs
 	}
+	return p.top(q, front) >= least
+}
+
+// isPort reports whether the name begins as those of SRV records do.
+func isPort(q *wire.Query) bool { return q.Name()[1] == '_' }
+
+// top says what the last of front labels is.
+func (p *Policy) top(q *wire.Query, front int) topKind {
 	return p.tops[string(label(q.Suffix(front-1)))]
 }
 
@@ -85,17 +107,34 @@ func (b *builder) junk(c Config, env Env) {
 			n.junk = b.rule(rule{kind: KindJunk, path: fmt.Sprintf("policy.search[%d]", i), name: wire.NameString(name)})
 		}
 	}
+	b.ours(env, under)
+}
+
+// ours marks the zones of ours within search domains: their names are real.
+func (b *builder) ours(env Env, under map[string]bool) {
+	for _, s := range env.Zones { // whose problems the binary reports
+		name, err := wire.ParseName(s)
+		for up := name; err == nil && len(up) > 1; {
+			if up = wire.Parent(up); under[string(up)] {
+				b.node(name).ours = true
+				break
+			}
+		}
+	}
 }
 
 // topLabels adds to the well-known top labels those of ours and junk.extra, and
 // leaves out what junk.keep says.
 func (b *builder) topLabels(c Config, env Env, domains map[string]bool) {
-	for name := range domains {
-		b.tops[lastLabel([]byte(name))] = topSure
+	add := func(name []byte, kind topKind) {
+		b.tops[lastLabel(name)] = max(b.tops[lastLabel(name)], kind)
 	}
-	for _, s := range env.Zones { // whose problems the binary reports
+	for name := range domains {
+		add([]byte(name), topOurs)
+	}
+	for _, s := range env.Zones {
 		if name, err := wire.ParseName(s); err == nil && len(name) > 1 {
-			b.tops[lastLabel(name)] = topSure
+			add(name, topOurs)
 		}
 	}
 	b.each("policy.junk.extra", c.Junk.Extra, func(path string, name []byte) {
@@ -103,7 +142,7 @@ func (b *builder) topLabels(c Config, env Env, domains map[string]bool) {
 			b.wrong(path, "%s is not one label", wire.NameString(name))
 			return
 		}
-		b.tops[lastLabel(name)] = topSure
+		add(name, topExtra)
 	})
 	b.each("policy.junk.keep", c.Junk.Keep, func(_ string, name []byte) {
 		if wire.Labels(name) == 1 {

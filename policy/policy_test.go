@@ -161,6 +161,25 @@ func TestRules(t *testing.T) {
 		{"_https._tcp.app.default.svc.cluster.local", "SRV", "pass"},
 		{"svc.cluster.local", "A", "pass"},
 		{"cluster.local", "A", "pass"},
+		{"cluster.default.svc.cluster.local", "A", "pass"},
+		{"com.default.svc.cluster.local", "A", "pass"},
+		{"web.com.svc.cluster.local", "A", "pass"}, // the namespace com
+		{"web.dev.svc.cluster.local", "A", "pass"},
+		{"web.int.svc.cluster.local", "A", "pass"},
+		{"web.local.svc.cluster.local", "A", "pass"},  // as the zone's last label
+		{"web.intern.svc.cluster.local", "A", "pass"}, // as a zone's of ours
+		{"web-0.web.intern.svc.cluster.local", "A", "pass"},
+		{"web-0.intern.default.svc.cluster.local", "A", "pass"},
+		{"host.eu-1.shop.int.svc.cluster.local", "A", "pass"}, // of several clusters
+		{"_dns._udp.kube-dns.kube-system.svc.cluster.local", "SRV", "pass"},
+		{"_http._tcp.com.default.svc.cluster.local", "SRV", "pass"},
+		{"_http._tcp.web.com.svc.cluster.local", "SRV", "pass"},
+		{"_xmpp._tcp.example.com.default.svc.cluster.local", "SRV", "NXDOMAIN soa=default.svc.cluster.local."},
+		{"_xmpp._tcp.example.com.cluster.local", "SRV", "NXDOMAIN soa=cluster.local."},
+		{"10-1-2-3.app.default.svc.cluster.local", "A", "pass"},
+		{"10-1-2-3.default.pod.cluster.local", "A", "pass"},
+		{"web.corp.svc.cluster.local", "A", "NXDOMAIN soa=svc.cluster.local."}, // junk.extra
+		{"web.com.cluster.local", "A", "NXDOMAIN soa=cluster.local."},
 		// zones
 		{"4.3.2.10.in-addr.arpa", "PTR", "pass"},
 		{"10.in-addr.arpa", "SOA", "pass"},

@@ -15,12 +15,13 @@ type node struct {
 	nameN   uint8
 	below   below
 	kept    bool // no junk from here on
+	ours    bool // a zone of ours in a search domain: no junk of that domain from here on
 	search  searchKind
 	labelN  uint8
 	label   [inlineLabel]byte // the first label, if it is no longer than that
 }
 
-const inlineLabel = 35
+const inlineLabel = 34
 
 // below says what sorts of rules stand below a node.
 type below uint8
@@ -73,7 +74,7 @@ func (t *table) sorts(n *node) (s below) {
 	if n.zone != 0 || n.dataSet != 0 {
 		s |= belowNames | belowOther
 	}
-	if n.junk != 0 || n.kept {
+	if n.junk != 0 || n.kept || n.ours {
 		s |= belowOther
 	}
 	if n.aaaa == 0 {
@@ -121,7 +122,7 @@ type match struct {
 	zone, aaaa, junk       int32
 	zoneAt, aaaaAt, junkAt int
 	search                 searchKind
-	kept                   bool
+	kept, ours             bool
 	exact                  *node // of the whole name, nil for none
 	lookups                int
 }
@@ -165,7 +166,9 @@ func (m *match) meet(n *node, i int) {
 		m.aaaa, m.aaaaAt = n.aaaa, i
 	}
 	if n.junk != 0 {
-		m.junk, m.junkAt, m.search = n.junk, i, n.search
+		m.junk, m.junkAt, m.search, m.ours = n.junk, i, n.search, false
+	} else if n.ours {
+		m.ours = true
 	}
 	m.kept = m.kept || n.kept
 }

@@ -7,16 +7,18 @@ type topKind uint8
 
 const (
 	topNone  topKind = iota
-	topLoose         // may as well be a Kubernetes namespace or service: app, dev, io, qa
-	topSure
+	topOurs          // of a zone of ours or a search domain
+	topLoose         // may as well be a Kubernetes service: app, dev, io, qa
+	topSure          // hardly a service or namespace: com
+	topExtra         // no service or namespace: the operator says so
 )
 
-// sureTops are the top-level domains that nobody calls a service.
-const sureTops = "com net org edu gov mil int arpa"
+// sureTops are the top-level domains that hardly anybody calls a service.
+const sureTops = "com net org edu gov mil arpa"
 
 // looseTops are the other common ones and the country codes of ISO 3166-1, with
 // the four that are delegated beside it.
-const looseTops = "io dev app info biz co name pro xyz cloud online site tech store shop " +
+const looseTops = "int io dev app info biz co name pro xyz cloud online site tech store shop " +
 	"ac ad ae af ag ai al am ao aq ar as at au aw ax az " +
 	"ba bb bd be bf bg bh bi bj bl bm bn bo bq br bs bt bv bw by bz " +
 	"ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz " +
