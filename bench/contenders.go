@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -26,6 +27,7 @@ type Contender struct {
 	Version []string          // arguments that make it print its version
 	Files   map[string]string // template under peers/ → file name in the contender's directory
 	Args    []string          // templates over Seat
+	Env     []string          // NAME=value, beside this program's environment
 }
 
 // coredns is pinned: two runs a month apart meet the same program.
@@ -75,6 +77,11 @@ var caches = []Contender{
 		Args:  []string{"--supervised", "--disable-syslog", "-C", "{{.Dir}}/dnsdist.conf"}},
 }
 
+// contenders are all there are; some are in several tables.
+func contenders() []Contender {
+	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left)
+}
+
 // A Seat is where one start of a contender stands: what its templates read.
 type Seat struct {
 	Dir      string // its own directory, removed after the run
@@ -83,6 +90,7 @@ type Seat struct {
 	Upstream int    // port on 127.0.0.1 whom a cache asks; 0 for authoritatives
 	Origin   string // zone name without the final dot
 	Zone     string // master file
+	Rules    *Rules // of the tables whose contenders have some
 }
 
 // find locates the program below root or in the system's directories. A
@@ -174,7 +182,7 @@ func choose(all []Contender, names []string) ([]Contender, error) {
 	}
 	known := map[string]bool{}
 	var kept []Contender
-	for _, c := range append(append([]Contender{}, authoritatives...), caches...) {
+	for _, c := range contenders() {
 		known[strings.ToLower(c.Name)] = true
 	}
 	for _, name := range names {

@@ -12,8 +12,8 @@ import (
 // Every template must be some contender's and come out without a gap.
 func TestTemplates(t *testing.T) {
 	used := map[string]bool{}
-	for _, c := range slices.Concat(authoritatives, caches) {
-		seat := Seat{Dir: t.TempDir(), Port: 12345, Admin: 12346, Upstream: 12347, Origin: origin, Zone: "/zone"}
+	for _, c := range contenders() {
+		seat := Seat{Dir: t.TempDir(), Port: 12345, Admin: 12346, Upstream: 12347, Origin: origin, Zone: "/zone", Rules: newRules()}
 		args, err := c.settle(seat)
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +47,8 @@ func TestTemplates(t *testing.T) {
 
 // A peer the targets name must be one that is measured.
 func TestTargetsNameContenders(t *testing.T) {
-	lists := map[string][]Contender{tableAuthoritative: authoritatives, tableNodecache: caches, tableMemory: authoritatives}
+	lists := map[string][]Contender{tableAuthoritative: authoritatives, tableNodecache: caches, tableMemory: authoritatives,
+		tableRules: ruled, tableJunk: junked, tableCold: stormed, tableAway: left}
 	for _, target := range targets {
 		if target.Table == tableLookup {
 			continue // its contenders are sizes
@@ -107,7 +108,7 @@ func TestParseOptions(t *testing.T) {
 	if err != nil || !slices.Equal(o.tables, []string{"nodecache", "memory"}) || !slices.Equal(o.Peers, []string{"NSD", "Knot"}) || o.Rounds != 7 {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if o, err := parseOptions(nil); err != nil || len(o.tables) != 4 || o.Rounds != 3 || o.Hosts != 50_000 || o.Large != 2_000_000 {
+	if o, err := parseOptions(nil); err != nil || !slices.Equal(o.tables, allTables) || o.Rounds != 3 || o.Hosts != 50_000 || o.Large != 2_000_000 {
 		t.Errorf("defaults: %+v, %v", o, err)
 	}
 	for _, bad := range [][]string{{"--only", "speed"}, {"--rounds", "0"}, {"--hosts", "5"}, {"extra"}} {

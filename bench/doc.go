@@ -1,7 +1,7 @@
 // Bench measures Strata's binaries beside the servers they would replace, and
 // writes RESULTS.md.
 //
-//	go run ./bench [--only authoritative|nodecache|lookup|memory] [--rounds N] [--seconds S] [--peers Knot,NSD]
+//	go run ./bench [--only TABLE,…] [--rounds N] [--seconds S] [--peers Knot,NSD]
 //
 // Every contender of a table runs in the same invocation, one after another in
 // an order shuffled anew for each round, pinned with all its threads to one CPU

@@ -39,7 +39,7 @@ func parseOptions(args []string) (options, error) {
 	var o options
 	var only, peers string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&only, "only", "", "tables to measure, comma-separated: authoritative, nodecache, lookup, memory (default all)")
+	flags.StringVar(&only, "only", "", "tables to measure, comma-separated: "+strings.Join(allTables, ", ")+" (default all)")
 	flags.StringVar(&peers, "peers", "", "contenders beside Strata, comma-separated, by the names of the tables (default all)")
 	flags.StringVar(&o.out, "out", "", "directory for RESULTS.md and results.json (default bench/)")
 	flags.IntVar(&o.Rounds, "rounds", 3, "rounds; fewer than three prove only that it runs")
@@ -59,7 +59,7 @@ func parseOptions(args []string) (options, error) {
 	}
 	o.tables = list(only)
 	if len(o.tables) == 0 {
-		o.tables = []string{tableAuthoritative, tableNodecache, tableLookup, tableMemory}
+		o.tables = allTables
 	}
 	for _, name := range o.tables {
 		if tables[name] == nil {
@@ -88,7 +88,14 @@ var tables = map[string]func(context.Context, Setting, string) (*Run, error){
 	tableNodecache:     nodecache,
 	tableLookup:        lookup,
 	tableMemory:        large,
+	tableRules:         nodecacheRules,
+	tableJunk:          nodecacheJunk,
+	tableCold:          nodecacheCold,
+	tableAway:          nodecacheAway,
 }
+
+// allTables are measured in this order.
+var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway, tableLookup, tableMemory}
 
 func bench(ctx context.Context, args []string) error {
 	o, err := parseOptions(args)
@@ -191,7 +198,7 @@ func root() (string, error) {
 // packages lists what must be installed, the generator first.
 func packages() []string {
 	names := []string{"dnsperf", "util-linux"}
-	for _, c := range slices.Concat(authoritatives, caches) {
+	for _, c := range contenders() {
 		for _, name := range strings.Fields(c.Package) {
 			if !slices.Contains(names, name) {
 				names = append(names, name)

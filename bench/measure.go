@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Setting is what one invocation holds fixed for all contenders.
@@ -36,25 +38,32 @@ func (set Setting) commands(loads ...Load) []string {
 	return texts
 }
 
-// measure runs one load against a running server and accounts for it. The
-// server's CPU is read outside dnsperf's run, at most some milliseconds away.
+// measure runs one load against a running server and accounts for it.
 func (set Setting) measure(ctx context.Context, s *Server, load Load) (Sample, error) {
+	return account(s, func() (Sample, error) {
+		o, err := load.run(ctx, s.Seat.Port, set.LoadCPU)
+		return Sample{
+			QPS: o.QPS, Completed: o.Completed, Lost: o.Lost, Seconds: o.Seconds, Mean: o.Mean,
+			RCodes: o.RCodes, LoadCPU: o.CPU,
+		}, err
+	})
+}
+
+// account adds to a sample what the server used meanwhile. Its CPU time is read
+// outside the load's run, at most some milliseconds away.
+func account(s *Server, load func() (Sample, error)) (Sample, error) {
 	machine := machineTimeNow()
 	before, err := usageOf(s.pid())
 	if err != nil {
 		return Sample{}, err
 	}
-	o, err := load.run(ctx, s.Seat.Port, set.LoadCPU)
+	sample, err := load()
 	if err != nil {
 		return Sample{}, err
 	}
 	after, err := usageOf(s.pid())
 	if err != nil {
 		return Sample{}, err
-	}
-	sample := Sample{
-		QPS: o.QPS, Completed: o.Completed, Lost: o.Lost, Seconds: o.Seconds, Mean: o.Mean,
-		RCodes: o.RCodes, LoadCPU: o.CPU,
 	}
 	if err := pinned(s.pid(), s.cpu); err != nil {
 		return Sample{}, err
@@ -63,6 +72,36 @@ func (set Setting) measure(ctx context.Context, s *Server, load Load) (Sample, e
 	sample.Stolen, sample.Others = machineTimeNow().since(machine, sample.CPU+sample.LoadCPU)
 	sample.Resident, sample.Peak = resident(s.pid())
 	return sample, nil
+}
+
+// ask is measure for an open-loop client, which runs in this process.
+func (set Setting) ask(s *Server, asking Asking) (Sample, error) {
+	return account(s, func() (Sample, error) {
+		before := ownTime()
+		w, err := asking.run(s.Seat.Port)
+		if err != nil {
+			return Sample{}, err
+		}
+		right := len(w.Latencies)
+		sample := Sample{
+			QPS: float64(right) / max(w.Seconds, 1e-9), Asked: int64(w.Asked), Completed: int64(right), Failed: int64(w.Failed), Lost: int64(w.Unanswered),
+			Seconds: w.Seconds, Late: w.Late, LoadCPU: ownTime() - before,
+			P50: quantile(w.Latencies, 0.5), P99: quantile(w.Latencies, 0.99), P999: quantile(w.Latencies, 0.999),
+		}
+		if right > 0 {
+			sample.Longest = w.Latencies[right-1]
+		}
+		return sample, nil
+	})
+}
+
+// ownTime is the CPU time of this process.
+func ownTime() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // latencies runs the load at the fixed rate and fills in the sample's quantiles:
@@ -157,12 +196,16 @@ func (t *table) add(s Sample, load string, c Contender, round int) {
 	s.Load, s.Contender, s.Round = load, c.Name, round
 	t.run.Samples = append(t.run.Samples, s)
 	attrs := []any{"round", round, "contender", c.Name, "load", load}
-	if s.QPS > 0 {
+	if s.QPS > 0 && s.Asked == 0 {
 		attrs = append(attrs, "qps", int(s.QPS), "us_per_query", fmt.Sprintf("%.2f", s.perQuery()/1e3),
 			"dnsperf_busy", fmt.Sprintf("%.2f", s.LoadCPU.Seconds()/max(s.Seconds, 1e-9)), "lost", s.Lost)
 	}
 	if s.P50 > 0 {
 		attrs = append(attrs, "p50", s.P50, "p99", s.P99)
+	}
+	if s.Asked > 0 {
+		attrs = append(attrs, "p99.9", s.P999, "longest", s.Longest, "asked", s.Asked, "failed", s.Failed, "unanswered", s.Lost,
+			"us_per_query", fmt.Sprintf("%.2f", s.perQuery()/1e3), "client_late", s.Late)
 	}
 	if s.LoadTime > 0 {
 		attrs = append(attrs, "loaded_in", s.LoadTime.Round(time.Millisecond))

@@ -12,6 +12,10 @@ import (
 var titles = []struct{ table, title string }{
 	{tableAuthoritative, "Authoritative"},
 	{tableNodecache, "Node cache"},
+	{tableRules, "Node cache with all rules"},
+	{tableJunk, "Node cache under junk"},
+	{tableCold, "Node cache, names it does not know"},
+	{tableAway, "Node cache while the upstream restarts"},
 	{tableLookup, "Zone lookup in process"},
 	{tableMemory, "Memory and load time"},
 }
@@ -63,8 +67,8 @@ func (p *printer) targets(results Results) {
 		v := t.judge(results[t.Table])
 		measured := "–"
 		switch {
-		case t.Metric == allocations && v.Reached != notMeasured:
-			measured = fmt.Sprintf("%g", v.Measured)
+		case t.Metric.absolute() && v.Reached != notMeasured:
+			measured = fmt.Sprintf("%.3g", v.Measured)
 		case v.Measured > 0:
 			measured = fmt.Sprintf("%.2f × %s's", v.Measured, v.Peer)
 		}
@@ -93,16 +97,21 @@ func (p *printer) section(title string, run *Run) {
 	p.line("")
 	for _, load := range run.loads() {
 		p.line("### %s\n", strings.ToUpper(load[:1])+load[1:])
-		switch load {
-		case loaded:
+		switch {
+		case load == loaded:
 			p.sizes(run, load)
-		case answered:
+		case load == answered:
 			p.lookups(run, load)
+		case run.openLoop(load):
+			p.waits(run, load)
 		default:
 			p.speeds(run, load)
 		}
 	}
 	p.contenders(run)
+	if len(run.Commands) == 0 {
+		return // the generator is no program of its own
+	}
 	p.line("Commands:\n")
 	for _, c := range run.Commands {
 		p.line("    %s", c)
@@ -133,6 +142,34 @@ func (p *printer) speeds(run *Run, load string) {
 		p.line("dnsperf had its CPU at %.0f %% or more with %s: there the generator bounds queries/s, and CPU per query decides.\n",
 			atLimit*100, strings.Join(limited, ", "))
 	}
+	p.noise(run, load)
+}
+
+// noise says what reached the upstream though the rules were to keep it back.
+func (p *printer) noise(run *Run, load string) {
+	var counts []string
+	for _, e := range run.Entries {
+		if n, ok := run.judged(load, e.Name, noise); ok {
+			counts = append(counts, fmt.Sprintf("%s %.0f", e.Name, n))
+		}
+	}
+	if len(counts) > 0 {
+		p.line("Blocked questions that came to the upstream, at most in a round: %s.\n", strings.Join(counts, ", "))
+	}
+}
+
+// waits is the table of a load that an open-loop client asked. Latencies are
+// medians over the rounds, counts are those of the worst.
+func (p *printer) waits(run *Run, load string) {
+	p.head("server", "asked/s", "failed", "unanswered", "most asked upstream", "CPU µs/query", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "Strata's p99 ÷ this", "Strata's p99.9 ÷ this")
+	for _, e := range run.Entries {
+		if _, ok := run.median(load, e.Name, askedRate); ok {
+			p.row(e.Name, run.cell(load, e.Name, askedRate), run.worst(load, e.Name, unhelpful), run.worst(load, e.Name, lost), run.worst(load, e.Name, repeats),
+				run.cell(load, e.Name, cpuPerQuery), run.milliseconds(load, e.Name, p50), run.milliseconds(load, e.Name, p99), run.milliseconds(load, e.Name, p999), run.milliseconds(load, e.Name, longest),
+				run.ratio(load, e, p99), run.ratio(load, e, p999))
+		}
+	}
+	p.line("")
 }
 
 // sizes is the table of the loaded zone.
@@ -197,6 +234,29 @@ func (r *Run) cell(load, contender string, m Metric) string {
 		return fmt.Sprintf("%.0f %%", v*100)
 	}
 	return fmt.Sprintf("%.0f", v)
+}
+
+// milliseconds is the median of a latency, for those too long to show in µs.
+func (r *Run) milliseconds(load, contender string, m Metric) string {
+	v, ok := r.median(load, contender, m)
+	if !ok {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", v/float64(time.Millisecond))
+}
+
+// worst is a count of the worst round.
+func (r *Run) worst(load, contender string, m Metric) string {
+	if _, ok := r.median(load, contender, m); !ok {
+		return "–"
+	}
+	_, high := r.span(load, contender, m)
+	return fmt.Sprintf("%.0f", high)
+}
+
+// openLoop reports whether an open-loop client asked the load.
+func (r *Run) openLoop(load string) bool {
+	return slices.ContainsFunc(r.Samples, func(s Sample) bool { return s.Load == load && s.Asked > 0 })
 }
 
 // ratio is Strata's median over the contender's.

@@ -40,7 +40,18 @@ func invented() Results {
 		Entries: []Entry{{Name: smallTable}, {Name: largeTable, Ours: true}}, Samples: []Sample{
 			{Load: answered, Contender: smallTable, Round: 1, PerAnswer: 100},
 			{Load: answered, Contender: largeTable, Round: 1, PerAnswer: 350}}}
-	return Results{tableAuthoritative: run, tableLookup: sizes, tableMemory: held}
+	none, some := int64(0), int64(1234)
+	junk := &Run{Date: run.Date, Machine: m, Command: run.Command, Entries: []Entry{{Name: "Strata", Ours: true}, {Name: "unbound with local zones"}},
+		Samples: []Sample{{Load: junkMix, Contender: "Strata", Round: 1, QPS: 400_000, Completed: 1000, Seconds: 1, CPU: 2 * time.Millisecond, Noise: &none},
+			{Load: junkMix, Contender: "unbound with local zones", Round: 1, QPS: 200_000, Completed: 1000, Seconds: 1, CPU: 4 * time.Millisecond, Noise: &some}}}
+	cold := &Run{Date: run.Date, Machine: m, Command: run.Command, Entries: []Entry{{Name: "Strata", Ours: true}, {Name: "unbound"}}}
+	for round, most := range []int64{1, 2, 1} { // asked twice in one round of three
+		cold.Samples = append(cold.Samples, Sample{Load: storm, Contender: "Strata", Round: round + 1, Asked: 3000, Completed: 2990, Lost: 10, Seconds: 1,
+			P50: 21 * time.Millisecond, P99: 30 * time.Millisecond, P999: 35 * time.Millisecond, Longest: 50 * time.Millisecond, Delay: stormDelay, Repeats: &most},
+			Sample{Load: storm, Contender: "unbound", Round: round + 1, Asked: 3000, Completed: 3000, Seconds: 1,
+				P50: 22 * time.Millisecond, P99: 60 * time.Millisecond, P999: 70 * time.Millisecond, Longest: 70 * time.Millisecond, Delay: stormDelay, Repeats: &some})
+	}
+	return Results{tableAuthoritative: run, tableLookup: sizes, tableMemory: held, tableJunk: junk, tableCold: cold}
 }
 
 func TestReport(t *testing.T) {
@@ -83,6 +94,13 @@ func TestJudge(t *testing.T) {
 		{Target{tableMemory, loaded, memory, "", 0.5, true}, "NSD", 0.6, "no"},
 		{Target{tableMemory, loaded, loadTime, "", 1, true}, "NSD", 1.5, "no"},
 		{Target{tableNodecache, hits, memory, "unbound", 2, true}, "unbound", 0, "not measured"},
+		{Target{tableJunk, junkMix, noise, "", 0, true}, "", 0, "yes"},
+		{Target{tableCold, storm, repeats, "", 1, true}, "", 2, "no"},
+		{Target{tableCold, storm, slowdown, "", 2, true}, "", 1.5, "yes"},
+		{Target{tableCold, storm, slowdown, "", 1.4, true}, "", 1.5, "no"},
+		{Target{tableCold, storm, failed, "", 0, true}, "", 10, "no"},
+		{Target{tableCold, storm, p999, "unbound", 1, true}, "unbound", 0.5, "yes"},
+		{Target{tableAway, restarted, failed, "", 0, true}, "", 0, "not measured"},
 	} {
 		v := c.target.judge(results[c.target.Table])
 		if v.Peer != c.peer || v.Reached != c.reached || v.Measured-c.measured > 1e-9 || c.measured-v.Measured > 1e-9 {

@@ -61,6 +61,18 @@ type Sample struct {
 	Peak      int64            `json:"peak,omitempty"`     // VmHWM of the largest process
 	LoadTime  time.Duration    `json:"load_time,omitempty"`
 
+	// Of an open-loop client.
+	Asked   int64         `json:"asked,omitempty"`
+	Failed  int64         `json:"failed,omitempty"` // answers that were wrong or no help
+	P999    time.Duration `json:"p999,omitempty"`
+	Longest time.Duration `json:"longest,omitempty"`
+	Late    time.Duration `json:"late,omitempty"` // how far the client itself was behind, at worst
+
+	// Of the bench's own upstream.
+	Delay   time.Duration `json:"delay,omitempty"`
+	Repeats *int64        `json:"repeats,omitempty"` // how often the most asked question came
+	Noise   *int64        `json:"noise,omitempty"`   // questions that the rules should have kept back
+
 	PerAnswer   float64 `json:"per_answer,omitempty"` // in process, nanoseconds
 	Allocations int64   `json:"allocations,omitempty"`
 }
@@ -86,6 +98,14 @@ const (
 	loadBusy    Metric = "dnsperf busy"
 	p50         Metric = "p50"
 	p99         Metric = "p99"
+	p999        Metric = "p99.9"
+	longest     Metric = "longest"
+	askedRate   Metric = "asked/s"
+	unhelpful   Metric = "failed"         // wrong or no help
+	failed      Metric = "failed answers" // wrong, no help, or none within the patience
+	slowdown    Metric = "p99 over the upstream's delay"
+	repeats     Metric = "most questions upstream for one name"
+	noise       Metric = "blocked questions upstream"
 	lost        Metric = "lost"
 	perAnswer   Metric = "time per answer"
 	allocations Metric = "allocations per answer"
@@ -112,14 +132,51 @@ func (m Metric) of(s Sample) (value float64, ok bool) {
 		value = float64(s.P50)
 	case p99:
 		value = float64(s.P99)
+	case p999:
+		value = float64(s.P999)
+	case longest:
+		value = float64(s.Longest)
+	case askedRate:
+		value = float64(s.Asked) / max(s.Seconds, 1e-9)
+	case unhelpful:
+		return float64(s.Failed), s.Asked > 0
+	case failed:
+		return float64(s.Failed + s.Lost), s.Asked > 0
+	case slowdown:
+		if s.Delay == 0 {
+			return 0, false
+		}
+		value = float64(s.P99) / float64(s.Delay)
+	case repeats:
+		return number(s.Repeats)
+	case noise:
+		return number(s.Noise)
 	case perAnswer:
 		value = s.PerAnswer
 	case allocations:
 		return float64(s.Allocations), s.PerAnswer > 0
 	case lost:
-		return float64(s.Lost), s.Completed > 0
+		return float64(s.Lost), s.Completed > 0 || s.Asked > 0
 	}
 	return value, value > 0
+}
+
+// number is a count that may be nothing, or not taken.
+func number(n *int64) (value float64, ok bool) {
+	if n == nil {
+		return 0, false
+	}
+	return float64(*n), true
+}
+
+// absolute reports whether a target for the metric is a number of its own, held
+// against nobody's.
+func (m Metric) absolute() bool {
+	switch m {
+	case allocations, failed, slowdown, repeats, noise:
+		return true
+	}
+	return false
 }
 
 const dateFormat = "2006-01-02 15:04 UTC"
@@ -136,6 +193,18 @@ func (r *Run) median(load, contender string, m Metric) (float64, bool) {
 		}
 	}
 	return median(values), len(values) > 0
+}
+
+// judged is the figure that a target is held against: the median, but for what
+// must not happen even once the worst round.
+func (r *Run) judged(load, contender string, m Metric) (float64, bool) {
+	switch m {
+	case failed, repeats, noise:
+		_, high := r.span(load, contender, m)
+		_, ok := r.median(load, contender, m)
+		return high, ok
+	}
+	return r.median(load, contender, m)
 }
 
 func median(values []float64) float64 {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,7 +49,8 @@ func start(c Contender, path, work string, cpu int, seat Seat) (*Server, error) 
 	args = append([]string{"-c", strconv.Itoa(cpu), path}, args...)
 	s := &Server{Seat: seat, cmd: exec.Command("taskset", args...), cpu: cpu,
 		log: filepath.Join(dir, "output"), ended: make(chan struct{})}
-	s.Command = "taskset " + strings.Join(args, " ")
+	s.Command = strings.Join(slices.Concat(c.Env, []string{"taskset"}, args), " ")
+	s.cmd.Env = append(os.Environ(), c.Env...)
 	out, err := os.Create(s.log)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Name, err)
@@ -84,20 +86,25 @@ func (s *Server) stop() {
 	_ = os.RemoveAll(s.Seat.Dir)
 }
 
-// ready asks for the host until its right address comes back, returns the
+// ready is readyFor a host of the zone.
+func (s *Server) ready(ctx context.Context, host int, patience time.Duration) (time.Time, error) {
+	return s.readyFor(ctx, hostName(host)+"."+origin+".", address(host), patience)
+}
+
+// readyFor asks for the name until the right address comes back, returns the
 // moment it did, and pins what threads there are by then. patience bounds the
 // wait.
-func (s *Server) ready(ctx context.Context, host int, patience time.Duration) (time.Time, error) {
+func (s *Server) readyFor(ctx context.Context, name, want string, patience time.Duration) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	question := new(dns.Msg).SetQuestion(hostName(host)+"."+origin+".", dns.TypeA)
+	question := new(dns.Msg).SetQuestion(name, dns.TypeA)
 	client := dns.Client{Timeout: 100 * time.Millisecond}
 	target := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Seat.Port))
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for {
 		reply, _, err := client.ExchangeContext(ctx, question, target)
-		if err == nil && carries(reply, address(host)) {
+		if err == nil && carries(reply, want) {
 			return time.Now(), pin(s.pid(), s.cpu)
 		}
 		select {
@@ -108,6 +115,13 @@ func (s *Server) ready(ctx context.Context, host int, patience time.Duration) (t
 		case <-again.C:
 		}
 	}
+}
+
+// exchange asks the server once.
+func (s *Server) exchange(ctx context.Context, question *dns.Msg) (*dns.Msg, error) {
+	client := dns.Client{Timeout: 5 * time.Second}
+	reply, _, err := client.ExchangeContext(ctx, question, net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Seat.Port)))
+	return reply, err
 }
 
 func carries(reply *dns.Msg, want string) bool {

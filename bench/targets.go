@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// A Target is a ratio of Strata's median to a peer's, or for allocations their
-// number.
+// A Target is a ratio of Strata's median to a peer's, or for absolute metrics
+// the figure itself.
 type Target struct {
 	Table, Load string
 	Metric      Metric
@@ -12,7 +12,7 @@ type Target struct {
 	AtMost      bool // else at least
 }
 
-// targets are those of the first milestone, in its order.
+// targets are those of the milestones, in their order.
 var targets = []Target{
 	{tableAuthoritative, existing, cpuPerQuery, "", 0.9, true},
 	{tableAuthoritative, existing, queryRate, "", 1.1, false},
@@ -29,6 +29,13 @@ var targets = []Target{
 	{tableLookup, answered, allocations, "", 0, true},
 	{tableMemory, loaded, memory, "", 0.5, true},
 	{tableMemory, loaded, loadTime, "", 1, true},
+	{tableRules, ruledHits, cpuPerQuery, "unbound", 0.85, true},
+	{tableRules, halfLoad, p999, "unbound", 1, true},
+	{tableJunk, junkMix, cpuPerQuery, "unbound with Python", 0.8, true},
+	{tableJunk, junkMix, noise, "", 0, true},
+	{tableCold, storm, repeats, "", 1, true},
+	{tableCold, storm, slowdown, "", 2, true},
+	{tableAway, restarted, failed, "", 0, true},
 }
 
 // The tables, by the names --only takes.
@@ -37,6 +44,10 @@ const (
 	tableNodecache     = "nodecache"
 	tableLookup        = "lookup"
 	tableMemory        = "memory"
+	tableRules         = "nodecache-rules"
+	tableJunk          = "nodecache-junk"
+	tableCold          = "nodecache-cold"
+	tableAway          = "nodecache-away"
 )
 
 // atLimit is the share of its CPU above which dnsperf, not the server, is what
@@ -60,7 +71,7 @@ func (t Target) text() string {
 		bound = "at most"
 	}
 	switch {
-	case t.Metric == allocations:
+	case t.Metric.absolute():
 		return fmt.Sprintf("%s %g", bound, t.Factor)
 	case peer == "":
 		peer = "the best peer"
@@ -74,11 +85,11 @@ func (t Target) judge(run *Run) Verdict {
 	if run == nil {
 		return v
 	}
-	ours, ok := run.median(t.Load, run.ours(), t.Metric)
+	ours, ok := run.judged(t.Load, run.ours(), t.Metric)
 	if !ok {
 		return v
 	}
-	if t.Metric == allocations { // a number of its own, held against nobody's
+	if t.Metric.absolute() {
 		v.Measured, v.Reached = ours, yesNo(ours <= t.Factor)
 		return v
 	}
