@@ -20,7 +20,7 @@ func (c *Cache) Answer(q *wire.Query, data []byte, limit int, now Instant) ([]by
 	if s == Miss {
 		return nil, Miss
 	}
-	c.judge.touch(e, q.ID, now)
+	e.touch(c.judge.era.Load())
 	if s == Hit && c.opts.Prefetch {
 		c.ahead(e, now)
 	}

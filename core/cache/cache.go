@@ -41,9 +41,7 @@ type Cache struct {
 	stop    chan struct{} // closed by Close
 	done    sync.WaitGroup
 	flushed atomic.Uint32 // generation: what was asked before a flush is not stored after it
-
-	life   sync.RWMutex // held to read while ristretto is written to
-	closed bool
+	closed  atomic.Bool   // nothing is stored any more
 }
 
 // New makes a cache. Close ends it.
@@ -73,11 +71,8 @@ func (c *Cache) Now() Instant { return Instant(time.Since(c.base) / time.Millise
 // Fetch that is under way may still call its done. Close may be called once;
 // nothing but Stats and Now may be called behind it.
 func (c *Cache) Close() {
-	c.life.Lock()
-	c.closed = true
-	c.life.Unlock()
+	c.closed.Store(true)
 	close(c.stop)
 	c.done.Wait()
 	c.abandon()
-	c.judge.close()
 }

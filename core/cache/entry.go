@@ -36,8 +36,8 @@ type entry struct {
 	// the next one not before the Instant -hold.
 	hold atomic.Int64
 
-	life    uint32        // ms that the answer is fresh for
-	touched atomic.Uint32 // the last second in which a hit was told to the judge
+	life uint32        // ms that the answer is fresh for
+	uses atomic.Uint32 // how often it was asked for: uses.go
 
 	question       uint16 // octets of question in data
 	answers, rest  uint16 // records in the answer and in the authority section
@@ -47,10 +47,9 @@ type entry struct {
 	marks          marks
 }
 
-// entryOverhead estimates what an entry costs beside its data: the entry itself,
-// its share of the index, and ristretto's maps (some 56 + 17 octets at a load
-// of about two thirds).
-const entryOverhead = 80 + 8 + 112
+// entryOverhead is what an entry costs beside its data: the entry itself. Index
+// and sketch are taken off the size before entries have a share in it.
+const entryOverhead = 80
 
 // cost is the bytes the entry is charged with.
 func (e *entry) cost() uint32 { return uint32(entryOverhead + sizeClass(len(e.data))) }

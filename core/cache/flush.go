@@ -30,14 +30,9 @@ func (c *Cache) sweep() {
 }
 
 func (c *Cache) drop(which func(*entry) bool) int {
-	c.life.RLock()
-	defer c.life.RUnlock()
-	if c.closed {
-		return 0
-	}
 	n := 0
 	c.index.each(func(e *entry) bool {
-		if which(e) && c.judge.forget(e) {
+		if which(e) && c.index.remove(e.key, e) {
 			n++
 		}
 		return true

@@ -30,7 +30,6 @@ func filledOver(tb testing.TB, n int, fetch Fetch) *Cache {
 		}
 		c.keep(e)
 	}
-	c.judge.settle()
 	if f := c.Stats(); f.Entries != int64(n) {
 		tb.Fatalf("%d of %d entries held: %+v", f.Entries, n, f)
 	}

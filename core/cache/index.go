@@ -8,9 +8,9 @@ import (
 	"github.com/strata-dns/strata/core/wire"
 )
 
-// bytesPerBucket is what an entry is expected to cost, so that a full cache has
-// about one entry in a bucket.
-const bytesPerBucket = 512
+// bytesPerBucket is what a small entry costs: a full cache has between one and two
+// of them in a bucket, or fewer that are larger.
+const bytesPerBucket = 192
 
 // An index finds entries by key. Readers follow atomic pointers and take no
 // lock; writers lock the stripe that the bucket belongs to. An entry that was
@@ -24,10 +24,13 @@ type index struct {
 }
 
 func (x *index) init(size int64) {
-	n := max(1<<bits.Len64(uint64(size/bytesPerBucket-1)), len(x.stripes))
+	n := max(1<<(bits.Len64(uint64(size/bytesPerBucket))-1), len(x.stripes))
 	x.buckets = make([]atomic.Pointer[entry], n)
 	x.shift = uint(64 - bits.TrailingZeros(uint(n)))
 }
+
+// size is the bytes that the buckets take.
+func (x *index) size() int64 { return 8 * int64(len(x.buckets)) }
 
 func (x *index) bucket(key uint64) int { return int(key >> x.shift) }
 
@@ -55,17 +58,21 @@ func (x *index) question(q *Question, key uint64) *entry {
 }
 
 // holds reports whether e is what is found under its key.
-func (x *index) holds(e *entry) bool {
-	for in := x.buckets[x.bucket(e.key)].Load(); in != nil; in = in.next.Load() {
-		if in == e {
-			return true
+func (x *index) holds(e *entry) bool { return x.held(e.key) == e }
+
+// held returns what is found under key, or nil.
+func (x *index) held(key uint64) *entry {
+	for e := x.buckets[x.bucket(key)].Load(); e != nil; e = e.next.Load() {
+		if e.key == key {
+			return e
 		}
 	}
-	return false
+	return nil
 }
 
-// put makes e what is found under its key, in place of whatever was.
-func (x *index) put(e *entry) {
+// put makes e what is found under its key. It reports whether nothing was; or else
+// e goes on with the uses of what it replaces.
+func (x *index) put(e *entry, era uint32) bool {
 	b := x.bucket(e.key)
 	mu := x.stripe(b)
 	mu.Lock()
@@ -73,10 +80,11 @@ func (x *index) put(e *entry) {
 	at := &x.buckets[b]
 	for old := at.Load(); old != nil; old = at.Load() {
 		if old.key == e.key {
+			e.uses.Store(used(old.uses.Load(), era))
 			e.next.Store(old.next.Load())
 			at.Store(e)
 			x.bytes.Add(int64(e.cost()) - int64(old.cost()))
-			return
+			return false
 		}
 		at = &old.next
 	}
@@ -84,6 +92,7 @@ func (x *index) put(e *entry) {
 	x.buckets[b].Store(e)
 	x.entries.Add(1)
 	x.bytes.Add(int64(e.cost()))
+	return true
 }
 
 // remove drops what is found under key; where only is given, nothing but that.

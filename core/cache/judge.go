@@ -1,252 +1,179 @@
 package cache
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"github.com/dgraph-io/ristretto/v2"
 )
 
-// A judge decides which keys are worth their bytes. It is ristretto, holding
-// keys and costs but no entries: those are in the index, which is told what to
-// drop. So a reader never waits for ristretto, an entry is visible the moment it
-// is stored, and whatever ristretto gives up leaves the index by key.
+// A judge decides which entries are worth their bytes: those asked for most often
+// per byte (LFU), as far as can be told without counting every name there is.
 //
-// While there is room there is nothing to judge: ristretto is made when half of
-// the size is used, and then told of what is there already. A small working set
-// pays neither for its counters nor for its maps.
+// A new entry is in the index at once, and on trial while as many bytes of newer
+// ones come in as a sixty-fourth of the room: long enough for the askers who come
+// in a bunch. Then it stays if there is room, or if it was asked for more often
+// than the least of those held, which leaves in its stead. The least is looked
+// for among some entries drawn at random and the least of those drawn before.
 //
-// Three of ristretto's habits are met here. Its Set is dropped without a word
-// when its queue of 32,768 is full: storing waits for the queue long before
-// that, which bounds what is in the index without having been judged, too. It
-// rejects a second new Set of a key that its first is still queued for: that is
-// told from a real rejection by whether it holds the key. And it forgets the
-// hits that come faster than its goroutine runs: they are handed over in
-// batches, with room to run in between.
+// Entries count their own uses. Those of keys not held are estimated by a sketch.
+// Both counts are halved at the end of an era, which lasts for as many look-ups
+// that even what is barely worth holding is asked for several times in it: a
+// shorter memory cannot tell it from what is not.
+//
+// While there is room, storing takes no lock of the judge's.
 type judge struct {
-	index   *index
-	count   *counters
-	size    int64
-	pending atomic.Int64 // bytes set and not judged yet
-	most    int64        // of them
+	index *index
+	count *counters
+	room  int64 // for entries, in bytes
 
-	keys    atomic.Pointer[ristretto.Cache[uint64, uint32]] // nil while there is room
-	seat    sync.RWMutex                                    // held to write while ristretto is made
-	induct  sync.WaitGroup                                  // goes over what was there before
-	closing atomic.Bool
-	order   [64]sync.Mutex // by key: index and ristretto change in the same order
+	sketchSize int64 // of what sketch will be, in bytes
 
-	hits    [hitRing]atomic.Uint64 // keys touched, the newest over the oldest
-	written atomic.Uint64
-	read    uint64        // by drain alone
-	ripe    chan struct{} // a quarter of the ring was written
+	era    atomic.Uint32 // 16 bits
+	begun  uint64        // look-ups before this era; of Cache.run alone
+	ripe   chan struct{} // there may be a new era
+	sketch atomic.Pointer[sketch]
+
+	mu         sync.Mutex
+	trial      trial
+	candidates []candidate
 }
 
 const (
-	hitRing = 4096 // a power of two
-	batch   = 64   // hits that ristretto takes at once
+	sketchShare = 16 // of Options.Size, one part for the sketch
+	trialShare  = 64 // of the room, one part for entries on trial
 
-	// mostPending is less than 10,000 entries, of the 32,768 that would fill the queue.
-	mostPending = 2 << 20
-
-	// A counter takes some 4 octets, so all of them a quarter of the size on top
-	// of it. Fewer forget too soon: ristretto halves its counts whenever it has
-	// seen as many uses as it has counters.
-	bytesPerCounter = 16
+	// eraUses is the look-ups of an era for each entry held.
+	eraUses  = 160
+	leastEra = 64 << 10
+	eraCheck = 64 // stored entries between looks at whether an era is over
 )
 
 func (j *judge) init(size int64, x *index, n *counters) {
-	j.index, j.count, j.size = x, n, size
-	j.most = min(max(size/16, minSize/4), mostPending)
+	j.index, j.count = x, n
+	j.sketchSize = size / sketchShare
+	j.room = size - j.sketchSize - x.size()
 	j.ripe = make(chan struct{}, 1)
 }
 
-// sit makes ristretto, once.
-func (j *judge) sit() {
-	j.seat.Lock()
-	defer j.seat.Unlock()
-	if j.keys.Load() != nil {
-		return
+// fixed is the bytes that bookkeeping takes.
+func (j *judge) fixed() int64 {
+	n := j.index.size()
+	if s := j.sketch.Load(); s != nil {
+		n += int64(len(s.lines)) * sketchLineBytes
 	}
-	keys, err := ristretto.NewCache(&ristretto.Config[uint64, uint32]{
-		NumCounters: max(j.size/bytesPerCounter, 1024),
-		MaxCost:     j.size,
-		BufferItems: batch,
-		// Cost is asked for when an entry is judged, in the order of Sets.
-		Cost: func(bytes uint32) int64 {
-			j.pending.Add(-int64(bytes))
-			return int64(bytes)
-		},
-		IgnoreInternalCost:     true,
-		KeyToHash:              func(key uint64) (uint64, uint64) { return key, 0 },
-		OnEvict:                func(i *ristretto.Item[uint32]) { j.evicted(i.Key) },
-		OnReject:               func(i *ristretto.Item[uint32]) { j.rejected(i.Key) },
-		TtlTickerDurationInSec: 3600, // expiry is not ristretto's
-	})
-	if err != nil { // it objects to zero and negative numbers, of which there are none
-		panic("cache: " + err.Error())
-	}
-	j.induct.Add(1) // before anybody can see that there is something to wait for
-	j.keys.Store(keys)
-	go func() {
-		defer j.induct.Done()
-		j.catchUp()
-	}()
+	return n
 }
 
-// catchUp tells ristretto of the entries that were stored before it was made.
-func (j *judge) catchUp() {
-	j.index.each(func(e *entry) bool {
-		mu := j.lock(e.key)
-		if j.index.holds(e) {
-			j.set(e)
-		}
-		mu.Unlock()
-		j.queue()
-		return !j.closing.Load()
-	})
-}
-
-// lock locks the order of changes to a key.
-func (j *judge) lock(key uint64) *sync.Mutex {
-	mu := &j.order[key%uint64(len(j.order))]
-	mu.Lock()
-	return mu
-}
-
-// queue waits for ristretto while too much is not judged yet.
-func (j *judge) queue() {
-	if j.pending.Load() > j.most {
-		j.keys.Load().Wait()
+// missed counts a use of a key that had no answer.
+func (j *judge) missed(key uint64) {
+	if s := j.sketch.Load(); s != nil {
+		s.add(key)
 	}
 }
 
-// set puts e, which is in the index, before ristretto. Its key is locked.
-func (j *judge) set(e *entry) {
-	cost := e.cost()
-	j.pending.Add(int64(cost))
-	if !j.keys.Load().Set(e.key, cost, 0) {
-		j.pending.Add(-int64(cost))
-		j.index.remove(e.key, nil)
-		j.count.dropped.Add(1)
-	}
-}
-
-func (j *judge) evicted(key uint64) {
-	if j.index.remove(key, nil) {
-		j.count.evicted.Add(1)
-	}
-}
-
-func (j *judge) rejected(key uint64) {
-	if _, held := j.keys.Load().GetTTL(key); held {
-		return
-	}
-	if j.index.remove(key, nil) {
-		j.count.rejected.Add(1)
-	}
-}
-
-// admit puts e into the index at once, and before ristretto if there is one.
-func (j *judge) admit(e *entry) {
-	j.count.stored.Add(1)
-	if j.keys.Load() == nil {
-		if j.spare(e) {
-			return
-		}
-		j.sit()
-	}
-	if j.index.bytes.Load() > j.size {
-		j.induct.Wait()
-	}
-	j.queue()
-	mu := j.lock(e.key)
-	defer mu.Unlock()
-	j.index.put(e)
-	j.set(e)
-}
-
-// spare puts e into the index if less than half of the size is used and
-// ristretto is not there yet.
-func (j *judge) spare(e *entry) bool {
-	j.seat.RLock()
-	defer j.seat.RUnlock()
-	if j.keys.Load() != nil || j.index.bytes.Load() > j.size/2 {
-		return false
-	}
-	mu := j.lock(e.key)
-	defer mu.Unlock()
-	j.index.put(e)
-	return true
-}
-
-// forget drops e from the index and from ristretto's account.
-func (j *judge) forget(e *entry) bool {
-	j.seat.RLock()
-	defer j.seat.RUnlock()
-	mu := j.lock(e.key)
-	defer mu.Unlock()
-	if !j.index.remove(e.key, e) {
-		return false
-	}
-	if keys := j.keys.Load(); keys != nil {
-		keys.Del(e.key)
-	}
-	return true
-}
-
-// touch notes a hit. Frequencies saturate at 15 in ristretto, so an entry is
-// noted once a second and, to tell busy from busier, by every sixteenth query ID.
-func (j *judge) touch(e *entry, id uint16, now Instant) {
-	if j.keys.Load() == nil {
-		return
-	}
-	second := uint32(now >> 10)
-	if e.touched.Load() == second && id&15 != 0 {
-		return
-	}
-	e.touched.Store(second)
-	j.note(e.key)
-}
-
-// note hands a key to the next drain, by way of the ring, if anybody is to judge it.
-func (j *judge) note(key uint64) {
-	if j.keys.Load() == nil {
-		return
-	}
-	n := j.written.Add(1)
-	j.hits[n%hitRing].Store(key)
-	if n%(hitRing/4) == 0 {
+// admit puts e into the index, and has others leave for it, or e itself.
+func (j *judge) admit(e *entry, now Instant) {
+	era := j.era.Load()
+	held := j.index.bytes.Load()
+	full := held > j.room-j.room/trialShare
+	e.uses.Store(j.first(e.key, era, held, full))
+	isNew := j.index.put(e, era)
+	if j.count.stored.Add(1)%eraCheck == 0 {
 		select {
 		case j.ripe <- struct{}{}:
 		default:
 		}
 	}
+	if full {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if isNew {
+			j.trial.push(e)
+		}
+		j.settle(era, now)
+	}
 }
 
-// drain tells ristretto of the hits in the ring. One goroutine at a time.
-func (j *judge) drain() {
-	keys := j.keys.Load()
-	if keys == nil {
-		return
+// first is the uses that a new entry begins with. The sketch is made when half of
+// the room is taken: a small working set does not pay for it.
+func (j *judge) first(key uint64, era uint32, held int64, full bool) uint32 {
+	n := uint32(1) // the miss that fetched it
+	if s := j.sketch.Load(); s != nil {
+		n = max(n, s.estimate(key))
+	} else if held > j.room/2 {
+		j.sketch.CompareAndSwap(nil, newSketch(j.sketchSize))
 	}
-	end := j.written.Load()
-	j.read = max(j.read, end-min(end, hitRing))
-	for n := 0; j.read < end; n++ {
-		j.read++
-		keys.Get(j.hits[j.read%hitRing].Load())
-		if n%batch == batch-1 {
-			runtime.Gosched() // ristretto takes three batches ahead, and drops more
+	if full {
+		n |= onTrial
+	}
+	return era<<eraShift | n
+}
+
+// settle ends the trials that are over, and has entries leave until all fit.
+func (j *judge) settle(era uint32, now Instant) {
+	for {
+		tooMuch := j.index.bytes.Load() > j.room
+		if !tooMuch && j.trial.bytes <= j.room/trialShare {
+			return
+		}
+		key, ok := j.trial.pop()
+		switch {
+		case ok:
+			if e := j.index.held(key); e != nil && e.uses.Load()&onTrial != 0 {
+				j.weigh(e, era, now)
+			}
+		case !j.evict(j.least(era, now), era):
+			return
 		}
 	}
 }
 
-// close ends ristretto. Nothing else of the judge may be under way.
-func (j *judge) close() {
-	j.closing.Store(true)
-	j.induct.Wait()
-	if keys := j.keys.Load(); keys != nil {
-		keys.Close()
+// weigh ends the trial of e: it stays in the place of those worth less, or leaves.
+func (j *judge) weigh(e *entry, era uint32, now Instant) {
+	for j.index.bytes.Load() > j.room {
+		least := j.least(era, now)
+		if least == nil || e.worth(era, now) <= least.worth(era, now) {
+			if j.leave(e, era) {
+				j.count.rejected.Add(1)
+			}
+			return
+		}
+		j.evict(least, era)
 	}
+	e.acquit()
+}
+
+// evict has a candidate leave. It reports false where there is none.
+func (j *judge) evict(e *entry, era uint32) bool {
+	if e == nil {
+		return false
+	}
+	if j.leave(e, era) {
+		j.count.evicted.Add(1)
+	}
+	return true
+}
+
+// leave removes e from the index. How often it was asked for is not forgotten.
+func (j *judge) leave(e *entry, era uint32) bool {
+	if s := j.sketch.Load(); s != nil {
+		s.raise(e.key, e.count(era))
+	}
+	return j.index.remove(e.key, e)
+}
+
+// turn begins a new era where the time has come. One goroutine at a time.
+func (j *judge) turn() {
+	lookups := j.count.total()
+	if lookups-j.begun < max(eraUses*uint64(j.index.entries.Load()), leastEra) {
+		return
+	}
+	j.begun = lookups
+	j.era.Store((j.era.Load() + 1) & 0xffff)
+	if s := j.sketch.Load(); s != nil {
+		s.halve()
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	clear(j.candidates)
+	j.candidates = j.candidates[:0]
 }

@@ -108,9 +108,7 @@ func failure(q *Question, key uint64, now Instant, life uint32, rcode uint8, ede
 
 // keep stores an entry.
 func (c *Cache) keep(e *entry) {
-	c.life.RLock()
-	defer c.life.RUnlock()
-	if !c.closed {
-		c.judge.admit(e)
+	if !c.closed.Load() {
+		c.judge.admit(e, c.Now())
 	}
 }

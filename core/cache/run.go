@@ -7,8 +7,8 @@ import (
 	"github.com/strata-dns/strata/core/wire"
 )
 
-// run is the cache's own goroutine: timers of flights, refreshes, hits told to
-// the judge, and dead entries swept out.
+// run is the cache's own goroutine: timers of flights, refreshes, the judge's
+// eras, and dead entries swept out.
 func (c *Cache) run() {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -22,9 +22,9 @@ func (c *Cache) run() {
 		case e := <-c.refresh:
 			c.renew(e)
 		case <-c.judge.ripe:
-			c.judge.drain()
+			c.judge.turn()
 		case <-sweep.C:
-			c.judge.drain()
+			c.judge.turn()
 			c.sweep()
 		case <-c.flights.opened:
 			c.arm(timer)

@@ -13,11 +13,22 @@ type counters struct {
 	failed, refused, trimmed                   atomic.Uint64
 	staleWaits, failedWaits                    atomic.Uint64
 	overFlights, overWaiters, waiting          atomic.Int64
-	stored, dropped, rejected, evicted         atomic.Uint64
+	stored, rejected, evicted                  atomic.Uint64
 }
 
 func (n *counters) lookup(key uint64, s State) {
 	n.lookups[key&15].states[s].Add(1)
+}
+
+// total is how many look-ups there were.
+func (n *counters) total() uint64 {
+	sum := uint64(0)
+	for i := range n.lookups {
+		for s := range n.lookups[i].states {
+			sum += n.lookups[i].states[s].Load()
+		}
+	}
+	return sum
 }
 
 // Figures are what a cache counted since it was made, and what it holds now.
@@ -40,12 +51,11 @@ type Figures struct {
 	OverWaiters   uint64 // askers turned away because too many waited for the same
 
 	Stored   uint64 // entries written
-	Dropped  uint64 // entries lost because the admission queue was full
 	Rejected uint64 // entries not worth their bytes
 	Evicted  uint64 // entries given up for others
 
 	Entries int64 // entries held
-	Bytes   int64 // bytes they are charged with
+	Bytes   int64 // bytes they take, with index and counters
 	Limit   int64 // Options.Size
 	Flights int64 // questions in the air
 	Waiting int64 // askers waiting
@@ -60,8 +70,8 @@ func (c *Cache) Stats() Figures {
 		UpstreamFailed: n.failed.Load(), UpstreamRefused: n.refused.Load(), Trimmed: n.trimmed.Load(),
 		StaleReplies: n.staleWaits.Load(), FailedReplies: n.failedWaits.Load(),
 		OverFlights: uint64(n.overFlights.Load()), OverWaiters: uint64(n.overWaiters.Load()),
-		Stored: n.stored.Load(), Dropped: n.dropped.Load(), Rejected: n.rejected.Load(), Evicted: n.evicted.Load(),
-		Entries: c.index.entries.Load(), Bytes: c.index.bytes.Load(), Limit: c.opts.Size,
+		Stored: n.stored.Load(), Rejected: n.rejected.Load(), Evicted: n.evicted.Load(),
+		Entries: c.index.entries.Load(), Bytes: c.index.bytes.Load() + c.judge.fixed(), Limit: c.opts.Size,
 		Flights: c.flights.open.Load(), Waiting: n.waiting.Load(),
 	}
 	for i := range n.lookups {

@@ -16,7 +16,7 @@ type Waiter interface{ Deliver(reply []byte, how State) }
 // gets one reply: the answer; a stale one when upstream failed or the client
 // timer has passed; or SERVFAIL with an extended error.
 func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
-	c.judge.note(keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q))) // a miss is a use, too
+	c.judge.missed(keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q)))
 	me := &waiting{
 		to: w, packet: append([]byte(nil), data[:q.End]...),
 		limit: int32(limit), edns: q.EDNS, do: q.DO,

@@ -60,7 +60,6 @@ func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
 	counter(lateDesc, f.FailedReplies, "servfail")
 	counter(lateDesc, f.OverFlights+f.OverWaiters, "turned away")
 	counter(storeDesc, f.Stored, "stored")
-	counter(storeDesc, f.Dropped, "dropped")
 	counter(storeDesc, f.Rejected, "rejected")
 	counter(storeDesc, f.Evicted, "evicted")
 	gauge(entriesDesc, f.Entries)
