@@ -8,12 +8,13 @@ type inspection struct {
 	opt     bool
 	rcode   int  // with the bits that the OPT record has (RFC 6891 §6.1.3)
 	answers bool // there are records in the answer section
+	related bool // one of them at least is about the question's name, in its class
 	ns, soa bool // in the authority section
 }
 
-// inspect reads a reply with a good question. Names are followed to their ends, also
+// inspect reads a reply to the question about a folded name. Names are followed to their ends, also
 // those in data that may be compressed (RFC 3597 §4): a loop is no answer.
-func inspect(msg []byte) inspection {
+func inspect(msg, asked []byte, class uint16) inspection {
 	in := inspection{rcode: wire.RcodeOf(msg)}
 	r, ok := wire.NewReader(msg)
 	if !ok {
@@ -22,7 +23,15 @@ func inspect(msg []byte) inspection {
 	var rec wire.Record
 	var name [wire.MaxName]byte
 	for r.Next(&rec) {
-		if _, _, ok := wire.ReadName(msg, rec.Name, &name); !ok || !readable(msg, &rec, &name) {
+		n, _, ok := wire.ReadName(msg, rec.Name, &name)
+		if !ok {
+			return in
+		}
+		if rec.Section == wire.Answer {
+			in.answers = true
+			in.related = in.related || rec.Class == class && wire.EqualFold(name[:n], asked)
+		}
+		if !readable(msg, &rec, &name) {
 			return in
 		}
 		switch {
@@ -31,8 +40,6 @@ func inspect(msg []byte) inspection {
 		case rec.Type == wire.TypeOPT:
 			in.opt = true
 			in.rcode |= int(rec.TTL>>24) << 4
-		case rec.Section == wire.Answer:
-			in.answers = true
 		case rec.Section == wire.Authority:
 			in.ns = in.ns || rec.Type == wire.TypeNS
 			in.soa = in.soa || rec.Type == wire.TypeSOA

@@ -44,6 +44,12 @@ var broken = map[string]func(query []byte) []byte{
 		binary.BigEndian.PutUint16(m[len(m)-6:], 3)
 		return m[:len(m)-1]
 	},
+	"another name": func(q []byte) []byte {
+		return reply(q, "192.0.2.66", func(m *dns.Msg) { m.Answer[0].Header().Name = "example.com." })
+	},
+	"another class": func(q []byte) []byte {
+		return reply(q, "192.0.2.66", func(m *dns.Msg) { m.Answer[0].Header().Class = dns.ClassCHAOS })
+	},
 	"two OPT records": func(q []byte) []byte {
 		return reply(q, "192.0.2.66", func(m *dns.Msg) { m.SetEdns0(1232, false); m.SetEdns0(1232, false) })
 	},
@@ -208,7 +214,7 @@ func FuzzInspect(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		before := bytes.Clone(msg)
-		in := inspect(append(msg, make([]byte, max(0, wire.HeaderLen-len(msg)))...))
+		in := inspect(append(msg, make([]byte, max(0, wire.HeaderLen-len(msg)))...), asked.name(), asked.class)
 		if !bytes.Equal(msg, before) {
 			t.Fatal("inspecting changed it")
 		}

@@ -15,7 +15,7 @@ const (
 	noEDNS                // the server knows no OPT record, or not ours (RFC 6891 §6.1.3, §7): ask without
 	failing               // SERVFAIL and the like: another server may do better
 	lame                  // the server refers to others
-	garbled               // its records cannot be read
+	garbled               // its records cannot be read, or are all about other names
 	noReply               // from here on not believed: not a reply to a query (RFC 5452 §9.1)
 	otherQuestion         // than the query's
 	otherCase             // of the name than the query's
@@ -55,9 +55,9 @@ func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 	case wire.Flags(msg)&wire.FlagTC != 0: // over TCP: the server cannot say it at all
 		return failing
 	}
-	in := inspect(msg)
+	in := inspect(msg, f.name(), f.class)
 	switch {
-	case !in.whole:
+	case !in.whole, in.answers && !in.related:
 		return garbled
 	case a.edns && in.rcode == wire.RcodeBadVers,
 		a.edns && !in.opt && (in.rcode == wire.RcodeFormErr || in.rcode == wire.RcodeNotImp):

@@ -54,7 +54,7 @@ type ServerStats struct {
 	Asked      uint64 // queries sent, by any transport
 	Answered   uint64 // replies believed
 	Failed     uint64 // of these, those that do not answer: SERVFAIL and the like, referrals, garbled ones
-	Garbled    uint64 // of these, those whose records cannot be read
+	Garbled    uint64 // of these, those whose records cannot be read, or are all about other names
 	Truncated  uint64 // of those answered, asked again over TCP
 	Timeouts   uint64 // queries that got no reply within the budget
 	Errors     uint64 // queries that the network refused

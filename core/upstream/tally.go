@@ -10,7 +10,7 @@ const (
 	cAsked       = iota
 	cAnswered    // replies believed
 	cFailed      // of these, replies that do not answer
-	cGarbled     // of these, replies that cannot be read
+	cGarbled     // of these, replies that make no sense
 	cTruncated   // of these, asked again over TCP
 	cTimeouts    // queries without a reply within the budget
 	cErrors      // queries that the network refused
