@@ -20,6 +20,7 @@ type Config struct {
 	config.Base `mapstructure:",squash"`
 
 	MaxUDP    int                     `mapstructure:"max_udp"` // octets of the largest reply over UDP
+	Allow     []string                `mapstructure:"allow"`   // clients that may ask; none: all
 	Upstreams []upstream.Server       `mapstructure:"upstreams"`
 	Stubs     []resolver.Domains      `mapstructure:"stubs"` // names with servers of their own
 	Cache     resolver.CacheConfig    `mapstructure:"cache"`
@@ -31,7 +32,7 @@ type Config struct {
 }
 
 // live are the keys that a reload takes up.
-var live = []string{"upstreams", "stubs", "policy", "top", "query_log", "dnstap", "log.level"}
+var live = []string{"allow", "upstreams", "stubs", "policy", "top", "query_log", "dnstap", "log.level"}
 
 func defaults() Config {
 	return Config{
@@ -68,7 +69,7 @@ func (c *Config) Validate(report *config.Report) {
 
 // rules compiles policy and rate limit.
 func (c *Config) rules() (resolver.Rules, error) {
-	return resolver.NewRules(c.Policy, policy.Env{Zones: resolver.Names(c.Stubs)})
+	return resolver.NewRules(c.Policy, policy.Env{Zones: resolver.Names(c.Stubs), Allow: c.Allow})
 }
 
 func summary(c *Config) []slog.Attr {

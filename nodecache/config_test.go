@@ -55,6 +55,7 @@ func TestConfigProblems(t *testing.T) {
 		{"policy: {block_aaaa_answer: maybe}", "policy.block_aaaa_answer", "nodata"},
 		{"policy: {rate: {per_second: -1}}", "policy.rate.per_second", "not within"},
 		{"policy: {deny: [192.0.2.1/24]}", "policy.deny[0]", "192.0.2.0/24 is meant"},
+		{"allow: [127.0.0.0/33]", "allow[0]", "127.0.0.0/33"},
 		{"policy: {synth: [{kind: foo, zone: a.example}]}", "policy.synth[0].kind", "known: ip, site"},
 		{"workers: -1", "workers", "too few"},
 		{"workers: many", "workers", "number"},
