@@ -23,15 +23,15 @@ func (r *routes) find(name []byte) *upstream.Set {
 }
 
 // Ask implements resolver.Route.
-func (s *server) Ask(q *cache.Question, done func(msg []byte, err error)) {
+func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	r := s.routes.Load()
 	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}
-	resolver.Exchange(r.find(q.Name), &question, func(msg []byte, err error) {
-		if resolver.Gone(err) && s.routes.Load() != r {
+	resolver.Exchange(r.find(q.Name), &question, func(a upstream.Answer) {
+		if resolver.Gone(a.Err) && s.routes.Load() != r {
 			s.Ask(q, done)
 			return
 		}
-		done(msg, err)
+		done(a)
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/resolver"
+	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 )
 
@@ -217,7 +218,7 @@ func TestReloadLosesNothing(t *testing.T) {
 		asking.Go(func() {
 			for range 1000 {
 				done := make(chan error, 1)
-				s.Ask(&question, func(_ []byte, err error) { done <- err })
+				s.Ask(&question, func(a upstream.Answer) { done <- a.Err })
 				if err := <-done; err != nil {
 					t.Error(err)
 					return

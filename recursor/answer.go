@@ -22,7 +22,7 @@ type routes struct {
 var errNowhere = resolver.Faulty(errors.New("not in a zone of ours, and no external resolver is configured"), wire.EDENotAuthoritative)
 
 // Ask implements resolver.Route.
-func (s *server) Ask(q *cache.Question, done func(msg []byte, err error)) {
+func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	r := s.routes.Load()
 	to := r.zones.Find(q.Name)
 	if to == nil {
@@ -31,31 +31,31 @@ func (s *server) Ask(q *cache.Question, done func(msg []byte, err error)) {
 	}
 	// An authoritative server answers without recursion.
 	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD}
-	resolver.Exchange(to, &question, func(msg []byte, err error) {
-		if resolver.Gone(err) && s.routes.Load() != r {
+	resolver.Exchange(to, &question, func(a upstream.Answer) {
+		if resolver.Gone(a.Err) && s.routes.Load() != r {
 			s.Ask(q, done)
 			return
 		}
-		done(msg, err)
+		done(a)
 	})
 }
 
 // askOutside asks the external resolvers of now. Where they fail, and failover has
 // chosen others meanwhile, those are asked once as well: who asked just before a
 // swing gets an answer, too, if there is time.
-func (s *server) askOutside(r *routes, q *cache.Question, done func(msg []byte, err error)) {
+func (s *server) askOutside(r *routes, q *cache.Question, done func(a upstream.Answer)) {
 	x := r.external
 	if x == nil {
-		done(nil, errNowhere)
+		done(upstream.Answer{Err: errNowhere})
 		return
 	}
 	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}
 	w := x.now()
 	question.Options = w.options
-	resolver.Exchange(x.set, &question, func(msg []byte, err error) {
+	resolver.Exchange(x.set, &question, func(a upstream.Answer) {
 		now := x.now()
-		if now == w || err == nil && wire.RcodeOf(msg) != wire.RcodeServFail && wire.RcodeOf(msg) != wire.RcodeRefused {
-			done(msg, err)
+		if now == w || a.Err == nil && wire.RcodeOf(a.Msg) != wire.RcodeServFail && wire.RcodeOf(a.Msg) != wire.RcodeRefused {
+			done(a)
 			return
 		}
 		question.Options = now.options

@@ -19,6 +19,7 @@ import (
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon/control"
+	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 )
 
@@ -201,10 +202,10 @@ func (s *site) ask(name string) string {
 	s.t.Helper()
 	q := &cache.Question{Name: wire.MustName(name), Type: wire.TypeA, Class: wire.ClassIN}
 	answers := make(chan string, 1)
-	s.Ask(q, func(msg []byte, err error) {
-		m := new(dns.Msg)
+	s.Ask(q, func(a upstream.Answer) {
+		m, err := new(dns.Msg), a.Err
 		if err == nil {
-			err = m.Unpack(msg)
+			err = m.Unpack(a.Msg)
 		}
 		switch {
 		case err != nil:

@@ -20,7 +20,7 @@ type Source struct {
 type Options struct {
 	Version string   // that dnstap tells where the config names none
 	Sources []Source // what Event.Source means
-	Log     *slog.Logger
+	Log     *slog.Logger // nil: nowhere
 	JSON    bool // lines of the query log's own file are JSON
 }
 
@@ -43,6 +43,9 @@ var ringSizes = [kinds]int{topKind: 64 << 10, logKind: 256 << 10, dnstapKind: 51
 
 // New makes an observer and takes up a config, as Set does.
 func New(o Options, c Config) (*Observer, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	b := &Observer{o: o}
 	for k := range b.pipes {
 		b.pipes[k].init()

@@ -15,9 +15,12 @@ const (
 	fromRules source = iota
 	fromMemory
 	fromUpstream
+	fromExpired // upstream gave no answer
 )
 
-func (s source) String() string { return [...]string{"policy", "memory", "upstream"}[s] }
+func (s source) String() string {
+	return [...]string{"policy", "memory", "upstream", "memory, as upstream gave no answer"}[s]
+}
 
 // A desk is where questions of our own are written and answered.
 type desk struct {
@@ -72,4 +75,10 @@ func (r *Resolver) ask(name []byte, like *cache.Question, done func(reply []byte
 type waiterFunc func(reply []byte, from source)
 
 // Deliver implements cache.Waiter.
-func (f waiterFunc) Deliver(reply []byte, _ cache.State) { f(reply, fromUpstream) }
+func (f waiterFunc) Deliver(reply []byte, how cache.State) {
+	if how == cache.Stale {
+		f(reply, fromExpired)
+		return
+	}
+	f(reply, fromUpstream)
+}

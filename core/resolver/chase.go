@@ -6,6 +6,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/strata-dns/strata/core/cache"
+	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/policy"
 )
@@ -17,12 +18,13 @@ func (r *Resolver) fetch(q *cache.Question, done func(msg []byte, err error)) {
 		r.follow(q, head, target, done)
 		return
 	}
-	r.route.Ask(q, func(msg []byte, err error) {
-		if err != nil || plain(msg) {
-			done(msg, err)
+	r.route.Ask(q, func(a upstream.Answer) {
+		r.traces.note(q, a)
+		if a.Err != nil || plain(a.Msg) {
+			done(a.Msg, a.Err)
 			return
 		}
-		r.understand(q, msg, done)
+		r.understand(q, a.Msg, done)
 	})
 }
 

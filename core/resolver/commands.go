@@ -3,7 +3,6 @@ package resolver
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -21,43 +20,12 @@ import (
 // Commands are what `ctl` can do with policy and cache.
 func (r *Resolver) Commands() []control.Command {
 	return []control.Command{
-		{Name: "flush", Args: "NAME [TYPE] | under ZONE | type TYPE | all", Help: "forget answers", Run: r.flushCommand},
-		{Name: "dump", Args: "[UNDER]", Help: "write the answers in memory, at and below a name or all", Run: r.dumpCommand},
+		{Name: "flush", Args: "NAME [TYPE] | --under ZONE | --type TYPE | --all", Help: "forget answers", Flags: flushFlags, Run: r.flushCommand},
+		{Name: "dump", Args: "[--under ZONE]", Help: "write the answers in memory, at and below a name or all", Flags: underFlag, Run: r.dumpCommand},
 		{Name: "lookup", Args: "NAME [TYPE]", Help: "resolve a name and say where the answer came from", Run: r.lookupCommand},
+		{Name: "top", Args: "[names|clients|junk|missing|suffixes] [N]", Help: "who and what is asked for most, in the last one to two minutes", Run: r.topCommand},
 		{Name: "policy explain", Args: "NAME [TYPE [CLIENT]]", Help: "say which rule decides about a question, and why", Run: r.explainCommand},
 	}
-}
-
-var errFlush = errors.New("flush what? `flush NAME [TYPE]`, `flush under ZONE`, `flush type TYPE` or `flush all`")
-
-func (r *Resolver) flushCommand(_ context.Context, call *control.Call) error {
-	m, err := parseMatch(call.Args)
-	if err != nil {
-		return err
-	}
-	n := r.cache.Flush(m)
-	return call.Value(map[string]int{"flushed": n}, func(w io.Writer) { fmt.Fprintf(w, "flushed %d answers\n", n) })
-}
-
-// parseMatch reads what to flush. Options may also be spelled with dashes.
-func parseMatch(args []string) (m cache.Match, err error) {
-	if len(args) == 0 || len(args) > 2 {
-		return m, errFlush
-	}
-	word := strings.TrimLeft(args[0], "-")
-	switch {
-	case word == "all" && len(args) == 1:
-		return m, nil
-	case word == "under" && len(args) == 2:
-		m.Under, err = wire.ParseName(args[1])
-	case word == "type" && len(args) == 2:
-		m.Type, err = ParseType(args[1])
-	default:
-		if m.Name, err = wire.ParseName(args[0]); err == nil && len(args) == 2 {
-			m.Type, err = ParseType(args[1])
-		}
-	}
-	return m, err
 }
 
 // ParseType reads the name of a type.

@@ -57,8 +57,8 @@ func TestCommands(t *testing.T) {
 			}
 		}
 	}
-	must("lookup www.example", "NOERROR from upstream", "192.0.2.1")
-	must("lookup www.example a", "NOERROR from memory", "192.0.2.1")
+	must("lookup www.example", "NOERROR from upstream", "192.0.2.1", "asked for www.example.: "+up.addr.String()+" answered in ")
+	must("lookup www.example a", "NOERROR from memory", "192.0.2.1", "in memory for 0", " left, refresh due in 2")
 	must("lookup www.example AAAA", "NOERROR from policy (aaaa example.)")
 	must("lookup x.nowhere A", "SERVFAIL from upstream", "extended error 22: No Reachable Authority")
 	must("flush x.nowhere", "flushed 1")
@@ -70,23 +70,32 @@ func TestCommands(t *testing.T) {
 	if out, _ := ctl(false, "dump", "sub.example"); strings.Contains(out, "www.example.") || !strings.Contains(out, "a.sub.example.") {
 		t.Errorf("dump below a name: %s", out)
 	}
-	out, err := ctl(true, "dump", "sub.example")
+	out, err := ctl(true, "dump", "--under", "sub.example")
 	var d dumped
 	if err != nil || json.Unmarshal([]byte(out), &d) != nil || d.Name != "a.sub.example." || len(d.Records) != 1 {
 		t.Errorf("dump as JSON: %v %s", err, out)
 	}
 	must("flush www.example TXT", "flushed 1")
-	must("flush under sub.example", "flushed 1")
+	must("flush --under sub.example --type TXT", "flushed 0")
+	must("flush --under=sub.example", "flushed 1")
 	must("flush --type A", "flushed 2")
 	must("lookup www.example", "from upstream")
 	must("flush www.example", "flushed 1")
 	must("lookup www.example", "from upstream")
-	must("flush all", "flushed 1")
+	must("lookup a.sub.example", "from upstream")
+	must("flush under sub.example", "flushed 1")
+	must("lookup a.sub.example", "from upstream")
+	must("flush --type=A a.sub.example", "flushed 1")
+	must("flush --all", "flushed 1")
 	must("flush all", "flushed 0")
 	for words, says := range map[string]string{
 		"flush": "flush what?", "flush a b c": "flush what?", "flush www.example NOTYPE": "unknown type", "flush under a..b": "empty label",
+		"flush --under": "flush: flag needs an argument: --under; usage: flush NAME [TYPE] | --under ZONE | --type TYPE | --all", "flush --al": "unknown flag: --al",
+		"flush --all www.example": "flush what?", "flush --all --type A": "flush what?", "flush www.example A --type A": "flush what?", "flush www.example --under x": "flush what?",
+		"dump a --under b": "dump what?", "lookup --tcp a": "lookup: unknown flag: --tcp",
+		"top queries": "top of what?", "top names 0": "top of what?", "top names 3 4": "top of what?", "top 5": "top is off",
 		"flush type TYPE1x": "unknown type", "lookup": "a name and a type", "lookup a A 127.0.0.1": "a name and a type", "lookup a..b": "empty label",
-		"dump a b": "at most one name", "policy explain www.example A here": "client", "policy explain": "a name and a type",
+		"dump a b": "dump what?", "policy explain www.example A here": "client", "policy explain": "a name and a type",
 	} {
 		if _, err := ctl(false, strings.Fields(words)...); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", words, err, says)
@@ -112,7 +121,7 @@ func FuzzParseMatch(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, words string) {
-		m, err := parseMatch(strings.Fields(words))
+		m, err := parseMatch(strings.Fields(words), "", "", false)
 		if err != nil {
 			return
 		}

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,17 +30,21 @@ type dumped struct {
 	Records []string `json:"records,omitempty"`
 }
 
+var errDump = errors.New("dump what? `dump`, or `dump --under ZONE`")
+
 func (r *Resolver) dumpCommand(_ context.Context, call *control.Call) error {
-	var under []byte
-	var err error
-	switch len(call.Args) {
-	case 0:
-		under, err = wire.ParseName(".")
-	case 1:
-		under, err = wire.ParseName(call.Args[0])
-	default:
-		err = errors.New("at most one name: dump prd.example.com")
+	zone, _ := call.Flags.GetString("under")
+	words := call.Args
+	if len(words) == 2 && words[0] == "under" {
+		words = words[1:]
 	}
+	if len(words) == 1 && zone == "" {
+		zone, words = words[0], nil
+	}
+	if len(words) > 0 {
+		return errDump
+	}
+	under, err := wire.ParseName(cmp.Or(zone, "."))
 	if err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (r *testRoute) find(name []byte) *upstream.Set {
 	return r.rest
 }
 
-func (r *testRoute) Ask(q *cache.Question, done func(msg []byte, err error)) {
+func (r *testRoute) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	Exchange(r.find(q.Name), &upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}, done)
 }
 

@@ -25,6 +25,9 @@ type Found struct {
 	Why    string   `json:"why,omitempty"` // where there is no answer, the extended error (RFC 8914)
 	Answer []string `json:"answer,omitempty"`
 	Took   string   `json:"took"`
+
+	Memory *Memory `json:"memory,omitempty"` // what it held when it was asked
+	Asked  []Hop   `json:"asked,omitempty"`  // upstream, for the name and the targets of its aliases
 }
 
 func (r *Resolver) lookupCommand(ctx context.Context, call *control.Call) error {
@@ -40,6 +43,12 @@ func (r *Resolver) lookupCommand(ctx context.Context, call *control.Call) error 
 		fmt.Fprintf(w, "%s %s: %s from %s in %s\n", found.Name, found.Type, found.Rcode, found.From, found.Took)
 		if found.Why != "" {
 			fmt.Fprintln(w, found.Why)
+		}
+		if found.Memory != nil {
+			fmt.Fprintln(w, found.Memory)
+		}
+		for _, h := range found.Asked {
+			fmt.Fprintln(w, h)
 		}
 		for _, rr := range found.Answer {
 			fmt.Fprintln(w, rr)
@@ -70,23 +79,30 @@ func (r *Resolver) lookup(ctx context.Context, name []byte, typ uint16) (Found, 
 		from  source
 	}
 	answers := make(chan answer, 1)
+	q := cache.Question{Name: name, Type: typ, Class: wire.ClassIN}
+	memory, trace := r.remembers(&q), r.traces.begin(typ)
 	start := time.Now()
-	r.ask(name, &cache.Question{Type: typ, Class: wire.ClassIN}, func(reply []byte, from source) {
+	r.ask(name, &q, func(reply []byte, from source) {
 		answers <- answer{slices.Clone(reply), from}
 	})
 	var m dns.Msg
 	select {
 	case a := <-answers:
+		r.traces.end(trace)
 		if err := m.Unpack(a.reply); err != nil {
 			return found, fmt.Errorf("read our own answer: %w", err)
 		}
 		found.From = a.from.String()
+		if a.from == fromMemory || a.from == fromExpired {
+			found.Memory = memory
+		}
 		if a.from == fromRules {
 			if why, err := r.rules.Load().Policy.Explain(found.Name, typ, netip.Addr{}); err == nil && why.Kind != "" {
 				found.From = fmt.Sprintf("policy (%s %s)", why.Kind, why.Rule)
 			}
 		}
 	case <-ctx.Done():
+		r.traces.end(trace)
 		return found, ctx.Err()
 	}
 	found.Took = time.Since(start).Round(time.Microsecond).String()
@@ -94,6 +110,7 @@ func (r *Resolver) lookup(ctx context.Context, name []byte, typ uint16) (Found, 
 	if code, ok := extendedError(&m); ok {
 		found.Why = fmt.Sprintf("extended error %d: %s", code, dns.ExtendedErrorCodeToString[code])
 	}
+	found.Asked = trace.along(&m, found.Name)
 	for _, rr := range append(m.Answer, m.Ns...) {
 		found.Answer = append(found.Answer, rr.String())
 	}

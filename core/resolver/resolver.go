@@ -26,6 +26,7 @@ type Resolver struct {
 	file   string
 	log    *slog.Logger
 	chains chains
+	traces traces
 
 	observer *observe.Observer // of single queries
 	waits    *prometheus.HistogramVec

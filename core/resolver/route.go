@@ -14,7 +14,7 @@ type Route interface {
 	// Ask sends a question upstream. It must not block, and calls done once, from
 	// any goroutine, with the whole reply or an error. The message needs to be
 	// valid during the call only.
-	Ask(q *cache.Question, done func(msg []byte, err error))
+	Ask(q *cache.Question, done func(a upstream.Answer))
 	// Apart tells whether two folded names are asked of different servers: what
 	// those of one say about the other is not believed.
 	Apart(a, b []byte) bool
@@ -64,13 +64,12 @@ func (r Routes) Close() {
 }
 
 // Exchange asks a set of servers. Its errors hold what the asker is told.
-func Exchange(to *upstream.Set, q *upstream.Question, done func(msg []byte, err error)) {
+func Exchange(to *upstream.Set, q *upstream.Question, done func(a upstream.Answer)) {
 	to.Ask(q, func(a upstream.Answer) {
 		if a.Err != nil {
-			done(nil, upstreamFault(a.Err))
-			return
+			a.Err = upstreamFault(a.Err)
 		}
-		done(a.Msg, nil)
+		done(a)
 	})
 }
 

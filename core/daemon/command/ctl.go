@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +20,21 @@ func (s *Spec[C]) controlCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ctl [COMMAND [ARGS...]]",
 		Short: "have a running daemon do or tell something; \"ctl help\" asks it what it can",
-		Example: fmt.Sprintf("  %[1]s ctl status --json\n  %[1]s ctl stats queries\n  %[1]s ctl help",
+		Example: fmt.Sprintf("  %[1]s ctl status --json\n  %[1]s ctl stats queries\n  %[1]s ctl help [COMMAND]",
 			s.Name),
+		// Which other flags there are, the daemon knows.
+		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := ownFlags(cmd, args)
+			if err != nil {
+				return err
+			}
+			if help, _ := cmd.Flags().GetBool("help"); help && len(args) == 0 {
+				return cmd.Help()
+			} else if help {
+				args = append(args, "--help")
+			}
 			if !cmd.Flags().Changed("control") {
-				var err error
 				if path, err = s.socketPath(cmd); err != nil {
 					return err
 				}
@@ -38,6 +49,38 @@ func (s *Spec[C]) controlCommand() *cobra.Command {
 	cmd.Flags().StringVar(&path, "control", "", "the control socket's `path` (default: that of the config)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "data as JSON")
 	return cmd
+}
+
+// ownFlags takes the flags of ctl itself out of its arguments, wherever they stand,
+// and gives the daemon's part.
+func ownFlags(cmd *cobra.Command, args []string) (rest []string, err error) {
+	flags := cmd.Flags()
+	flags.AddFlagSet(cmd.PersistentFlags())
+	var own []string
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			if len(rest) == 0 { // in front of the command it says nothing
+				i++
+			}
+			rest = append(rest, args[i:]...)
+			break
+		}
+		name, _, whole := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		flag := flags.Lookup(name)
+		if args[i] == "-h" {
+			flag = flags.Lookup("help")
+		}
+		switch {
+		case flag == nil || args[i][0] != '-':
+			rest = append(rest, args[i])
+		case whole || flag.NoOptDefVal != "" || i+1 == len(args):
+			own = append(own, args[i])
+		default:
+			own = append(own, args[i], args[i+1])
+			i++
+		}
+	}
+	return rest, flags.Parse(own)
 }
 
 // socketPath finds the control socket as the daemon does, but without asking

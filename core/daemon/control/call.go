@@ -5,14 +5,18 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"github.com/spf13/pflag"
 )
 
 // A Call is one use of a command. It is an io.Writer: what is written reaches
 // the client as it is, in pieces, so a dump of any length needs no memory. It is
 // for the goroutine that runs the command.
 type Call struct {
-	Args []string // after the command's name
+	Args []string // after the command's name, without flags
 	JSON bool     // the client wants data, not prose
+
+	Flags *pflag.FlagSet // those of Command.Flags, as the client set them
 
 	pending []byte
 	send    func(Frame) error

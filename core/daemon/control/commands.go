@@ -2,12 +2,15 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
+
+	"github.com/spf13/pflag"
 )
 
 // A Command is something an operator can have done.
@@ -15,6 +18,9 @@ type Command struct {
 	Name string // one or more lower-case words: "flush", "policy explain"
 	Args string // what follows the name, for the help: "[NAME [TYPE]]"
 	Help string // one line, lower-case, no full stop
+	// Flags defines the flags that may stand among the arguments: --under ZONE.
+	// nil: there are none.
+	Flags func(set *pflag.FlagSet)
 	// Run does it. ctx ends when the client leaves or the daemon ends. The
 	// error reaches the client as its one line on stderr, and exit status 1.
 	Run func(ctx context.Context, call *Call) error
@@ -54,9 +60,28 @@ func (c *Commands) call(ctx context.Context, req Request, send func(Frame) error
 	if !ok {
 		return c.unknown(req.Args)
 	}
-	call.Args = req.Args[words:]
+	if err := command.parse(call, req.Args[words:]); errors.Is(err, pflag.ErrHelp) {
+		call.Args = append([]string{"help"}, strings.Fields(command.Name)...)
+		return c.help(call)
+	} else if err != nil {
+		return fmt.Errorf("%s: %w; usage: %s", command.Name, err, command.usage())
+	}
 	return command.Run(ctx, call)
 }
+
+// parse takes the flags out of what follows a command's name.
+func (c *Command) parse(call *Call, args []string) error {
+	call.Flags = pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
+	call.Flags.Usage = func() {}
+	if c.Flags != nil {
+		c.Flags(call.Flags)
+	}
+	err := call.Flags.Parse(args)
+	call.Args = call.Flags.Args()
+	return err
+}
+
+func (c *Command) usage() string { return strings.TrimSpace(c.Name + " " + c.Args) }
 
 // find returns the command with the longest name that args begin with, and the
 // number of words its name has.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 )
 
@@ -56,6 +57,15 @@ func testCommands() *Commands {
 			c.Printf("%s\n", strings.Join(c.Args, "|"))
 			return nil
 		}},
+		Command{Name: "drop", Args: "[WORD] [--under ZONE] [--all]", Help: "with flags", Flags: func(set *pflag.FlagSet) {
+			set.String("under", "", "")
+			set.Bool("all", false, "")
+		}, Run: func(_ context.Context, c *Call) error {
+			under, _ := c.Flags.GetString("under")
+			all, _ := c.Flags.GetBool("all")
+			c.Printf("%q %q %v\n", c.Args, under, all)
+			return nil
+		}},
 		Command{Name: "policy", Help: "the policy", Run: func(_ context.Context, c *Call) error {
 			c.Printf("policy %v\n", c.Args)
 			return nil
@@ -86,14 +96,20 @@ func TestCalls(t *testing.T) {
 		"arguments":       {args: []string{"echo", "a b", "c\nd", ""}, out: "a b|c\nd|\n"},
 		"one word":        {args: []string{"policy", "explains"}, out: "policy [explains]\n"},
 		"longest name":    {args: []string{"policy", "explain", "x"}, out: "explain [x]\n"},
+		"flags":           {args: []string{"drop", "a", "--under", "b", "--all"}, out: "[\"a\"] \"b\" true\n"},
+		"flags before":    {args: []string{"drop", "--under=b", "a"}, out: "[\"a\"] \"b\" false\n"},
+		"no flags":        {args: []string{"drop", "--", "--all"}, out: "[\"--all\"] \"\" false\n"},
+		"unknown flag":    {args: []string{"drop", "--al"}, failed: "drop: unknown flag: --al; usage: drop [WORD] [--under ZONE] [--all]"},
+		"takes no flags":  {args: []string{"policy", "explain", "--all"}, failed: "policy explain: unknown flag: --all; usage: policy explain NAME"},
+		"flag for help":   {args: []string{"drop", "--help"}, out: "drop [WORD] [--under ZONE] [--all]  with flags\n"},
 		"failure":         {args: []string{"fail"}, out: "so far\n", failed: "no further"},
-		"unknown":         {args: []string{"flsh", "x"}, failed: `no command "flsh x"; there are: help, data, echo, fail, policy, policy explain`},
+		"unknown":         {args: []string{"flsh", "x"}, failed: `no command "flsh x"; there are: help, data, drop, echo, fail, policy, policy explain`},
 		"data":            {args: []string{"data"}, out: "a: 1\nb:\n  - yes\n  - c: d\n    e:\n      - 1\n    f: 2\n  -\n    - 3\ne: none\nf: none\n"},
 		"data as JSON":    {args: []string{"data"}, json: true, out: `{"a":1,"b":[true,{"c":"d","e":[1],"f":2},[3]],"e":[],"f":null}` + "\n"},
 		"help of one":     {args: []string{"help", "policy"}, out: "policy               the policy\npolicy explain NAME  why a name is answered so\n"},
-		"help of unknown": {args: []string{"help", "x"}, failed: `no command "x"; there are: help, data, echo, fail, policy, policy explain`},
+		"help of unknown": {args: []string{"help", "x"}, failed: `no command "x"; there are: help, data, drop, echo, fail, policy, policy explain`},
 		"help as JSON":    {args: []string{"help", "fail"}, json: true, out: `[{"name":"fail","help":"fail half-way"}]` + "\n"},
-		"nothing is help": {out: "data                 some data\necho WORD...         say it again\nfail                 fail half-way\npolicy               the policy\npolicy explain NAME  why a name is answered so\n"},
+		"nothing is help": {out: "data                                some data\ndrop [WORD] [--under ZONE] [--all]  with flags\necho WORD...                        say it again\nfail                                fail half-way\npolicy                              the policy\npolicy explain NAME                 why a name is answered so\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
