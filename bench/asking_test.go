@@ -42,7 +42,10 @@ func TestAskingTheUpstream(t *testing.T) {
 	if n, most := up.total(nil), up.most(each(list)); n != 2*names || most != 2 {
 		t.Errorf("the upstream counts %d questions, %d of the most asked", n, most)
 	}
-	if up.forget(); up.total(nil) != 0 {
+	if took := up.p99(); took < delay || took > w.Latencies[len(w.Latencies)-1] {
+		t.Errorf("the upstream took %v, the slowest client waited %v", took, w.Latencies[len(w.Latencies)-1])
+	}
+	if up.forget(); up.total(nil) != 0 || up.p99() != 0 {
 		t.Error("a count outlives forget")
 	}
 }

@@ -69,7 +69,7 @@ type Sample struct {
 	Late    time.Duration `json:"late,omitempty"` // how far the client itself was behind, at worst
 
 	// Of the bench's own upstream.
-	Delay   time.Duration `json:"delay,omitempty"`
+	Delay   time.Duration `json:"delay,omitempty"`   // p99, from question to answer
 	Repeats *int64        `json:"repeats,omitempty"` // how often the most asked question came
 	Noise   *int64        `json:"noise,omitempty"`   // questions that the rules should have kept back
 
@@ -103,7 +103,7 @@ const (
 	askedRate   Metric = "asked/s"
 	unhelpful   Metric = "failed"         // wrong or no help
 	failed      Metric = "failed answers" // wrong, no help, or none within the patience
-	slowdown    Metric = "p99 over the upstream's delay"
+	slowdown    Metric = "p99 over the upstream's"
 	repeats     Metric = "most questions upstream for one name"
 	noise       Metric = "blocked questions upstream"
 	lost        Metric = "lost"

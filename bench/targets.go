@@ -35,6 +35,10 @@ var targets = []Target{
 	{tableJunk, junkMix, noise, "", 0, true},
 	{tableCold, storm, repeats, "", 1, true},
 	{tableCold, storm, slowdown, "", 2, true},
+	{tableCold, storm, failed, "", 0, true},
+	{tableCold, steady, repeats, "", 1, true},
+	{tableCold, steady, slowdown, "", 2, true},
+	{tableCold, steady, failed, "", 0, true},
 	{tableAway, restarted, failed, "", 0, true},
 }
 

@@ -29,13 +29,14 @@ type Upstream struct {
 	mu      sync.Mutex
 	fd      int // -1 while away
 	asked   map[string]int
-	waiting []reply // by due time
+	waiting []reply         // by due time
+	took    []time.Duration // from question to answer, each
 	buffer  [1500]byte
 }
 
 // A reply is an answer on its way.
 type reply struct {
-	due  time.Time
+	came time.Time // the question
 	to   unix.Sockaddr
 	data []byte
 }
@@ -136,20 +137,21 @@ func (u *Upstream) step(now time.Time) (next time.Time) {
 			break
 		}
 		if data := u.answer(u.buffer[:n]); data != nil {
-			u.waiting = append(u.waiting, reply{now.Add(u.Delay), from, data})
+			u.waiting = append(u.waiting, reply{now, from, data})
 		}
 	}
 	sent := 0
-	for ; sent < len(u.waiting) && !u.waiting[sent].due.After(now); sent++ {
+	for ; sent < len(u.waiting) && now.Sub(u.waiting[sent].came) >= u.Delay; sent++ {
 		r := &u.waiting[sent]
 		_ = unix.Sendto(u.fd, r.data, 0, r.to) // who is gone has no use for it
+		u.took = append(u.took, now.Sub(r.came))
 	}
 	u.waiting = u.waiting[sent:]
 	if len(u.waiting) == 0 {
 		u.waiting = nil
 		return time.Time{}
 	}
-	return u.waiting[0].due
+	return u.waiting[0].came.Add(u.Delay)
 }
 
 // answer counts the question and composes the reply; nil for what is none.
@@ -219,11 +221,20 @@ func (u *Upstream) most(questions []string) (n int) {
 	return n
 }
 
-// forget sets all counts to nothing.
+// p99 is that of the upstream's own delays: what is asked of it, and what its CPU
+// made of that.
+func (u *Upstream) p99() time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return quantile(u.took, 0.99)
+}
+
+// forget begins all counts anew.
 func (u *Upstream) forget() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	clear(u.asked)
+	u.took = nil
 }
 
 // warm asks every name of the file, and again until a whole pass asks the
