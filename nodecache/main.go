@@ -6,6 +6,8 @@
 package main
 
 import (
+	"github.com/spf13/cobra"
+
 	"github.com/strata-dns/strata/core/daemon/command"
 	"github.com/strata-dns/strata/core/daemon/config"
 )
@@ -19,5 +21,8 @@ func main() {
 		Build:    build,
 		Summary:  summary,
 		Planes:   []string{"socket"},
+		Extra: func(load command.Load[Config]) []*cobra.Command {
+			return []*cobra.Command{resolvConfCommand(load)}
+		},
 	})
 }

@@ -63,7 +63,8 @@ func (f *File) replace(data []byte, like *target, written func() error) error {
 	case errors.Is(err, unix.EBUSY): // a mount of its own
 		err = f.overwrite(data)
 	}
-	return errors.Join(err, remove(temporary))
+	_ = os.Remove(temporary) // the next Write writes over it
+	return err
 }
 
 // writeNew writes a file that survives a crash.
@@ -143,12 +144,14 @@ func (f *File) keep(name string, what *target, r *Result) error {
 func (f *File) copyTo(name string, what *target) error {
 	temporary := f.Path + ".strata-copy"
 	f.before("copy the old file")
-	if err := writeNew(temporary, what.content, what, f.Path); err != nil {
-		return errors.Join(err, remove(temporary))
+	err := writeNew(temporary, what.content, what, f.Path)
+	if err == nil {
+		f.before("name the copy")
+		err = os.NewSyscallError("renameat2", unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, name, unix.RENAME_NOREPLACE))
 	}
-	f.before("name the copy")
-	if err := unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, name, unix.RENAME_NOREPLACE); err != nil {
-		return errors.Join(os.NewSyscallError("renameat2", err), remove(temporary))
+	if err != nil {
+		_ = os.Remove(temporary)
+		return err
 	}
 	return syncDir(f.Path)
 }

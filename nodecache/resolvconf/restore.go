@@ -34,7 +34,7 @@ func (f *File) restore(r *Result) error {
 	}
 	is := now.unseal()
 	switch {
-	case old.exists && now.same(&old): // a Write that did not come to its end
+	case old.exists && now.same(&old) && len(now.content) == len(old.content): // a Write that did not come to its end
 		r.say("%s is as it was", f.Path)
 		return remove(f.Backup())
 	case !old.exists && !is.ours:
@@ -42,7 +42,7 @@ func (f *File) restore(r *Result) error {
 		return nil
 	case !old.exists && !is.fresh:
 		return fmt.Errorf("%s is not there: what was there before is lost", f.Backup())
-	case !is.intact && !f.Force:
+	case !is.intact && !f.Force && !now.same(&old):
 		return fmt.Errorf("somebody else has changed it since nodecache wrote it: to lose that, --restore --force; to keep it, remove %s", f.Backup())
 	}
 	if immutable(f.Path) {

@@ -55,12 +55,13 @@ func inspect(path string) (t target, err error) {
 	return t, err
 }
 
-// same tells whether two stand for the same: the same text, or links to one place.
+// same tells whether two stand for the same: the same text, but for blank lines that
+// are left of a longer one, or links to one place.
 func (t *target) same(other *target) bool {
 	if t.exists != other.exists || t.link != other.link {
 		return false
 	}
-	return t.link != "" || bytes.Equal(t.content, other.content)
+	return t.link != "" || bytes.Equal(bytes.TrimRight(t.content, "\n"), bytes.TrimRight(other.content, "\n"))
 }
 
 // immutable tells whether nobody may change the file (chattr +i).

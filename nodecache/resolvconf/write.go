@@ -55,7 +55,7 @@ func (f *File) write(w *Wanted, now *target, r *Result) error {
 	is := now.unseal()
 	base, name := is.body, ""
 	switch {
-	case old.exists && (is.intact || !now.exists):
+	case old.exists && (is.intact || !now.exists || now.same(&old)):
 		base = old.content // so that it does not matter how often it is written
 	case is.intact || !now.exists: // there was none, or what there was is lost
 	default:
