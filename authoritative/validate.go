@@ -23,6 +23,9 @@ func (c *Config) Validate(report *config.Report) {
 	listen.ValidateAddresses(c.Listen, report)
 	listen.ValidateMaxUDP(c.MaxUDP, report)
 	report.Under("tcp", c.TCP.Validate)
+	if c.Takeover && c.Etcd.Embedded.Dir != "" {
+		report.Add("takeover", "two processes cannot have the member's directory etcd.embedded.dir: stop the old one first")
+	}
 	if c.Plane != "socket" {
 		report.Add("plane", "%q is not in this build; socket is", c.Plane)
 	}

@@ -19,6 +19,7 @@ func (d *Daemon) addCommands() {
 		control.Command{Name: "status", Help: "what the daemon says of itself: tasks, config, its parts", Run: d.commandStatus},
 		control.Command{Name: "stats", Args: "[WORD]", Help: "the counters, or those with WORD in their name", Run: d.commandStats},
 		control.Command{Name: "reload", Help: "take the config up again, as SIGHUP does", Run: d.commandReload},
+		control.Command{Name: "handover", Args: "STEP ID", Help: "what a new process says that takes over (serve --takeover)", Run: d.commandHandover},
 	)
 }
 

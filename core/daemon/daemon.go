@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -49,6 +50,12 @@ type Daemon struct {
 	status   sections
 	reload   reloader
 
+	saves     []func() error // before another process takes over
+	giving    sync.Mutex     // guards heir
+	heir      *heir          // the process that takes over, nil until then
+	succeeded chan struct{}  // closed when there is one
+	old       *predecessor   // the process we take over from, or nil
+
 	socket  atomic.Pointer[control.Server]
 	phase   atomic.Int32
 	signals chan os.Signal
@@ -81,6 +88,7 @@ func New(o Options) *Daemon {
 		log:        o.Log,
 		build:      ThisBuild(),
 		started:    time.Now(),
+		succeeded:  make(chan struct{}),
 		signals:    make(chan os.Signal, 4),
 		exit:       os.Exit,
 	}

@@ -3,9 +3,12 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net"
+	"os"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 )
 
 // What systemd is told (sd_notify(3)).
@@ -31,6 +34,30 @@ func reloading() string {
 // notify tells the service manager, if there is one. A failure changes nothing
 // for clients, and systemd itself acts on what it does not hear.
 func notify(state string) { _, _ = systemd.SdNotify(false, state) }
+
+// stored is the name of the connections that the service manager keeps for the
+// next process (FileDescriptorStoreMax=, sd_notify(3)).
+const stored = "connection"
+
+// storeConnection gives the service manager a copy of a connection. Where it keeps
+// none it closes it, as would we.
+func storeConnection(conn *os.File) error {
+	to := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
+	socket, err := net.DialUnix("unixgram", nil, to)
+	if err != nil {
+		return fmt.Errorf("store connection: %w", err)
+	}
+	defer socket.Close()
+	_, _, err = socket.WriteMsgUnix([]byte("FDSTORE=1\nFDNAME="+stored), unix.UnixRights(int(conn.Fd())), nil)
+	if err != nil {
+		return fmt.Errorf("store connection: %w", err)
+	}
+	return nil
+}
+
+// unstore has the service manager let go of the connections it gave us: as long as
+// it has them, too, our closing them does not end them.
+func unstore() { notify("FDSTOREREMOVE=1\nFDNAME=" + stored) }
 
 // notifyReady says that a reload is over, unless READY was never said.
 func (d *Daemon) notifyReady() {

@@ -2,10 +2,10 @@ package daemon
 
 import "github.com/strata-dns/strata/core/daemon/admin"
 
-// Ready tells whether the daemon serves: all tasks are ready, and it is not
-// draining.
+// Ready tells whether the daemon serves: all tasks are ready, and it is neither
+// draining nor still beside the process it takes over from.
 func (d *Daemon) Ready() bool {
-	return d.phase.Load() == running && d.unready() == ""
+	return d.phase.Load() == running && !d.taking() && d.unready() == ""
 }
 
 // Alive tells whether no task has stopped moving.

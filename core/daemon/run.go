@@ -17,6 +17,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return nil
 	}
 	told := make(chan struct{})
+	d.letGo()
 	house, err := d.open(ctx, told)
 	if err != nil {
 		return err
@@ -28,11 +29,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 	work, around := start(d.tasks), start(house)
 	select {
 	case <-told:
+	case <-d.succeeded:
 	case <-ctx.Done():
 	case err = <-work.failed:
 	case err = <-around.failed:
 	}
 	stuck := d.drain(work)
+	d.bequeathed()
 	if err == nil {
 		err = stuck
 	} else if stuck != nil {
@@ -53,21 +56,44 @@ func (d *Daemon) Run(ctx context.Context) error {
 func (d *Daemon) open(ctx context.Context, told chan struct{}) ([]Task, error) {
 	house := []Task{&signals{daemon: d, told: told}, &notifier{daemon: d}}
 	if d.adminAddr != "" {
-		if err := d.page.Listen(ctx, d.adminAddr); err != nil {
+		if err := d.openPage(ctx); err != nil {
 			return nil, err
 		}
-		house = append(house, d.page)
+		house = append(house, d.behind(d.page, d.page.Close))
 	}
 	if d.socketPath != "" {
-		socket, err := control.Listen(ctx, d.socketPath, &d.commands)
+		socket, err := d.openControl(ctx)
 		if err != nil {
 			d.page.Close()
 			return nil, err
 		}
 		d.socket.Store(socket)
-		house = append(house, socket)
+		house = append(house, d.behind(socket, socket.Leave))
+	}
+	if d.old != nil {
+		house = append(house, &successor{daemon: d})
 	}
 	return house, nil
+}
+
+// openPage opens the address of the pages, or goes on with the old process's.
+func (d *Daemon) openPage(ctx context.Context) error {
+	if d.old != nil && d.old.admin != nil {
+		defer d.old.admin.Close()
+		if d.page.Inherit(d.old.admin, d.adminAddr) {
+			return nil
+		}
+	}
+	return d.page.Listen(ctx, d.adminAddr)
+}
+
+// openControl opens the control socket, or goes on with the old process's.
+func (d *Daemon) openControl(ctx context.Context) (*control.Server, error) {
+	if d.old != nil {
+		defer d.old.control.Close()
+		return control.Inherit(d.old.control, d.socketPath, &d.commands)
+	}
+	return control.Listen(ctx, d.socketPath, &d.commands)
 }
 
 // drain takes the daemon out of service and ends its tasks. The error names
@@ -75,6 +101,10 @@ func (d *Daemon) open(ctx context.Context, told chan struct{}) ([]Task, error) {
 func (d *Daemon) drain(work *group) error {
 	d.phase.Store(draining)
 	notify(stopping)
+	if d.taking() { // the old process goes on
+		d.keep()
+	}
+	d.bequeath()
 	d.log.Info("draining", "limit", d.drainLimit)
 	limit, cancel := context.WithTimeout(context.Background(), d.drainLimit)
 	defer cancel()

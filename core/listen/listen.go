@@ -1,8 +1,10 @@
 // Package listen joins sockets and daemons: it opens the addresses of a config,
-// or takes them from the service manager, and adds them to a daemon as tasks.
+// or goes on with those of the service manager or of the process that is taken over
+// from, and adds them to a daemon as tasks.
 package listen
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -35,13 +37,16 @@ func Add(d *daemon.Daemon, o Options) error {
 	if o.Workers <= 0 {
 		o.Workers = runtime.NumCPU()
 	}
-	given, err := byAddress(daemon.Inherited())
+	given, connections, err := byAddress(d.Sockets())
 	if err != nil {
 		return err
 	}
 	var servers []*socket.Server
 	for _, a := range o.Addresses {
-		s, err := o.open(a, given[a])
+		if n := datagram(given[a]); n > o.Workers {
+			d.Log().Warn("more workers than configured: each socket needs one", "address", a, "workers", n)
+		}
+		s, err := o.open(d, a, given[a])
 		if err != nil {
 			for _, s := range servers {
 				s.Close()
@@ -52,61 +57,92 @@ func Add(d *daemon.Daemon, o Options) error {
 		servers = append(servers, s)
 	}
 	for a := range given {
-		d.Log().Warn("socket from the service manager not used: no such address in listen", "address", a)
+		d.Log().Warn("socket from the service manager or the old process not used: no such address in listen", "address", a)
 	}
 	for _, s := range servers {
 		d.Add(s)
 	}
+	d.Adopt(connections)
 	d.Registry().MustRegister(metrics(servers))
 	return nil
 }
 
 // open opens one address, or uses the service manager's sockets for it.
-func (o *Options) open(a netip.AddrPort, files []*os.File) (*socket.Server, error) {
+func (o *Options) open(d *daemon.Daemon, a netip.AddrPort, files []*os.File) (*socket.Server, error) {
+	workers := max(o.Workers, datagram(files))
 	opts := socket.Options{
-		UDP:     socket.UDPOptions{Workers: o.Workers, Room: max(o.MaxUDP, socket.DefaultRoom)},
-		TCP:     socket.TCPOptions{Queues: o.Workers, Idle: o.TCP.Idle, Connections: o.TCP.Clients, PerClient: o.TCP.PerClient},
+		UDP:     socket.UDPOptions{Workers: workers, Room: max(o.MaxUDP, socket.DefaultRoom), Own: !d.Kept()},
+		TCP:     socket.TCPOptions{Queues: workers, Idle: o.TCP.Idle, Connections: o.TCP.Clients, PerClient: o.TCP.PerClient, Own: !d.Kept()},
 		Pending: o.Pending,
+		Hold:    d.Hold(),
 	}
-	opts.Handler = func(worker int) plane.Handler { return o.Handler(a, worker >= o.Workers) }
+	opts.Handler = func(worker int) plane.Handler { return o.Handler(a, worker >= workers) }
 	if err := opts.Inherit(files); err != nil {
 		return nil, fmt.Errorf("listen %s: %w", a, err)
 	}
 	return socket.NewServer(a, opts)
 }
 
-// byAddress sorts the service manager's sockets by where they are bound.
-func byAddress(files daemon.Sockets) (map[netip.AddrPort][]*os.File, error) {
-	by := map[netip.AddrPort][]*os.File{}
+// byAddress sorts sockets by where they are bound, and keeps connections apart.
+func byAddress(files daemon.Sockets) (by map[netip.AddrPort][]*os.File, connections []*os.File, err error) {
+	by = map[netip.AddrPort][]*os.File{}
 	for _, f := range files {
-		a, err := boundTo(f)
-		if err != nil {
-			return nil, fmt.Errorf("socket from the service manager %q: %w", f.Name(), err)
+		k, err := kindOf(f)
+		switch {
+		case err != nil:
+			return nil, nil, fmt.Errorf("socket %q from the service manager or the old process: %w", f.Name(), err)
+		case k.connected:
+			connections = append(connections, f)
+		default:
+			by[k.address] = append(by[k.address], f)
 		}
-		by[a] = append(by[a], f)
 	}
-	return by, nil
+	return by, connections, nil
 }
 
-// boundTo is the address a socket is bound to.
-func boundTo(f *os.File) (a netip.AddrPort, err error) {
+// datagram counts the datagram sockets. What is none of a known kind is found when
+// it is opened.
+func datagram(files []*os.File) (n int) {
+	for _, f := range files {
+		if k, err := kindOf(f); err == nil && !k.stream {
+			n++
+		}
+	}
+	return n
+}
+
+// A kind is what a socket from elsewhere is.
+type kind struct {
+	address   netip.AddrPort // where it is bound
+	stream    bool
+	connected bool // a client's stream, not a listening one
+}
+
+func kindOf(f *os.File) (k kind, err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
-		return a, err
+		return k, err
 	}
 	var name unix.Sockaddr
-	var nameErr error
-	if err := raw.Control(func(fd uintptr) { name, nameErr = unix.Getsockname(int(fd)) }); err != nil {
-		return a, err
+	var nameErr, typeErr error
+	err = raw.Control(func(fd uintptr) {
+		name, nameErr = unix.Getsockname(int(fd))
+		var typ int
+		typ, typeErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+		listens, _ := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		k.stream = typ == unix.SOCK_STREAM
+		k.connected = k.stream && listens == 0
+	})
+	if err = errors.Join(err, os.NewSyscallError("getsockname", nameErr), os.NewSyscallError("getsockopt", typeErr)); err != nil {
+		return k, err
 	}
 	switch name := name.(type) {
 	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(name.Addr), uint16(name.Port)), nil
+		k.address = netip.AddrPortFrom(netip.AddrFrom4(name.Addr), uint16(name.Port))
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(name.Addr), uint16(name.Port)), nil
+		k.address = netip.AddrPortFrom(netip.AddrFrom16(name.Addr), uint16(name.Port))
+	default:
+		return k, errors.New("not an internet socket")
 	}
-	if nameErr != nil {
-		return a, os.NewSyscallError("getsockname", nameErr)
-	}
-	return a, fmt.Errorf("not an internet socket")
+	return k, nil
 }

@@ -123,7 +123,7 @@ func TestBothProtocolsOnEachAddress(t *testing.T) {
 		}
 	}
 	n, err := testutil.GatherAndCount(d.Registry(), "strata_udp_total", "strata_tcp_total", "strata_tcp_connections")
-	if err != nil || n != 2*(2*8+9+1) {
+	if err != nil || n != 2*(2*8+11+1) {
 		t.Errorf("%d metrics, %v", n, err)
 	}
 }

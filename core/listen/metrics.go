@@ -46,7 +46,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		for _, c := range streams {
 			for _, f := range [...]figure{
 				{"accepted", c.Accepted}, {"refused", c.Refused}, {"received", c.Received}, {"sent", c.Sent}, {"late", c.Late},
-				{"gone", c.Gone}, {"idle", c.Idle}, {"slow", c.Slow}, {"malformed", c.Malformed},
+				{"bequeathed", c.Bequeathed}, {"adopted", c.Adopted}, {"gone", c.Gone}, {"idle", c.Idle}, {"slow", c.Slow}, {"malformed", c.Malformed},
 			} {
 				ch <- prometheus.MustNewConstMetric(streamsDesc, prometheus.CounterValue, float64(f.n), listen, f.what)
 			}

@@ -22,6 +22,7 @@ func (r *Resolver) Attach(d *daemon.Daemon, engine *upstream.Engine) {
 	d.AddCommand(r.Commands()...)
 	d.Registry().MustRegister(r, r.waits, r.observer, upstreamMetrics{engine})
 	d.Add(daemon.Func("observers", r.observer.Run))
+	d.OnHandover(r.save)
 	d.Add(daemon.Func("cache", func(ctx context.Context) error {
 		<-ctx.Done()
 		return r.Close(engine)
@@ -53,14 +54,22 @@ func (r *Resolver) load() {
 // order: with its questions in the air ended by the engine, the cache has nobody
 // waiting that it would not have answered. It may be called once.
 func (r *Resolver) Close(engine *upstream.Engine) error {
-	if r.file != "" {
-		if n, err := r.cache.Save(r.file); err != nil {
-			r.log.Error("cache not saved", "err", err)
-		} else {
-			r.log.Info("cache saved", "file", r.file, "entries", n)
-		}
+	if err := r.save(); err != nil {
+		r.log.Error("cache not saved", "err", err)
 	}
 	return r.Discard(engine)
+}
+
+// save writes the cache to its file, where it has one.
+func (r *Resolver) save() error {
+	if r.file == "" {
+		return nil
+	}
+	n, err := r.cache.Save(r.file)
+	if err == nil {
+		r.log.Info("cache saved", "file", r.file, "entries", n)
+	}
+	return err
 }
 
 // Discard is Close without saving: for a resolver that never came to serve.

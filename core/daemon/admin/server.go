@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	serving  atomic.Bool
+	left     atomic.Bool
 }
 
 // New makes the pages of a source. Nothing is opened yet.
@@ -69,6 +71,40 @@ func (s *Server) Listen(ctx context.Context, address string) error {
 	return nil
 }
 
+// Inherit goes on with a socket that another process has open too and will Leave,
+// if it listens on the address; else it says so. The file stays the caller's to
+// close.
+func (s *Server) Inherit(file *os.File, address string) bool {
+	listener, err := net.FileListener(file)
+	if err != nil {
+		return false
+	}
+	wanted, err := net.ResolveTCPAddr("tcp", address)
+	have, ok := listener.Addr().(*net.TCPAddr)
+	if err != nil || !ok || wanted.Port != have.Port || !sameHost(wanted.IP, have.IP) {
+		listener.Close()
+		return false
+	}
+	s.listener = listener
+	return true
+}
+
+// sameHost tells whether two addresses to listen on are one: no address at all is
+// every address.
+func sameHost(a, b net.IP) bool {
+	return a.Equal(b) || (len(a) == 0 || a.IsUnspecified()) && (len(b) == 0 || b.IsUnspecified())
+}
+
+// Socket is a copy of the socket, for another process to Inherit.
+func (s *Server) Socket() (*os.File, error) { return s.listener.(*net.TCPListener).File() }
+
+// Leave has another process serve from now on, which has the socket already.
+// Requests under way are answered.
+func (s *Server) Leave() {
+	s.left.Store(true)
+	s.listener.Close()
+}
+
 // Addr is the address that is listened on, nil before Listen.
 func (s *Server) Addr() net.Addr {
 	if s.listener == nil {
@@ -90,7 +126,10 @@ func (s *Server) Run(ctx context.Context) error {
 	})()
 	s.serving.Store(true)
 	defer s.serving.Store(false)
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	err := s.http.Serve(s.listener)
+	if s.left.Load() {
+		<-ctx.Done()
+	} else if !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	<-stopped

@@ -47,6 +47,11 @@ func (s *Spec[C]) run(cmd *cobra.Command, service Service[C]) error {
 		Planes:     s.Planes,
 		Log:        log,
 	})
+	if base.Takeover {
+		if err := d.TakeOver(ctx); err != nil {
+			return err
+		}
+	}
 	apply, err := service.Build(ctx, d, c)
 	if ctx.Err() != nil { // told to stop while building
 		return nil

@@ -16,6 +16,9 @@ type Base struct {
 	Workers int              `mapstructure:"workers"` // 0: one a CPU
 	Admin   string           `mapstructure:"admin"`   // host:port of the HTTP pages, "": off
 	Control string           `mapstructure:"control"` // path of the control socket, "": off
+	// Takeover replaces the daemon that answers on the control socket, if there is
+	// one, without a pause.
+	Takeover bool `mapstructure:"takeover"`
 	Log     Log              `mapstructure:"log"`
 }
 
@@ -44,6 +47,9 @@ func (b *Base) Validate(report *Report) {
 		if _, _, err := net.SplitHostPort(b.Admin); err != nil {
 			report.Add("admin", "found %q, expected host:port, such as 127.0.0.1:9353, or \"\" for none", b.Admin)
 		}
+	}
+	if b.Takeover && b.Control == "" {
+		report.Add("takeover", "needs control: it is by that socket that the running daemon is found")
 	}
 	if len(b.Control) > maxSocketPath {
 		report.Add("control", "a path of %d octets, sockets take at most %d", len(b.Control), maxSocketPath)

@@ -9,13 +9,20 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"syscall"
 )
 
 // Do makes one call at the socket at path and copies its output to out as it
-// comes. Errors: nobody answers there, the daemon went away, or what the command
-// itself reports.
+// comes. Errors: nobody answers there (ErrNobody), the daemon went away, or what
+// the command itself reports.
 func Do(ctx context.Context, path string, req Request, out io.Writer) error {
+	return DoFiles(ctx, path, req, out, func(f *os.File) { f.Close() })
+}
+
+// DoFiles is Do for a command that also sends files (Call.SendFiles), which are
+// take's to close.
+func DoFiles(ctx context.Context, path string, req Request, out io.Writer, take func(*os.File)) error {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
@@ -27,7 +34,9 @@ func Do(ctx context.Context, path string, req Request, out io.Writer) error {
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
 		return fmt.Errorf("control %s: %w", path, err)
 	}
-	frames := bufio.NewReader(conn)
+	in := &receiver{conn: conn.(*net.UnixConn)}
+	defer in.close()
+	frames := bufio.NewReader(in)
 	for {
 		frame, err := readFrame(frames)
 		if ctx.Err() != nil {
@@ -39,6 +48,9 @@ func Do(ctx context.Context, path string, req Request, out io.Writer) error {
 		if _, err := io.WriteString(out, frame.Out); err != nil {
 			return fmt.Errorf("write output: %w", err)
 		}
+		if err := in.hand(frame.Files, take); err != nil {
+			return fmt.Errorf("control %s: %w", path, err)
+		}
 		switch {
 		case frame.End && frame.Error != "":
 			return errors.New(frame.Error)
@@ -48,13 +60,22 @@ func Do(ctx context.Context, path string, req Request, out io.Writer) error {
 	}
 }
 
+// ErrNobody is what an error is where no daemon answers on a socket.
+var ErrNobody = errors.New("nobody answers")
+
+// nobody is ErrNobody, said as it is to the operator.
+type nobody string
+
+func (n nobody) Error() string        { return string(n) }
+func (n nobody) Is(target error) bool { return target == ErrNobody }
+
 // explain says what a failed connection means to an operator.
 func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("control: there is no socket %s: is the daemon running, and with this config?", path)
+		return nobody("control: there is no socket " + path + ": is the daemon running, and with this config?")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("control: nobody answers on %s: the daemon is not running", path)
+		return nobody("control: nobody answers on " + path + ": the daemon is not running")
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("control: no access to %s: be root or the daemon's user", path)
 	}

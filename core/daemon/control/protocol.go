@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // Octets a line may have: a request is typed by hand; a frame holds at most
@@ -29,6 +30,9 @@ type Frame struct {
 	Out   string `json:"out,omitempty"`
 	End   bool   `json:"end,omitempty"`
 	Error string `json:"error,omitempty"`
+	Files int    `json:"files,omitempty"` // descriptors that come with this line
+
+	files []*os.File
 }
 
 // errTooLong is a line beyond its limit.

@@ -2,8 +2,8 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -29,6 +29,7 @@ type Server struct {
 	file     fs.FileInfo
 	commands *Commands
 	serving  atomic.Bool
+	left     atomic.Bool
 	closing  sync.Once
 }
 
@@ -63,6 +64,9 @@ func (s *Server) Run(ctx context.Context) error {
 		conn, err := s.listener.AcceptUnix()
 		switch {
 		case err == nil:
+		case s.left.Load(): // calls under way go on
+			<-ctx.Done()
+			return nil
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return nil
 		default: // out of file descriptors: try again rather than end the daemon
@@ -83,9 +87,42 @@ func (s *Server) Run(ctx context.Context) error {
 // The file goes first: as long as the socket answers no successor takes its path.
 func (s *Server) Close() {
 	s.closing.Do(func() {
-		removeOwn(s.path, s.file)
+		if !s.left.Load() {
+			removeOwn(s.path, s.file)
+		}
 		s.listener.Close()
 	})
+}
+
+// Inherit goes on with the socket at path, which another process has open too and
+// will Leave. The file stays the caller's to close.
+func Inherit(file *os.File, path string, commands *Commands) (*Server, error) {
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("control %s: go on with its socket: %w", path, err)
+	}
+	listener, ok := l.(*net.UnixListener)
+	if !ok {
+		l.Close()
+		return nil, fmt.Errorf("control %s: the socket to go on with is none", path)
+	}
+	listener.SetUnlinkOnClose(false)
+	info, err := os.Lstat(path)
+	if err != nil {
+		listener.Close()
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	return &Server{path: path, listener: listener, file: info, commands: commands}, nil
+}
+
+// Socket is a copy of the socket, for another process to Inherit.
+func (s *Server) Socket() (*os.File, error) { return s.listener.File() }
+
+// Leave has another process answer from now on, which has the socket already.
+// Calls under way are answered, and the socket file stays.
+func (s *Server) Leave() {
+	s.left.Store(true)
+	s.listener.Close()
 }
 
 // Ready tells whether calls are answered.
@@ -107,7 +144,7 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 		if err := ctx.Err(); err != nil { // looked at last: its own deadline may have just been overwritten
 			return err
 		}
-		return json.NewEncoder(conn).Encode(f)
+		return writeFrame(conn, f)
 	}
 	req, err := readRequest(conn)
 	if err == nil {
