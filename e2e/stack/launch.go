@@ -21,9 +21,9 @@ var launcher = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
-// launch starts a command that does not outlive this process and gets no signal
+// Launch starts a command that does not outlive this process and gets no signal
 // from its terminal.
-func launch(cmd *exec.Cmd) error {
+func Launch(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	launcher() <- func() { started <- cmd.Start() }

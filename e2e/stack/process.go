@@ -49,7 +49,7 @@ func (p *Process) Start() error {
 	cmd := exec.Command(p.Path, p.Args...)
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = log, log
-	start := launch
+	start := Launch
 	if p.Launch != nil {
 		start = p.Launch
 	}

@@ -34,7 +34,7 @@ func Run(ctx context.Context, program string, args ...string) (output string, er
 	cmd.Env = environment()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := launch(cmd); err != nil {
+	if err := Launch(cmd); err != nil {
 		return "", fmt.Errorf("run %s: %w", program, err)
 	}
 	err = cmd.Wait()
