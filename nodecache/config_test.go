@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/resolver/example"
+	"github.com/strata-dns/strata/core/wire"
 )
 
 func TestExample(t *testing.T) {
@@ -80,5 +82,29 @@ func TestConfigProblems(t *testing.T) {
 	}
 	if c, err := load(t, "cache: {stale_for: 0s}\npolicy: {rate: {per_second: 10}}"); err != nil || c.Cache.StaleFor != 0 || !c.Cache.Prefetch {
 		t.Errorf("%v %+v", err, c)
+	}
+}
+
+func TestAllow(t *testing.T) {
+	for lines, want := range map[string]map[string]string{
+		"": {"127.0.0.1": "pass", "192.0.2.1": "pass"},
+		"allow: [127.0.0.0/8, 192.0.2.0/24]\npolicy: {deny: [192.0.2.128/25]}": {
+			"127.0.0.1": "pass", "192.0.2.1": "pass", "192.0.2.129": "refuse", "198.51.100.1": "refuse",
+		},
+	} {
+		c, err := load(t, lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules, err := c.rules()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for client, action := range want {
+			why, err := rules.Policy.Explain("www.example.com", wire.TypeA, netip.MustParseAddr(client))
+			if err != nil || why.Action != action {
+				t.Errorf("%q, %s: %v, %v, want %s", lines, client, why, err, action)
+			}
+		}
 	}
 }

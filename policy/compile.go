@@ -71,7 +71,8 @@ func Compile(c Config, env Env) (*Policy, error) {
 		table: newTable(b.nodes, b.names), rules: b.rules, sets: b.sets, clients: b.who, tops: b.tops,
 		negative: c.NegativeTTL,
 	}
-	p.counts.tallies, p.counts.base = []*Tally{newTally(p)}, make([]uint64, len(b.rules))
+	p.counts.base = make([]uint64, len(b.rules))
+	p.shared = p.Tally()
 	if p.negative == 0 {
 		p.negative = defaultNegativeTTL
 	}

@@ -44,7 +44,7 @@ func (t *Tally) Ask(q *wire.Query, client netip.Addr) Verdict {
 // counts are a policy's: the sum of all tallies and of what was taken over.
 type counts struct {
 	mu      sync.Mutex
-	tallies []*Tally // [0] is that of Policy.Ask
+	tallies []*Tally
 	base    []uint64 // by rule: of the policies before the last
 	gone    [Kinds]uint64
 

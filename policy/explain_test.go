@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -11,7 +12,9 @@ import (
 func TestExplain(t *testing.T) {
 	c := full
 	c.Deny = []string{"192.0.2.0/24"}
-	p := compile(t, c, fullEnv)
+	env := fullEnv
+	env.Zones = append([]string{"our.tst.example.com"}, env.Zones...)
+	p := compile(t, c, env)
 	for _, row := range []struct {
 		name   string
 		typ    uint16
@@ -24,6 +27,15 @@ func TestExplain(t *testing.T) {
 		{"com.prd.example.com", wire.TypeA, "", "pass: at most one label stands in front of the search domain"},
 		{"a.b.prd.example.com", wire.TypeA, "", "pass: what stands in front of the search domain is no whole name"},
 		{"a.dev.prd.example.com", wire.TypeA, "", "pass: the name is kept by policy.junk.keep"},
+		{"host.prd.example.com.tst.example.com", wire.TypeA, "", "answer NXDOMAIN by policy.search[1] (tst.example.com.): a whole name stands in front of a search domain"},
+		{"api.github.com.default.svc.cluster.local", wire.TypeA, "", "answer NXDOMAIN by policy.search[2] (default.svc.cluster.local.): a whole name"},
+		{"api.github.com.svc.cluster.local", wire.TypeA, "", "answer NXDOMAIN by policy.search[3] (svc.cluster.local.): a whole name"},
+		{"github.com.svc.cluster.local", wire.TypeA, "", "pass: a service or a pod may have the name"},
+		{"web-0.app.default.svc.cluster.local", wire.TypeA, "", "pass: a service or a pod may have the name"},
+		{"_http._tcp.com.default.svc.cluster.local", wire.TypeSRV, "", "pass: a service or a pod may have the name"},
+		{"my.default.svc.cluster.local", wire.TypeA, "", "pass: at most one label stands in front of the search domain"},
+		{"my.default.svc.default.svc.cluster.local", wire.TypeA, "", "answer NXDOMAIN by policy.search[2] (default.svc.cluster.local.): a whole name"},
+		{"www.google.com.our.tst.example.com", wire.TypeA, "", "pass: the name lies in a zone of ours"},
 		{"x.dc.prd.example.com", wire.TypeA, "", "rewrite to x.dc1.prd.example.com. by policy.synth[1] (dc.prd.example.com.): names below"},
 		{"1.2.3.4.ip.example.net", wire.TypeA, "", "answer NOERROR by policy.synth[0] (ip.example.net.): the name says its address"},
 		{"1.2.3.400.ip.example.net", wire.TypeA, "", "answer NXDOMAIN by policy.synth[0] (ip.example.net.): no address of this type"},
@@ -75,4 +87,31 @@ func TestCounts(t *testing.T) {
 	next.Inherit(p)
 	ask(t, next, "x.example.com", "AAAA", local)
 	check(next, map[string]uint64{"aaaa example.com.": 4})
+	ask(t, p, "x.example.com", "AAAA", local) // by who has not heard of the next
+	check(next, map[string]uint64{"aaaa example.com.": 5})
+	if n := next.Gone(KindData); n != 1 {
+		t.Errorf("%d decided by data that is gone", n)
+	}
+
+	last := compile(t, Config{BlockAAAA: []string{"example.com"}}, Env{})
+	last.Inherit(next)
+	check(last, map[string]uint64{"aaaa example.com.": 5})
+	if n := last.Gone(KindData); n != 1 {
+		t.Errorf("%d decided by data that is gone", n)
+	}
+}
+
+// Prefixes that may ask decide nothing and are no rules to count.
+func TestCountsOfClients(t *testing.T) {
+	p := compile(t, Config{Deny: []string{"10.1.0.0/16"}}, Env{Allow: []string{"10.0.0.0/8", "127.0.0.0/8"}})
+	for _, client := range []string{"10.0.0.1", "10.1.0.1", "192.0.2.1", "127.0.0.1"} {
+		ask(t, p, "x.example.com", "A", netip.MustParseAddr(client))
+	}
+	var got []string
+	for c := range p.Counts() {
+		got = append(got, fmt.Sprint(c.Path, " ", c.Name, " ", c.N))
+	}
+	if want := "policy.deny[0] 10.1.0.0/16 1, allow not in allow 1"; strings.Join(got, ", ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
 }

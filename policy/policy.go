@@ -15,6 +15,7 @@ type Policy struct {
 	clients  clients
 	tops     map[string]topKind
 	negative uint32 // TTL in seconds
+	shared   *Tally // of all who have none of their own
 	counts   counts
 }
 
@@ -33,7 +34,7 @@ type rule struct {
 // that decided, from any goroutine; one that asks often has a [Tally]. Rate limits
 // are not asked here: see [Limiter].
 func (p *Policy) Ask(q *wire.Query, client netip.Addr) Verdict {
-	return p.counts.tallies[0].Ask(q, client)
+	return p.shared.Ask(q, client)
 }
 
 // AskNames is Ask by the rules for names alone, and counts nothing: for questions
