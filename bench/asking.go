@@ -168,7 +168,7 @@ func (r *asker) send() {
 	r.sent[id] = time.Now()
 	fd := r.fds[r.Asked%len(r.fds)]
 	// A full or refused socket is a query without an answer: it will be given up.
-	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&r.query[0])), uintptr(len(r.query)))
+	write(fd, r.query)
 	r.Asked++
 	r.pending++
 }
@@ -180,11 +180,21 @@ func (r *asker) forgo(id int) {
 	r.pending--
 }
 
-// receive takes one answer; false if there is none. Raw system calls: Go's
-// monitor thread would take the processor away from a thread that makes so many.
+// read and write are raw system calls: Go's monitor thread would take the
+// processor away from a thread that makes so many of the others.
+func read(fd int, buffer []byte) (n int, ok bool) {
+	r, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&buffer[0])), uintptr(len(buffer)))
+	return int(r), errno == 0
+}
+
+func write(fd int, data []byte) {
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&data[0])), uintptr(len(data)))
+}
+
+// receive takes one answer; false if there is none.
 func (r *asker) receive(fd int) bool {
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&r.buffer[0])), uintptr(len(r.buffer)))
-	if errno != 0 {
+	n, ok := read(fd, r.buffer[:])
+	if !ok {
 		return false
 	}
 	if n < 12 {

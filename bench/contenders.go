@@ -79,7 +79,7 @@ var caches = []Contender{
 
 // contenders are all there are; some are in several tables.
 func contenders() []Contender {
-	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left)
+	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned)
 }
 
 // A Seat is where one start of a contender stands: what its templates read.
@@ -90,6 +90,7 @@ type Seat struct {
 	Upstream int    // port on 127.0.0.1 whom a cache asks; 0 for authoritatives
 	Origin   string // zone name without the final dot
 	Zone     string // master file
+	Dead     int    // port on 127.0.0.1 that takes questions and never answers
 	Rules    *Rules // of the tables whose contenders have some
 }
 

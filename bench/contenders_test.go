@@ -13,7 +13,7 @@ import (
 func TestTemplates(t *testing.T) {
 	used := map[string]bool{}
 	for _, c := range contenders() {
-		seat := Seat{Dir: t.TempDir(), Port: 12345, Admin: 12346, Upstream: 12347, Origin: origin, Zone: "/zone", Rules: newRules()}
+		seat := Seat{Dir: t.TempDir(), Port: 12345, Admin: 12346, Upstream: 12347, Dead: 12348, Origin: origin, Zone: "/zone", Rules: newRules()}
 		args, err := c.settle(seat)
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +48,8 @@ func TestTemplates(t *testing.T) {
 // A peer the targets name must be one that is measured.
 func TestTargetsNameContenders(t *testing.T) {
 	lists := map[string][]Contender{tableAuthoritative: authoritatives, tableNodecache: caches, tableMemory: authoritatives,
-		tableRules: ruled, tableJunk: junked, tableCold: stormed, tableAway: left}
+		tableRules: ruled, tableJunk: junked, tableCold: stormed, tableAway: left,
+		tableRecursorHits: recursors, tableRecursorMisses: forwarders, tableRecursorDead: abandoned}
 	for _, target := range targets {
 		if target.Table == tableLookup {
 			continue // its contenders are sizes

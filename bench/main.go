@@ -84,18 +84,22 @@ func list(text string) []string {
 
 // tables are the measurements, by the names --only takes.
 var tables = map[string]func(context.Context, Setting, string) (*Run, error){
-	tableAuthoritative: authoritative,
-	tableNodecache:     nodecache,
-	tableLookup:        lookup,
-	tableMemory:        large,
-	tableRules:         nodecacheRules,
-	tableJunk:          nodecacheJunk,
-	tableCold:          nodecacheCold,
-	tableAway:          nodecacheAway,
+	tableAuthoritative:  authoritative,
+	tableNodecache:      nodecache,
+	tableLookup:         lookup,
+	tableMemory:         large,
+	tableRules:          nodecacheRules,
+	tableJunk:           nodecacheJunk,
+	tableCold:           nodecacheCold,
+	tableAway:           nodecacheAway,
+	tableRecursorHits:   recursorHits,
+	tableRecursorMisses: recursorMisses,
+	tableRecursorDead:   recursorDead,
 }
 
 // allTables are measured in this order.
-var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway, tableLookup, tableMemory}
+var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway,
+	tableRecursorHits, tableRecursorMisses, tableRecursorDead, tableLookup, tableMemory}
 
 func bench(ctx context.Context, args []string) error {
 	o, err := parseOptions(args)

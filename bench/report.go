@@ -16,6 +16,9 @@ var titles = []struct{ table, title string }{
 	{tableJunk, "Node cache under junk"},
 	{tableCold, "Node cache, names it does not know"},
 	{tableAway, "Node cache while the upstream restarts"},
+	{tableRecursorHits, "Recursor"},
+	{tableRecursorMisses, "Recursor, questions asked on"},
+	{tableRecursorDead, "Recursor before a dead upstream"},
 	{tableLookup, "Zone lookup in process"},
 	{tableMemory, "Memory and load time"},
 }
@@ -161,10 +164,10 @@ func (p *printer) noise(run *Run, load string) {
 // waits is the table of a load that an open-loop client asked. Latencies are
 // medians over the rounds, counts are those of the worst.
 func (p *printer) waits(run *Run, load string) {
-	p.head("server", "asked/s", "failed", "unanswered", "most asked upstream", "CPU µs/query", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "Strata's p99 ÷ this", "Strata's p99.9 ÷ this")
+	p.head("server", "asked/s", "failed", "unanswered", "most asked upstream", "waiting", "peak", "CPU µs/query", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "Strata's p99 ÷ this", "Strata's p99.9 ÷ this")
 	for _, e := range run.Entries {
 		if _, ok := run.median(load, e.Name, askedRate); ok {
-			p.row(e.Name, run.cell(load, e.Name, askedRate), run.worst(load, e.Name, unhelpful), run.worst(load, e.Name, lost), run.worst(load, e.Name, repeats),
+			p.row(e.Name, run.cell(load, e.Name, askedRate), run.worst(load, e.Name, unhelpful), run.worst(load, e.Name, lost), run.worst(load, e.Name, repeats), run.worst(load, e.Name, waiters), run.cell(load, e.Name, peakMemory),
 				run.cell(load, e.Name, cpuPerQuery), run.milliseconds(load, e.Name, p50), run.milliseconds(load, e.Name, p99), run.milliseconds(load, e.Name, p999), run.milliseconds(load, e.Name, longest),
 				run.ratio(load, e, p99), run.ratio(load, e, p999))
 		}

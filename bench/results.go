@@ -68,10 +68,10 @@ type Sample struct {
 	Longest time.Duration `json:"longest,omitempty"`
 	Late    time.Duration `json:"late,omitempty"` // how far the client itself was behind, at worst
 
-	// Of the bench's own upstream.
-	Delay   time.Duration `json:"delay,omitempty"`   // p99, from question to answer
-	Repeats *int64        `json:"repeats,omitempty"` // how often the most asked question came
-	Noise   *int64        `json:"noise,omitempty"`   // questions that the rules should have kept back
+	Waiting   int64         `json:"waiting,omitempty"`   // questions beside the measured ones, without an answer at once
+	Reference time.Duration `json:"reference,omitempty"` // what the p99 is held against: the upstream's own, or that of an idle server
+	Repeats   *int64        `json:"repeats,omitempty"`   // how often the most asked question came
+	Noise     *int64        `json:"noise,omitempty"`     // questions that the rules should have kept back
 
 	PerAnswer   float64 `json:"per_answer,omitempty"` // in process, nanoseconds
 	Allocations int64   `json:"allocations,omitempty"`
@@ -104,8 +104,11 @@ const (
 	unhelpful   Metric = "failed"         // wrong or no help
 	failed      Metric = "failed answers" // wrong, no help, or none within the patience
 	slowdown    Metric = "p99 over the upstream's"
+	disturbance Metric = "p99 over idle"
+	ceiling     Metric = "peak memory in MiB"
 	repeats     Metric = "most questions upstream for one name"
 	noise       Metric = "blocked questions upstream"
+	waiters     Metric = "waiting"
 	lost        Metric = "lost"
 	perAnswer   Metric = "time per answer"
 	allocations Metric = "allocations per answer"
@@ -142,11 +145,15 @@ func (m Metric) of(s Sample) (value float64, ok bool) {
 		return float64(s.Failed), s.Asked > 0
 	case failed:
 		return float64(s.Failed + s.Lost), s.Asked > 0
-	case slowdown:
-		if s.Delay == 0 {
+	case slowdown, disturbance:
+		if s.Reference == 0 {
 			return 0, false
 		}
-		value = float64(s.P99) / float64(s.Delay)
+		value = float64(s.P99) / float64(s.Reference)
+	case ceiling:
+		value = float64(s.Peak) / (1 << 20)
+	case waiters:
+		value = float64(s.Waiting)
 	case repeats:
 		return number(s.Repeats)
 	case noise:
@@ -173,7 +180,7 @@ func number(n *int64) (value float64, ok bool) {
 // against nobody's.
 func (m Metric) absolute() bool {
 	switch m {
-	case allocations, failed, slowdown, repeats, noise:
+	case allocations, failed, slowdown, disturbance, ceiling, repeats, noise:
 		return true
 	}
 	return false

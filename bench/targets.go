@@ -40,18 +40,30 @@ var targets = []Target{
 	{tableCold, steady, slowdown, "", 2, true},
 	{tableCold, steady, failed, "", 0, true},
 	{tableAway, restarted, failed, "", 0, true},
+	{tableRecursorHits, recursorAllHits, cpuPerQuery, "unbound", 0.85, true},
+	{tableRecursorHits, recursorAllHits, cpuPerQuery, "PowerDNS Recursor", 0.8, true},
+	{tableRecursorHits, recursorAllHits, cpuPerQuery, "dnsdist", 0.8, true},
+	{tableRecursorHits, recursorAllHits, queryRate, "", 1, false},
+	{tableRecursorMisses, recursorAllMisses, queryRate, "dnsdist without cache", 1, false},
+	{tableRecursorMisses, recursorAllMisses, queryRate, "CoreDNS forward", 2, false},
+	{tableRecursorMisses, recursorAllMisses, cpuPerQuery, "dnsdist without cache", 0.85, true},
+	{tableRecursorDead, besideAll, ceiling, "", 300, true},
+	{tableRecursorDead, besideAll, disturbance, "", 2, true},
 }
 
 // The tables, by the names --only takes.
 const (
-	tableAuthoritative = "authoritative"
-	tableNodecache     = "nodecache"
-	tableLookup        = "lookup"
-	tableMemory        = "memory"
-	tableRules         = "nodecache-rules"
-	tableJunk          = "nodecache-junk"
-	tableCold          = "nodecache-cold"
-	tableAway          = "nodecache-away"
+	tableAuthoritative  = "authoritative"
+	tableNodecache      = "nodecache"
+	tableRules          = "nodecache-rules"
+	tableJunk           = "nodecache-junk"
+	tableCold           = "nodecache-cold"
+	tableAway           = "nodecache-away"
+	tableRecursorHits   = "recursor-hits"
+	tableRecursorMisses = "recursor-misses"
+	tableRecursorDead   = "recursor-dead"
+	tableLookup         = "lookup"
+	tableMemory         = "memory"
 )
 
 // atLimit is the share of its CPU above which dnsperf, not the server, is what
