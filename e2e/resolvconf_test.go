@@ -86,7 +86,7 @@ func TestResolvConf(t *testing.T) {
 		"policy: {static: [corp.example], data: [\"who.corp.example 0 A 192.0.2.1\"]}"
 	for name, whole := range map[string]bool{"host": true, "container": false} {
 		t.Run(name, func(t *testing.T) {
-			h := w.newHost(site, name, map[string]string{"host": "10.1.0.1", "container": "10.1.0.2"}[name])
+			h := w.newHost(site, name, map[string]string{"host": "10.1.0.21", "container": "10.1.0.22"}[name])
 			m := newMachine(t, h, whole, before)
 			nodecache := w.settle(h, "nodecache", config)
 			w.ready(recursor, nodecache)
