@@ -39,16 +39,8 @@ func (e *Event) size() int { return eventHeader + len(e.Name) + len(e.Query) + l
 
 // put writes the event to b, which is as long as size says.
 func (e *Event) put(b []byte) {
-	var marks byte
 	addr := e.Client.Addr()
-	for _, m := range [...]struct {
-		set bool
-		bit byte
-	}{{e.DO, markDO}, {e.Stream, markStream}, {e.Late, markLate}, {addr.Is4(), markIPv4}} {
-		if m.set {
-			marks |= m.bit
-		}
-	}
+	marks := mark(e.DO, markDO) | mark(e.Stream, markStream) | mark(e.Late, markLate) | mark(addr.Is4(), markIPv4)
 	le := binary.LittleEndian
 	le.PutUint64(b, uint64(e.Time))
 	le.PutUint64(b[8:], uint64(e.Took))
@@ -68,6 +60,13 @@ func (e *Event) put(b []byte) {
 	b = b[copy(b, e.Name):]
 	b = b[copy(b, e.Query):]
 	copy(b, e.Reply)
+}
+
+func mark(set bool, bit byte) byte {
+	if set {
+		return bit
+	}
+	return 0
 }
 
 // get reads what put wrote. Names and messages are b's own.

@@ -18,10 +18,10 @@ type Source struct {
 
 // Options of an observer.
 type Options struct {
-	Version string   // that dnstap tells where the config names none
-	Sources []Source // what Event.Source means
+	Version string       // that dnstap tells where the config names none
+	Sources []Source     // what Event.Source means
 	Log     *slog.Logger // nil: nowhere
-	JSON    bool // lines of the query log's own file are JSON
+	JSON    bool         // lines of the query log's own file are JSON
 }
 
 // An Observer reads what taps see. The zero config is everything off.

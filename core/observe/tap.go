@@ -39,29 +39,29 @@ type Tap struct {
 	line  atomic.Pointer[line]
 	rings [kinds]*ring // those it has had, under Observer.mu
 
-	on    *line // of this batch
-	now   int64 // of this batch, Unix time in ns; 0: not read yet
-	due   set   // of this query
+	on    *line  // of this batch
+	now   int64  // of this batch, Unix time in ns; 0: not read yet
+	due   set    // who looks at this query
+	left  uint32 // queries until one is looked at, of which there were skip
 	skip  uint32
-	left  uint32 // queries until the next one that is due
-	until [kinds]uint32
+	until [kinds]uint32 // queries until each kind looks at one, as they were skip ago
 	seed  uint32
 	query []byte
 	event Event
 }
 
-// Begin begins a batch. It reports false where nobody looks: nothing else of the
-// batch needs to be told.
-func (t *Tap) Begin() bool {
+// Begin begins a batch. It gives how many queries there are until one is looked at:
+// 1 for the first of the batch, 0 where nobody looks at any.
+func (t *Tap) Begin() uint32 {
 	on := t.line.Load()
 	if on == nil {
-		return false
+		return 0
 	}
 	if on != t.on {
 		t.connect(on)
 	}
 	t.now = 0
-	return true
+	return t.left
 }
 
 // connect begins to count by another line.
@@ -89,18 +89,10 @@ func (t *Tap) interval(every uint32) uint32 {
 	return 1 + uint32(uint64(t.seed)*uint64(2*every-1)>>32)
 }
 
-// Due counts one query, and reports whether it is to be looked at: by Query before
-// it is answered, and by Answer behind.
-func (t *Tap) Due() bool {
-	if t.left--; t.left > 0 {
-		t.due = 0
-		return false
-	}
-	return t.choose()
-}
-
-// choose finds who looks at this query, and when the next one is due.
-func (t *Tap) choose() bool {
+// Query says that the query that Begin or Query told of has come. It keeps what the
+// reply is going to be written over, and gives how many queries there are until the
+// next one.
+func (t *Tap) Query(p *plane.Packet) uint32 {
 	t.due = 0
 	for k := range t.until {
 		if t.until[k] -= t.skip; t.until[k] == 0 {
@@ -111,18 +103,13 @@ func (t *Tap) choose() bool {
 		}
 	}
 	t.skip = min(t.until[topKind], t.until[logKind], t.until[dnstapKind])
-	t.left = t.skip
 	if t.now == 0 {
 		t.now = time.Now().UnixNano()
 	}
-	return t.due != 0
-}
-
-// Query keeps what the reply is going to be written over.
-func (t *Tap) Query(p *plane.Packet) {
 	if t.due.has(dnstapKind) {
 		t.query = append(t.query[:0], p.Data...)
 	}
+	return t.skip
 }
 
 // Answer takes the reply to a query, empty where there is none now. wait says that
@@ -157,8 +144,9 @@ func (t *Tap) describe(e *Event, q *wire.Query, p *plane.Packet) {
 	}
 }
 
-// End ends a batch.
-func (t *Tap) End() {
+// End ends a batch behind which so many queries are left until one is looked at.
+func (t *Tap) End(left uint32) {
+	t.left = left
 	for _, r := range t.on.rings {
 		if r != nil {
 			r.show()

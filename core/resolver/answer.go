@@ -36,8 +36,8 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 	if a.rules.Limiter != nil {
 		a.wall = time.Now()
 	}
-	if a.tap.Begin() {
-		a.answerSeen(batch, late)
+	if until := a.tap.Begin(); until > 0 {
+		a.answerSeen(batch, late, until)
 	} else {
 		for i := range batch {
 			p := &batch[i]

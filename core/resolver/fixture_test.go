@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/strata-dns/strata/core/cache"
+	"github.com/strata-dns/strata/core/observe"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/plane/planetest"
 	"github.com/strata-dns/strata/core/upstream"
@@ -196,6 +197,7 @@ type plot struct {
 	env    policy.Env
 	cache  CacheConfig
 	stream bool
+	look   observe.Config
 }
 
 func play(t testing.TB, p plot) *scene {
@@ -227,7 +229,7 @@ func play(t testing.TB, p plot) *scene {
 	if p.cache.Size == 0 {
 		p.cache.Size, p.cache.StaleFor, p.cache.Prefetch = 4<<20, time.Hour, true
 	}
-	s.Resolver, err = New(Options{Cache: p.cache, Rules: rules, Route: route, MaxUDP: 1232, Log: slog.New(slog.DiscardHandler)})
+	s.Resolver, err = New(Options{Cache: p.cache, Rules: rules, Route: route, MaxUDP: 1232, Log: slog.New(slog.DiscardHandler), Observe: p.look})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,21 +28,23 @@ func sources() (all []observe.Source) {
 	return all
 }
 
-// answerSeen is Answer's loop for when somebody looks at some of the queries.
-func (a *answerer) answerSeen(batch []plane.Packet, late plane.Queue) {
+// answerSeen is Answer's loop for when somebody looks at some of the queries: next
+// at the until-th.
+func (a *answerer) answerSeen(batch []plane.Packet, late plane.Queue, until uint32) {
 	for i := range batch {
 		p := &batch[i]
-		if a.seen = a.tap.Due(); a.seen {
-			a.tap.Query(p)
+		if until--; until == 0 {
+			a.seen, until = true, a.tap.Query(p)
 		}
 		reply, kind := a.answer(p, late)
 		if a.seen {
 			a.tap.Answer(&a.q, p, reply, a.source(kind), kind == int(cache.Miss))
+			a.seen = false
 		}
 		p.Data = reply
 		a.tally[kind]++
 	}
-	a.tap.End()
+	a.tap.End(until)
 }
 
 // source is where an answer came from that is counted as a kind.
