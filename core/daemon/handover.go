@@ -33,7 +33,8 @@ var identity = sync.OnceValue(rand.Text)
 type heir struct {
 	mu    sync.Mutex
 	call  *control.Call
-	ended chan struct{} // closed when all is given
+	ended chan struct{} // closed when the daemon has drained
+	told  chan struct{} // closed when the heir has been told that all is given
 }
 
 // give passes a connection on.
@@ -129,6 +130,7 @@ func (d *Daemon) keep() {
 const (
 	released = "released\n" // the sockets are yours
 	late     = "late\n"     // it was ending by itself: the sockets are yours all the same
+	given    = "given\n"    // and these were all connections
 	taken    = "taken\n"    // another one was first
 )
 
@@ -137,7 +139,7 @@ func (d *Daemon) handOver(ctx context.Context, call *control.Call) error {
 	if call.Args[1] != identity() {
 		return errors.New("handover: that is another process")
 	}
-	h := &heir{call: call, ended: make(chan struct{})}
+	h := &heir{call: call, ended: make(chan struct{}), told: make(chan struct{})}
 	if refusal := d.accept(h); refusal != "" {
 		call.Printf("%s", refusal)
 		return nil
@@ -147,8 +149,11 @@ func (d *Daemon) handOver(ctx context.Context, call *control.Call) error {
 	case <-h.ended:
 	case <-ctx.Done():
 	}
-	h.mu.Lock() // who still gives is done
+	h.mu.Lock() // nobody gives any more
 	defer h.mu.Unlock()
+	call.Printf("%s", given)
+	_ = call.Flush() // if it is gone, nobody can be told
+	close(h.told)
 	return nil
 }
 
@@ -203,8 +208,10 @@ func (d *Daemon) store() {
 // bequeathed tells the heir that all is given.
 func (d *Daemon) bequeathed() {
 	d.giving.Lock()
-	defer d.giving.Unlock()
-	if d.heir != nil {
-		close(d.heir.ended)
+	h := d.heir
+	d.giving.Unlock()
+	if h != nil {
+		close(h.ended)
+		<-h.told
 	}
 }

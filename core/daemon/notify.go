@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"time"
 
@@ -42,14 +41,13 @@ const stored = "connection"
 // storeConnection gives the service manager a copy of a connection. Where it keeps
 // none it closes it, as would we.
 func storeConnection(conn *os.File) error {
-	to := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
-	socket, err := net.DialUnix("unixgram", nil, to)
+	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("store connection: %w", err)
+		return fmt.Errorf("store connection: %w", os.NewSyscallError("socket", err))
 	}
-	defer socket.Close()
-	_, _, err = socket.WriteMsgUnix([]byte("FDSTORE=1\nFDNAME="+stored), unix.UnixRights(int(conn.Fd())), nil)
-	if err != nil {
+	defer unix.Close(socket)
+	manager := &unix.SockaddrUnix{Name: os.Getenv("NOTIFY_SOCKET")}
+	if err := unix.Sendmsg(socket, []byte("FDSTORE=1\nFDNAME="+stored), unix.UnixRights(int(conn.Fd())), manager, 0); err != nil {
 		return fmt.Errorf("store connection: %w", err)
 	}
 	return nil

@@ -141,7 +141,7 @@ func (d *Daemon) succeed(ctx context.Context, old *predecessor) error {
 	var once sync.Once
 	alone := func() { once.Do(func() { close(old.over) }) }
 	var refused error
-	connections := 0
+	connections, whole := 0, false
 	err := control.DoFiles(ctx, d.socketPath, control.Request{Args: []string{"handover", "serve", old.ID}}, writerFunc(func(p []byte) {
 		switch string(p) {
 		case taken:
@@ -149,6 +149,8 @@ func (d *Daemon) succeed(ctx context.Context, old *predecessor) error {
 		case released, late:
 			tooLate.Stop()
 			alone()
+		case given:
+			whole = true
 		}
 	}), func(conn *os.File) {
 		connections++
@@ -158,7 +160,7 @@ func (d *Daemon) succeed(ctx context.Context, old *predecessor) error {
 		return refused
 	}
 	alone()
-	if err != nil && ctx.Err() == nil {
+	if err != nil && !whole {
 		d.log.Warn("the old process did not end well", "error", err)
 	}
 	d.log.Info("took over", "from", old.PID, "connections", connections)

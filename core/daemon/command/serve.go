@@ -22,6 +22,7 @@ func (s *Spec[C]) serviceCommand(service Service[C]) *cobra.Command {
 	}
 	s.addConfigFlag(cmd)
 	config.Flags(cmd.Flags(), new(C))
+	cmd.Flags().Bool("linger", false, "when another process has taken over, stay until told to end, or until nobody answers: for supervisors that start again what ends")
 	return cmd
 }
 
@@ -63,7 +64,11 @@ func (s *Spec[C]) run(cmd *cobra.Command, service Service[C]) error {
 		d.OnReload(s.reload(cmd, apply, level))
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "starting", s.summary(cmd, c)...)
-	return d.Run(ctx)
+	err = d.Run(ctx)
+	if lingers, _ := cmd.Flags().GetBool("linger"); lingers && err == nil {
+		return linger(ctx, base.Control, log)
+	}
+	return err
 }
 
 // reload reads the config again and has it taken up.

@@ -19,7 +19,7 @@ type Base struct {
 	// Takeover replaces the daemon that answers on the control socket, if there is
 	// one, without a pause.
 	Takeover bool `mapstructure:"takeover"`
-	Log     Log              `mapstructure:"log"`
+	Log      Log  `mapstructure:"log"`
 }
 
 // Log says what is logged, and how.

@@ -162,7 +162,7 @@ func advise(network string, address netip.AddrPort, err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		hint = fmt.Sprintf(": another process listens there (ss -lnp 'sport = :%d' names it); stop it or listen elsewhere", address.Port())
+		hint = fmt.Sprintf(": another process listens there (ss -lnp 'sport = :%d' names it); stop it, take its place (serve --takeover) or listen elsewhere", address.Port())
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		hint = ": a port below 1024 needs CAP_NET_BIND_SERVICE (AmbientCapabilities= in the unit), root, or a socket from the service manager"
 	case errors.Is(err, unix.EADDRNOTAVAIL):
