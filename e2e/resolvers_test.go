@@ -36,10 +36,20 @@ const (
 // names are the zones' of the world: whatever is asked under them is there.
 var names = []string{"example.com", "google.com", "plain.test"}
 
+// newStreet makes a street with programs.
 func newStreet(t *testing.T) *street {
 	t.Helper()
-	needBinaries(t)
 	need(t, "gcc", "musl-gcc", "node", "unshare")
+	s := newEmptyStreet(t)
+	s.build()
+	s.run(s.away, "", s.programs["Go"][0], "-listen", awayAddress+":"+awayPort)
+	return s
+}
+
+// newEmptyStreet makes the two hosts, and the authoritative.
+func newEmptyStreet(t *testing.T) *street {
+	t.Helper()
+	needBinaries(t)
 	n, err := hosts.New()
 	if errors.Is(err, hosts.ErrUnable) {
 		t.Skip(err)
@@ -53,9 +63,7 @@ func newStreet(t *testing.T) *street {
 	must(t, err)
 	s.away, err = site.Host("away", netip.MustParseAddr(awayAddress))
 	must(t, err)
-	s.build()
 	s.serveNames()
-	s.run(s.away, "", s.programs["Go"][0], "-listen", awayAddress+":"+awayPort)
 	return s
 }
 

@@ -31,6 +31,8 @@ func (p *Policy) data(q *wire.Query, m *match) Verdict {
 			return Verdict{Action: Answer, why: why{form: formData, rule: s.rule, set: i}}
 		case s.typ == wire.TypeCNAME:
 			return Verdict{Action: Rewrite, why: why{form: formAlias, rule: s.rule, set: i}}
+		case !s.more && p.rules[m.zone].kind == KindRefused:
+			return p.zone(q, m)
 		case !s.more:
 			return p.noData(p.sets[first].rule, p.dataApex(m))
 		}

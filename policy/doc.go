@@ -7,7 +7,8 @@
 // # Which rule decides
 //
 //  1. The client: the longest prefix in allow and deny that holds its address.
-//  2. Data given for exactly this name. A type that is not given is NODATA.
+//  2. Data given for exactly this name. A type that is not given is NODATA, or
+//     REFUSED in a refused zone.
 //  3. The zone with the longest suffix of the name: transparent, static, refused,
 //     synthesised or reverse. All but transparent decide here.
 //  4. Search-suffix junk, unless a transparent zone as long as the search domain

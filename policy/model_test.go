@@ -64,9 +64,6 @@ func longest(name []string, zones [][]string) (found []string) {
 
 // decide gives the kind of the rule and the response code.
 func (m *model) decide(name []string, typ uint16) (Kind, uint8) {
-	if slices.ContainsFunc(m.data, func(d []string) bool { return slices.Equal(d, name) }) {
-		return KindData, wire.RcodeSuccess
-	}
 	zones := map[Kind][][]string{KindTransparent: m.transparent, KindStatic: m.static, KindRefused: m.refused}
 	open := longest(name, m.transparent)
 	kind, zone := KindNone, []string(nil)
@@ -75,10 +72,13 @@ func (m *model) decide(name []string, typ uint16) (Kind, uint8) {
 			kind, zone = k, z
 		}
 	}
-	switch kind {
-	case KindRefused:
+	given := slices.ContainsFunc(m.data, func(d []string) bool { return slices.Equal(d, name) })
+	switch {
+	case given && (typ == wire.TypeA || kind != KindRefused):
+		return KindData, wire.RcodeSuccess
+	case kind == KindRefused:
 		return kind, wire.RcodeRefused
-	case KindStatic:
+	case kind == KindStatic:
 		exists := slices.Equal(name, zone)
 		for _, below := range slices.Concat(m.data, m.transparent, m.static, m.refused) {
 			exists = exists || under(below, name)
