@@ -52,11 +52,10 @@ func (c *Cache) state(e *entry, now Instant) State {
 	return Miss
 }
 
-// ahead has a hit in the last tenth of an entry's TTL start its refresh. The
-// refresh itself is left to the cache's goroutine.
+// ahead has a hit near an entry's expiry start its refresh. The refresh itself is
+// left to the cache's goroutine.
 func (c *Cache) ahead(e *entry, now Instant) {
-	left := e.expires() - now
-	if left*10 >= Instant(e.life) || e.life < refreshFloor {
+	if e.expires()-now >= e.lead() {
 		return
 	}
 	h := e.hold.Load()

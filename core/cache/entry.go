@@ -67,6 +67,13 @@ func sizeClass(n int) int {
 
 func (e *entry) expires() Instant { return e.stored + Instant(e.life) }
 
+// lead is how long before its expiry a hit has the entry asked for anew: a tenth of
+// its life, but time enough for a slow upstream where its life has that. What comes
+// from another cache, just before it expires there, lives for a second only.
+func (e *entry) lead() Instant {
+	return max(Instant(e.life)/10, min(Instant(e.life)/2, refreshLead))
+}
+
 func (e *entry) name() []byte { return e.data[:e.question-4] }
 func (e *entry) qtype() uint16 {
 	return binary.BigEndian.Uint16(e.data[e.question-4:])

@@ -19,8 +19,8 @@ func (c *Cache) Look(q *Question) (Sight, bool) {
 	}
 	now := c.Now()
 	s := Sight{Item: e.item(now), Refresh: -1}
-	if c.opts.Prefetch && e.fresh(now) && e.life >= refreshFloor && e.marks&markFailure == 0 {
-		s.Refresh = max(s.TTL-time.Duration(e.life)*time.Millisecond/10, 0)
+	if c.opts.Prefetch && e.fresh(now) && e.marks&markFailure == 0 {
+		s.Refresh = max(s.TTL-time.Duration(e.lead())*time.Millisecond, 0)
 	}
 	return s, true
 }

@@ -61,7 +61,7 @@ const (
 	staleTTL     = 30               // seconds, of each record of a stale answer (RFC 8767 §4)
 	retryAfter   = Instant(30_000)  // ms between tries for a stale entry (RFC 8767 §5)
 	refreshAgain = Instant(5_000)   // ms between refreshes of one fresh entry
-	refreshFloor = 2_000            // ms of original TTL below which nothing is refreshed ahead
+	refreshLead  = Instant(500)     // ms before its expiry that an entry is refreshed at the latest
 	maxFailure   = 5 * time.Second
 )
 

@@ -20,7 +20,9 @@ func TestRefreshAhead(t *testing.T) {
 		{"early", "100", false, 89.9, false},
 		{"last tenth", "100", false, 90.1, true},
 		{"short-lived", "5", false, 4.6, true},
-		{"too short-lived", "1", false, 0.95, false},
+		{"short-lived, early", "5", false, 4.4, false},
+		{"a second", "1", false, 0.6, true},
+		{"a second, early", "1", false, 0.4, false},
 		{"off", "100", true, 95, false},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
