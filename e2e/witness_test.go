@@ -66,7 +66,10 @@ func (w *witness) ask(name string) sighting {
 	return s
 }
 
-func (w *witness) look(name string) sighting {
+// look asks once for A and does not keep it.
+func (w *witness) look(name string) sighting { return w.lookFor(name, patience) }
+
+func (w *witness) lookFor(name string, limit time.Duration) sighting {
 	s := sighting{name: name, asked: time.Now(), ede: -1}
 	conn, err := w.host.Dial("udp", w.server, time.Second)
 	if err != nil {
@@ -74,7 +77,7 @@ func (w *witness) look(name string) sighting {
 		return s
 	}
 	defer conn.Close()
-	client := dns.Client{Timeout: patience}
+	client := dns.Client{Timeout: limit}
 	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA)
 	query.SetEdns0(1232, false)
 	s.asked = time.Now()
@@ -124,13 +127,13 @@ func (w *witness) every(pause time.Duration, next func() string) (stop func()) {
 	})
 }
 
-// record is what was seen so far of names with these words.
-func (w *witness) record(words string) record {
+// record is what was seen so far of names that begin so.
+func (w *witness) record(prefix string) record {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := slices.Clone(w.seen)
 	slices.SortFunc(r, func(a, b sighting) int { return a.asked.Compare(b.asked) })
-	return r.which(func(s sighting) bool { return strings.Contains(s.name, words) })
+	return r.which(func(s sighting) bool { return strings.HasPrefix(s.name, prefix) })
 }
 
 // which are those of which something holds.

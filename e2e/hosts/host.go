@@ -34,6 +34,24 @@ func (h *Host) Dial(network, address string, limit time.Duration) (net.Conn, err
 	return h.space.dial(network, address, limit)
 }
 
+// Listen listens on the host for connections to a literal address.
+func (h *Host) Listen(network, address string) (listener net.Listener, err error) {
+	err = h.space.visit(func() error {
+		listener, err = net.Listen(network, address)
+		return err
+	})
+	return listener, err
+}
+
+// ListenPacket listens on the host for packets to a literal address.
+func (h *Host) ListenPacket(network, address string) (conn net.PacketConn, err error) {
+	err = h.space.visit(func() error {
+		conn, err = net.ListenPacket(network, address)
+		return err
+	})
+	return conn, err
+}
+
 // Pages is a client of web pages on the host. It keeps no connections.
 func (h *Host) Pages() *http.Client {
 	dial := func(_ context.Context, network, address string) (net.Conn, error) {

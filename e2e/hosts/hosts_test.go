@@ -49,14 +49,10 @@ func newScene(t *testing.T) *scene {
 	must(err)
 	s.line, err = n.Join(a, b)
 	must(err)
-	must(s.far.space.visit(func() error {
-		conn, err := net.ListenPacket("udp", ":"+s.port)
-		if err == nil {
-			t.Cleanup(func() { conn.Close() })
-			go echo(conn)
-		}
-		return err
-	}))
+	conn, err := s.far.ListenPacket("udp", ":"+s.port)
+	must(err)
+	t.Cleanup(func() { conn.Close() })
+	go echo(conn)
 	return s
 }
 
@@ -177,20 +173,15 @@ func TestRelayTCP(t *testing.T) {
 	do(t, s.line.Delay(time.Millisecond, 3*time.Millisecond))
 	sent := make([]byte, 1<<20)
 	_, _ = rand.Read(sent)
-	do(t, s.far.space.visit(func() error {
-		listener, err := net.Listen("tcp", "10.2.0.11:7778")
-		if err != nil {
-			return err
+	listener, err := s.far.Listen("tcp", "10.2.0.11:7778")
+	do(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			_, _ = conn.Write(sent)
+			conn.Close()
 		}
-		t.Cleanup(func() { listener.Close() })
-		go func() {
-			if conn, err := listener.Accept(); err == nil {
-				_, _ = conn.Write(sent)
-				conn.Close()
-			}
-		}()
-		return nil
-	}))
+	}()
 	conn, err := s.near.Dial("tcp", "10.2.0.11:7778", 5*time.Second)
 	do(t, err)
 	defer conn.Close()

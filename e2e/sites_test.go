@@ -1,0 +1,475 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/strata-dns/strata/e2e/hosts"
+	"github.com/strata-dns/strata/e2e/stack"
+)
+
+// A dc is one of two datacenters: all its servers are hosts of their own.
+type dc struct {
+	net            int // its addresses are 10.net.0.0/16
+	site           *hosts.Site
+	outbound       *hosts.Link // to the world
+	authoritatives [2]*resident
+	externals      [2]*resident // unbound, or a moody stand-in
+	moody          [2]*moody
+	recursors      [2]*resident
+	node           *resident // nodecache
+	*witness                 // a program beside it
+}
+
+// Two dcs and the world: an authoritative of ours that stands for the internet.
+// Each has a line to the world, and one to the other.
+type twoSites struct {
+	*town
+	dcs   [2]*dc
+	inter *hosts.Link
+	names atomic.Int64
+}
+
+// theirZone is the world's ourZone: x0 to x19999, and hot1 to hot9, whose TTL is as
+// many seconds.
+func theirZone() string {
+	var b strings.Builder
+	b.WriteString("$TTL 300\n@ IN SOA ns hostmaster 1 7200 1800 1209600 60\n@ IN NS ns\nns IN A 10.9.0.53\n" +
+		"dns 0 IN A 192.0.2.8\n*.probe 1 IN A 192.0.2.9\n")
+	for i := range 20000 {
+		fmt.Fprintf(&b, "x%d IN A 198.18.%d.%d\n", i, i/250, i%250)
+	}
+	for i := 1; i <= 9; i++ {
+		fmt.Fprintf(&b, "hot%d %d IN A 198.19.0.%d\n", i, i, i)
+	}
+	return b.String()
+}
+
+// truth is the data that a name of ours or the world's has.
+func truth(name string) string {
+	var i int
+	if _, err := fmt.Sscanf(name, "x%d.", &i); err == nil {
+		return fmt.Sprintf("198.18.%d.%d", i/250, i%250)
+	}
+	if _, err := fmt.Sscanf(name, "hot%d.", &i); err == nil {
+		return fmt.Sprintf("198.19.0.%d", i)
+	}
+	return ours(name)
+}
+
+// foreign and own give names, theirs and ours, that nobody has been asked for; hot
+// and inUse those that are asked for all the time.
+func (s *twoSites) foreign() string { return fmt.Sprintf("x%d.example.net", s.names.Add(1)) }
+func (s *twoSites) own() string     { return fmt.Sprintf("u%d.prd.example.com", s.names.Add(1)) }
+func hot(i int) func() string {
+	return func() string { return fmt.Sprintf("hot%d.example.net", i) }
+}
+
+const rootZone = "$TTL 3600\n@ IN SOA ns.example.net. hostmaster.example.net. 1 7200 1800 1209600 60\n@ IN NS ns.example.net.\n"
+
+// An external resolver: an unbound that knows nothing and asks the world.
+const externalConf = `
+server:
+	verbosity: 0
+	interface: 0.0.0.0@5301
+	do-ip6: no
+	access-control: 10.0.0.0/8 allow
+	num-threads: 1
+	do-daemonize: no
+	username: ""
+	chroot: ""
+	directory: %q
+	pidfile: ""
+	use-syslog: no
+	logfile: ""
+	module-config: "iterator"
+	root-hints: ""
+	infra-keep-probing: yes
+remote-control:
+	control-enable: no
+stub-zone:
+	name: "."
+	stub-addr: 10.9.0.53
+	stub-prime: no
+`
+
+// newTwoSites makes them and waits until all answer. With fakes, dc1's external
+// resolvers are stand-ins that can be told to fail.
+func newTwoSites(t *testing.T, fakes bool) *twoSites {
+	t.Helper()
+	need(t, "unbound")
+	s := &twoSites{town: newTown(t)}
+	writeFile(t, s.dir+"/prd.zone", ourZone())
+	writeFile(t, s.dir+"/net.zone", theirZone())
+	writeFile(t, s.dir+"/root.zone", rootZone)
+	world := s.site("world", 9)
+	all := []*resident{s.settle(s.newHost(world, "world", "10.9.0.53"), "authoritative", fmt.Sprintf(
+		"listen: [\"0.0.0.0:53\"]\nzones: [{name: \".\", source: file, file: %q}, {name: example.net, source: file, file: %q}]",
+		s.dir+"/root.zone", s.dir+"/net.zone"))}
+	var err error
+	for i := range s.dcs {
+		d := &dc{net: i + 1, site: s.site(fmt.Sprint("dc", i+1), i+1)}
+		s.dcs[i] = d
+		d.outbound, err = s.Join(d.site, world)
+		must(t, err)
+		for j := range d.authoritatives {
+			d.authoritatives[j] = s.settle(s.at(d, "authoritative", 21+j), "authoritative",
+				fmt.Sprintf("listen: [\"0.0.0.0:5300\"]\nzones: [{name: prd.example.com, source: file, file: %q}]", s.dir+"/prd.zone"))
+			h := s.at(d, "external", 31+j)
+			if fakes && i == 0 {
+				d.moody[j] = newMoody(t, h)
+			} else {
+				d.externals[j] = s.unbound(h)
+			}
+		}
+		all = append(all, d.authoritatives[:]...)
+	}
+	s.inter, err = s.Join(s.dcs[0].site, s.dcs[1].site)
+	must(t, err)
+	s.ready(all...)
+	for _, d := range s.dcs {
+		for j := range d.externals {
+			s.answers(d, fmt.Sprintf("10.%d.0.%d:5301", d.net, 31+j))
+		}
+	}
+	for _, d := range s.dcs {
+		for j := range d.recursors {
+			d.recursors[j] = s.settle(s.at(d, "recursor", 11+j), "recursor", fmt.Sprintf(recursorConfig, d.net))
+		}
+	}
+	for _, d := range s.dcs {
+		s.ready(d.recursors[:]...)
+		h := s.at(d, "node", 100)
+		d.node = s.settle(h, "nodecache", fmt.Sprintf("listen: [\"127.0.0.1:53\"]\nupstreams: [\"10.%[1]d.0.11:53\", \"10.%[1]d.0.12:53\"]\n%[2]s", d.net, nodecacheCache))
+		s.ready(d.node)
+		d.witness = &witness{host: h, server: "127.0.0.1:53"}
+		within(t, "first answers", func() bool { return !d.look(s.foreign()).failed() && !d.look(s.own()).failed() })
+	}
+	return s
+}
+
+const recursorConfig = `
+listen: ["0.0.0.0:53"]
+site: dc%[1]d
+allow: [10.0.0.0/8]
+zones: [{names: [prd.example.com], servers: ["10.%[1]d.0.21:5300", "10.%[1]d.0.22:5300"]}]
+external:
+  sites:
+    - {name: dc1, servers: ["10.1.0.31:5301", "10.1.0.32:5301"]}
+    - {name: dc2, servers: ["10.2.0.31:5301", "10.2.0.32:5301"]}
+  check: {interval: 1s, timeout: 1s, fall: 2, rise: 2, hold_down: 2s, zone: probe.example.net, expect: [{name: dns.example.net, type: A, data: 192.0.2.8}]}
+cache: {size: 16MiB, stale_for: 1h, prefetch: true}`
+
+// at adds a host to a dc, by the last octet of its address.
+func (s *twoSites) at(d *dc, what string, last int) *hosts.Host {
+	s.t.Helper()
+	return s.newHost(d.site, fmt.Sprintf("%s-%d-%d", what, d.net, last), fmt.Sprintf("10.%d.0.%d", d.net, last))
+}
+
+func (s *twoSites) unbound(h *hosts.Host) *resident {
+	s.t.Helper()
+	path, err := lookPath("unbound")
+	must(s.t, err)
+	server := &stack.Server{Kind: stack.External, Config: filepath.Join(s.dir, h.Name+".conf")}
+	server.Name, server.LogFile, server.Launch = h.Name, filepath.Join(s.dir, h.Name+".log"), h.Start
+	server.Path, server.Args = path, []string{"-d", "-p", "-c", server.Config}
+	writeFile(s.t, server.Config, fmt.Sprintf(externalConf, s.dir))
+	return s.add(h, server)
+}
+
+// answers waits until a server of a dc resolves the world's names.
+func (s *twoSites) answers(d *dc, server string) {
+	s.t.Helper()
+	w := &witness{host: d.authoritatives[0].host, server: server}
+	within(s.t, server+" answers", func() bool { return !w.lookFor("ns.example.net", 500*time.Millisecond).failed() })
+}
+
+// asks has programs in both dcs ask until the function it returns is called: new
+// names and names in use, theirs and ours.
+func (s *twoSites) asks(t *testing.T) (stop func()) {
+	var stops []func()
+	for _, d := range s.dcs {
+		stops = append(stops,
+			d.every(25*time.Millisecond, s.foreign), d.every(100*time.Millisecond, s.own),
+			d.every(50*time.Millisecond, hot(2)), d.every(50*time.Millisecond, inUse(3)))
+	}
+	stop = func() {
+		for _, f := range stops {
+			f()
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// sound asserts what holds in every story: no wrong answer, and names in use and
+// names of ours never fail.
+func (d *dc) sound(t *testing.T) {
+	t.Helper()
+	where := fmt.Sprint(" in dc", d.net)
+	d.record("").truthful(t, truth)
+	d.record("hot").some(t, 50, "questions for names in use").failed().none(t, "failures of names in use"+where)
+	d.record("warm").some(t, 50, "questions for names in use").failed().none(t, "failures of our names in use"+where)
+	d.record("u").some(t, 20, "questions for new names of ours").failed().none(t, "failures of new names of ours"+where)
+}
+
+// recovers waits for a good answer to a new foreign name that was asked since, and
+// gives how long after since it came.
+func (d *dc) recovers(t *testing.T, since time.Time) time.Duration {
+	t.Helper()
+	var first sighting
+	within(t, "a good answer from the world", func() bool {
+		good := d.record("x").between(since, time.Now()).which(func(s sighting) bool { return !s.failed() })
+		if len(good) == 0 {
+			return false
+		}
+		first = good[0]
+		for _, s := range good {
+			if s.asked.Add(s.took).Before(first.asked.Add(first.took)) {
+				first = s
+			}
+		}
+		return true
+	})
+	return first.asked.Add(first.took).Sub(since)
+}
+
+// calm asserts that new foreign names asked between two times were all answered.
+func (d *dc) calm(t *testing.T, what string, from, to time.Time) {
+	t.Helper()
+	d.record("x").between(from, to).some(t, 10, "questions "+what).failed().none(t, "failures "+what+fmt.Sprint(" in dc", d.net))
+}
+
+// wrong is from when to when questions of a record failed, relative to a time.
+func (r record) wrong(since time.Time) string {
+	f := r.failed()
+	if len(f) == 0 {
+		return "none failed"
+	}
+	last := f[len(f)-1]
+	return fmt.Sprintf("%d of %d failed, asked from %s to %s after", len(f), len(r),
+		f[0].asked.Sub(since).Round(time.Millisecond), last.asked.Sub(since).Round(time.Millisecond))
+}
+
+// What programs in two datacenters see.
+func TestSites(t *testing.T) {
+	together(t, map[string]func(*testing.T){
+		"outbound cut, restored, flapping":   outboundStory,
+		"servers lost":                       serversLost,
+		"inter-site line cut during a swing": interCutDuringSwing,
+		"both outbounds cut":                 bothOutboundsCut,
+		"resolvers that refuse":              func(t *testing.T) { badResolvers(t, servfail, refused) },
+		"resolvers that know nothing new":    func(t *testing.T) { badResolvers(t, silent, outdated) },
+	})
+}
+
+// dc1 loses its way to the world, silently; gets it back; and then every 700 ms.
+func outboundStory(t *testing.T) {
+	s := newTwoSites(t, false)
+	d, other := s.dcs[0], s.dcs[1]
+	stop := s.asks(t)
+	// How long a check may take goes by how long checks took lately: those of all
+	// these processes' start are to be forgotten.
+	time.Sleep(7 * time.Second)
+	calmSince := time.Now().Add(-1500 * time.Millisecond)
+
+	cut := time.Now()
+	must(t, d.outbound.Lose(100))
+	took := d.recovers(t, cut.Add(100*time.Millisecond)) + 100*time.Millisecond // nft needs its time, too
+	time.Sleep(3 * time.Second)
+	swung := time.Now()
+	must(t, d.outbound.Lose(0))
+	time.Sleep(5 * time.Second) // rise and hold-down
+	away := d.askedAway(t)
+	time.Sleep(time.Second)
+	if n := d.askedAway(t) - away; n > 0 {
+		t.Errorf("5 s after dc1 had its outbound again, dc2's resolvers were still asked %v times in a second", n)
+	}
+
+	flapping := time.Now()
+	for range 4 {
+		must(t, d.outbound.Lose(100))
+		time.Sleep(700 * time.Millisecond)
+		must(t, d.outbound.Lose(0))
+		time.Sleep(700 * time.Millisecond)
+	}
+	steady := time.Now()
+	time.Sleep(4 * time.Second)
+	settled := time.Now()
+	time.Sleep(time.Second)
+	stop()
+
+	r := d.record("x")
+	t.Logf("outbound lost: first good answer to a new name after %s; %s", took.Round(time.Millisecond), r.between(cut, swung).wrong(cut))
+	t.Logf("outbound back: %s", r.between(swung, flapping).wrong(swung))
+	t.Logf("flapping: %s", r.between(flapping, steady).wrong(flapping))
+	t.Logf("steady again: %s", r.between(steady, time.Now()).wrong(steady))
+	if took > 1500*time.Millisecond {
+		t.Errorf("the first good answer to a new name came %s after the loss of the outbound", took)
+	}
+	d.calm(t, "before", calmSince, cut.Add(-500*time.Millisecond))
+	d.calm(t, "while swung", cut.Add(2500*time.Millisecond), swung)
+	d.calm(t, "after the way home", swung, flapping.Add(-500*time.Millisecond))
+	d.calm(t, "after flapping", settled, time.Now())
+	other.calm(t, "of who had no part in it", calmSince, time.Now())
+	d.sound(t)
+	other.sound(t)
+}
+
+// askedAway is how many queries the dc's recursors have sent to the other dc's
+// external resolvers, checks aside.
+func (d *dc) askedAway(t *testing.T) (n float64) {
+	t.Helper()
+	for _, r := range d.recursors {
+		n += r.counted(t, "strata_upstream_exchanges_total", fmt.Sprintf("10.%d.0.3", 3-d.net), `what="asked"`)
+	}
+	return n
+}
+
+// An authoritative of dc1 ends, another's cable is cut, then half of the recursors
+// are lost.
+func serversLost(t *testing.T) {
+	s := newTwoSites(t, false)
+	d, other := s.dcs[0], s.dcs[1]
+	stop := s.asks(t)
+	time.Sleep(1500 * time.Millisecond)
+	began := time.Now()
+	must(t, d.authoritatives[0].Kill())
+	must(t, other.authoritatives[1].host.Link.Cut())
+	time.Sleep(3 * time.Second)
+	must(t, d.recursors[0].host.Link.Lose(100))
+	must(t, other.recursors[1].Kill())
+	time.Sleep(3 * time.Second)
+	must(t, d.authoritatives[0].Start())
+	must(t, d.recursors[0].host.Link.Lose(0))
+	must(t, other.authoritatives[1].host.Link.Mend())
+	must(t, other.recursors[1].Start())
+	time.Sleep(2 * time.Second)
+	stop()
+	for _, d := range s.dcs {
+		r := d.record("").between(began, time.Now())
+		r.failed().none(t, fmt.Sprint("failures in dc", d.net))
+		// One hedge of nodecache and one of the recursor.
+		r.slower(900*time.Millisecond).none(t, fmt.Sprint("that took longer than two hedges in dc", d.net))
+		t.Logf("dc%d: %d questions, %d took more than 50 ms, the slowest %s", d.net, len(r), len(r.slower(50*time.Millisecond)), r.slowest().Round(time.Millisecond))
+		d.sound(t)
+	}
+}
+
+// dc1 lives off dc2's resolvers when the line between the two is cut: new names
+// fail with a reason, all others are answered; with the line back all is well.
+func interCutDuringSwing(t *testing.T) {
+	s := newTwoSites(t, false)
+	d, other := s.dcs[0], s.dcs[1]
+	stop := s.asks(t)
+	time.Sleep(1500 * time.Millisecond)
+	began := time.Now()
+	must(t, d.outbound.Cut())
+	d.recovers(t, began.Add(100*time.Millisecond))
+	time.Sleep(2 * time.Second)
+	cut := time.Now()
+	must(t, s.inter.Lose(100))
+	time.Sleep(4 * time.Second)
+	mended := time.Now()
+	must(t, s.inter.Lose(0))
+	took := d.recovers(t, mended)
+	time.Sleep(2 * time.Second)
+	home := time.Now()
+	must(t, d.outbound.Mend())
+	time.Sleep(5 * time.Second)
+	stop()
+
+	r := d.record("x")
+	t.Logf("outbound cut: %s", r.between(began, cut).wrong(began))
+	t.Logf("line cut: %s; good answers %s after it was mended", r.between(cut, mended).wrong(cut), took.Round(time.Millisecond))
+	t.Logf("outbound mended: %s", r.between(home, time.Now()).wrong(home))
+	d.toldWhy(t, r.between(cut.Add(500*time.Millisecond), mended.Add(-2*time.Second)))
+	if took > 3*time.Second {
+		t.Errorf("the first good answer came %s after the line was mended", took)
+	}
+	d.calm(t, "with the line mended", mended.Add(time.Second), home.Add(-100*time.Millisecond))
+	d.calm(t, "after the way home", home.Add(time.Second), time.Now())
+	other.calm(t, "of who had no part in it", began, time.Now())
+	d.sound(t)
+	other.sound(t)
+}
+
+// toldWhy asserts that questions failed in time, with an extended error.
+func (d *dc) toldWhy(t *testing.T, r record) {
+	t.Helper()
+	r.some(t, 20, "questions without a way out")
+	r.which(func(s sighting) bool { return !s.failed() || s.err != nil || s.ede < 0 }).none(t, "that did not fail with the reason")
+	r.slower(2500*time.Millisecond).none(t, "that took longer than 1.8 s and some")
+}
+
+// Neither dc reaches the world.
+func bothOutboundsCut(t *testing.T) {
+	s := newTwoSites(t, false)
+	stop := s.asks(t)
+	time.Sleep(1500 * time.Millisecond)
+	cut := time.Now()
+	for _, d := range s.dcs {
+		must(t, d.outbound.Lose(100))
+	}
+	time.Sleep(6 * time.Second)
+	mended := time.Now()
+	must(t, s.dcs[1].outbound.Lose(0))
+	var took [2]time.Duration
+	for i, d := range s.dcs {
+		took[i] = d.recovers(t, mended)
+	}
+	time.Sleep(3 * time.Second)
+	must(t, s.dcs[0].outbound.Lose(0))
+	time.Sleep(4 * time.Second)
+	stop()
+	for i, d := range s.dcs {
+		r := d.record("x")
+		t.Logf("dc%d, cut: %s", d.net, r.between(cut, mended).wrong(cut))
+		t.Logf("dc%d, dc2's outbound back: first good answer after %s; %s", d.net, took[i].Round(time.Millisecond), r.between(mended, time.Now()).wrong(mended))
+		d.toldWhy(t, r.between(cut.Add(500*time.Millisecond), mended.Add(-2*time.Second)))
+		if took[i] > 4*time.Second {
+			t.Errorf("dc%d: the first good answer came %s after dc2 had its outbound again", d.net, took[i])
+		}
+		d.calm(t, "at the end", time.Now().Add(-3*time.Second), time.Now())
+		d.sound(t)
+	}
+}
+
+// One of dc1's resolvers fails in some way, and then both.
+func badResolvers(t *testing.T, ways ...temper) {
+	s := newTwoSites(t, true)
+	d := s.dcs[0]
+	stop := s.asks(t)
+	time.Sleep(1500 * time.Millisecond)
+	for _, m := range ways {
+		one := time.Now()
+		d.moody[0].temper.Store(int32(m))
+		time.Sleep(2500 * time.Millisecond)
+		both := time.Now()
+		d.moody[1].temper.Store(int32(m))
+		took := d.recovers(t, both.Add(5*time.Millisecond))
+		time.Sleep(2500 * time.Millisecond)
+		good := time.Now()
+		d.moody[0].temper.Store(int32(helpful))
+		d.moody[1].temper.Store(int32(helpful))
+		time.Sleep(5 * time.Second)
+		end := time.Now()
+		r := d.record("x")
+		t.Logf("%s: one: %s, the slowest %s; both: first good answer after %s, %s; helpful again: %s", m,
+			r.between(one, both.Add(-200*time.Millisecond)).wrong(one), r.between(one, both.Add(-200*time.Millisecond)).slowest().Round(time.Millisecond),
+			took.Round(time.Millisecond), r.between(both, good).wrong(both), r.between(good, end).wrong(good))
+		r.between(one, both.Add(-200*time.Millisecond)).failed().none(t, fmt.Sprintf("failures while one of two resolvers is %s", m))
+		if took > 1500*time.Millisecond {
+			t.Errorf("with both resolvers %s the first good answer to a new name came after %s", m, took)
+		}
+		d.calm(t, fmt.Sprintf("2 s after both resolvers became %s", m), both.Add(2*time.Second), good)
+		d.calm(t, fmt.Sprintf("behind resolvers that were %s", m), good, end.Add(-200*time.Millisecond))
+	}
+	stop()
+	d.sound(t)
+	s.dcs[1].sound(t)
+}
