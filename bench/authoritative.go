@@ -97,7 +97,7 @@ func (set Setting) check(ctx context.Context, s *Server, file string, exist, mis
 func (set Setting) sentences() []string {
 	return []string{
 		fmt.Sprintf("Rounds: %d; in each, every contender is started afresh, in an order shuffled anew. Figures are medians over the rounds.", set.Rounds),
-		fmt.Sprintf("Server and all its threads on CPU %d with one worker (taskset at the start; every thread pinned again once it answers, because Knot's workers leave; checked after each sample), dnsperf on CPU %d. All on loopback, IPv4, UDP, no EDNS.", set.ServerCPU, set.LoadCPU),
+		fmt.Sprintf("Server and all its threads on CPU %d with one worker (taskset at the start; every thread pinned again once it answers, because Knot's workers leave; checked after each sample), whoever asks on CPU %d. All on loopback, IPv4, UDP, no EDNS.", set.ServerCPU, set.LoadCPU),
 		"CPU per query is the server's CPU time, all threads and children, over the queries answered, from /proc/PID/task/*/schedstat (nanoseconds); where threads ended meanwhile, from /proc/PID/stat.",
 		fmt.Sprintf("p50 and p99 are latencies in a run of its own at %d queries/s for %d s: under full load latency only restates how many queries are in flight.", set.LatencyRate, set.Latent),
 		fmt.Sprintf("dnsperf keeps %d queries in flight over %d client socket(s), for every server: found with `--tune`, see tune.go.", set.InFlight, set.Clients),

@@ -79,7 +79,7 @@ func (set Setting) storm(s *Server, up *Upstream, names []string, rate int) (Sam
 	sample, err := set.ask(s, Asking{Questions: list, Count: len(list), Rate: rate, Sockets: together, Patience: stormPatience,
 		Beside: func(now time.Time, _ time.Duration) { up.step(now) }})
 	n := int64(up.most(each(names)))
-	sample.Reference, sample.Repeats = up.p99(), &n
+	sample.UpstreamP99, sample.Repeats = up.p99(), &n
 	return sample, err
 }
 

@@ -80,7 +80,7 @@ func recursorDead(ctx context.Context, set Setting, command string) (*Run, error
 		if err != nil {
 			return err
 		}
-		sample.Reference, sample.Waiting = idle.P99, int64(f.most)
+		sample.IdleP99, sample.Waiting = idle.P99, int64(f.most)
 		t.add(sample, besideAll, c, round)
 		return nil
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -161,16 +162,55 @@ func (p *printer) noise(run *Run, load string) {
 	}
 }
 
+// A column is one of a table, by its title.
+type column struct {
+	title string
+	cell  func(Entry) string
+}
+
 // waits is the table of a load that an open-loop client asked. Latencies are
-// medians over the rounds, counts are those of the worst.
+// medians over the rounds, counts are those of the worst. Columns that nobody has
+// a figure for are left out.
 func (p *printer) waits(run *Run, load string) {
-	p.head("server", "asked/s", "failed", "unanswered", "most asked upstream", "waiting", "peak", "CPU µs/query", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "Strata's p99 ÷ this", "Strata's p99.9 ÷ this")
-	for _, e := range run.Entries {
-		if _, ok := run.median(load, e.Name, askedRate); ok {
-			p.row(e.Name, run.cell(load, e.Name, askedRate), run.worst(load, e.Name, unhelpful), run.worst(load, e.Name, lost), run.worst(load, e.Name, repeats), run.worst(load, e.Name, waiters), run.cell(load, e.Name, peakMemory),
-				run.cell(load, e.Name, cpuPerQuery), run.milliseconds(load, e.Name, p50), run.milliseconds(load, e.Name, p99), run.milliseconds(load, e.Name, p999), run.milliseconds(load, e.Name, longest),
-				run.ratio(load, e, p99), run.ratio(load, e, p999))
+	count := func(m Metric) func(Entry) string {
+		return func(e Entry) string { return run.worst(load, e.Name, m, 1) }
+	}
+	latency := func(m Metric) func(Entry) string {
+		return func(e Entry) string { return run.milliseconds(load, e.Name, m) }
+	}
+	ratio := func(m Metric) func(Entry) string { return func(e Entry) string { return run.ratio(load, e, m) } }
+	p.columns(run, load, []column{
+		{"server", func(e Entry) string { return e.Name }},
+		{"asked/s", func(e Entry) string { return run.cell(load, e.Name, askedRate) }},
+		{"failed", count(unhelpful)}, {"unanswered", count(lost)}, {"most asked upstream", count(repeats)}, {"waiting", count(waiters)},
+		{"p50 ms", latency(p50)}, {"p99 ms", latency(p99)}, {"p99.9 ms", latency(p999)}, {"longest ms", latency(longest)},
+		{"upstream's p99 ms", latency(upstreamP99)}, {"idle p99 ms", latency(idleP99)},
+		{"client late ms", func(e Entry) string { return run.worst(load, e.Name, lateness, float64(time.Millisecond)) }},
+		{"CPU µs/query", func(e Entry) string { return run.cell(load, e.Name, cpuPerQuery) }},
+		{"peak", func(e Entry) string { return run.cell(load, e.Name, peakMemory) }},
+		{"Strata's p99 ÷ this", ratio(p99)}, {"Strata's p99.9 ÷ this", ratio(p999)},
+	})
+}
+
+// columns prints those that say something.
+func (p *printer) columns(run *Run, load string, all []column) {
+	entries := slices.DeleteFunc(slices.Clone(run.Entries), func(e Entry) bool {
+		_, ok := run.median(load, e.Name, askedRate)
+		return !ok
+	})
+	all = slices.DeleteFunc(all, func(c column) bool {
+		return !slices.ContainsFunc(entries, func(e Entry) bool { return c.cell(e) != "–" })
+	})
+	row := make([]string, len(all))
+	for i, c := range all {
+		row[i] = c.title
+	}
+	p.head(row...)
+	for _, e := range entries {
+		for i, c := range all {
+			row[i] = c.cell(e)
 		}
+		p.row(row...)
 	}
 	p.line("")
 }
@@ -248,13 +288,16 @@ func (r *Run) milliseconds(load, contender string, m Metric) string {
 	return fmt.Sprintf("%.2f", v/float64(time.Millisecond))
 }
 
-// worst is a count of the worst round.
-func (r *Run) worst(load, contender string, m Metric) string {
+// worst is the figure of the worst round, in the unit.
+func (r *Run) worst(load, contender string, m Metric, unit float64) string {
 	if _, ok := r.median(load, contender, m); !ok {
 		return "–"
 	}
 	_, high := r.span(load, contender, m)
-	return fmt.Sprintf("%.0f", high)
+	if high /= unit; high == math.Trunc(high) {
+		return fmt.Sprintf("%.0f", high)
+	}
+	return fmt.Sprintf("%.2f", high)
 }
 
 // openLoop reports whether an open-loop client asked the load.

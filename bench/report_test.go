@@ -47,9 +47,9 @@ func invented() Results {
 	cold := &Run{Date: run.Date, Machine: m, Command: run.Command, Entries: []Entry{{Name: "Strata", Ours: true}, {Name: "unbound"}}}
 	for round, most := range []int64{1, 2, 1} { // asked twice in one round of three
 		cold.Samples = append(cold.Samples, Sample{Load: storm, Contender: "Strata", Round: round + 1, Asked: 3000, Completed: 2990, Lost: 10, Seconds: 1,
-			P50: 21 * time.Millisecond, P99: 30 * time.Millisecond, P999: 35 * time.Millisecond, Longest: 50 * time.Millisecond, Reference: stormDelay, Repeats: &most},
+			P50: 21 * time.Millisecond, P99: 30 * time.Millisecond, P999: 35 * time.Millisecond, Longest: 50 * time.Millisecond, UpstreamP99: stormDelay, Repeats: &most},
 			Sample{Load: storm, Contender: "unbound", Round: round + 1, Asked: 3000, Completed: 3000, Seconds: 1,
-				P50: 22 * time.Millisecond, P99: 60 * time.Millisecond, P999: 70 * time.Millisecond, Longest: 70 * time.Millisecond, Reference: stormDelay, Repeats: &some})
+				P50: 22 * time.Millisecond, P99: 60 * time.Millisecond, P999: 70 * time.Millisecond, Longest: 70 * time.Millisecond, UpstreamP99: stormDelay, Repeats: &some})
 	}
 	return Results{tableAuthoritative: run, tableLookup: sizes, tableMemory: held, tableJunk: junk, tableCold: cold}
 }

@@ -49,7 +49,7 @@ type Sample struct {
 	CPU       time.Duration    `json:"cpu,omitempty"`       // the server's, all threads
 	CPUFrom   string           `json:"cpu_from,omitempty"`  // schedstat or stat
 	CPUTicks  time.Duration    `json:"cpu_ticks,omitempty"` // the same from stat, in 10 ms steps
-	LoadCPU   time.Duration    `json:"load_cpu,omitempty"`  // dnsperf's
+	LoadCPU   time.Duration    `json:"load_cpu,omitempty"`  // dnsperf's, or this program's where it asks itself
 	Upstream  time.Duration    `json:"upstream_cpu,omitempty"`
 	Stolen    float64          `json:"stolen,omitempty"` // share of the machine's time the hypervisor took
 	Others    float64          `json:"others,omitempty"` // share of it that other programs used
@@ -68,10 +68,11 @@ type Sample struct {
 	Longest time.Duration `json:"longest,omitempty"`
 	Late    time.Duration `json:"late,omitempty"` // how far the client itself was behind, at worst
 
-	Waiting   int64         `json:"waiting,omitempty"`   // questions beside the measured ones, without an answer at once
-	Reference time.Duration `json:"reference,omitempty"` // what the p99 is held against: the upstream's own, or that of an idle server
-	Repeats   *int64        `json:"repeats,omitempty"`   // how often the most asked question came
-	Noise     *int64        `json:"noise,omitempty"`     // questions that the rules should have kept back
+	Waiting     int64         `json:"waiting,omitempty"`      // questions beside the measured ones, without an answer at once
+	UpstreamP99 time.Duration `json:"upstream_p99,omitempty"` // of the upstream's own delays
+	IdleP99     time.Duration `json:"idle_p99,omitempty"`     // of the same server before
+	Repeats     *int64        `json:"repeats,omitempty"`      // how often the most asked question came
+	Noise       *int64        `json:"noise,omitempty"`        // questions that the rules should have kept back
 
 	PerAnswer   float64 `json:"per_answer,omitempty"` // in process, nanoseconds
 	Allocations int64   `json:"allocations,omitempty"`
@@ -104,6 +105,9 @@ const (
 	unhelpful   Metric = "failed"         // wrong or no help
 	failed      Metric = "failed answers" // wrong, no help, or none within the patience
 	slowdown    Metric = "p99 over the upstream's"
+	upstreamP99 Metric = "upstream's p99"
+	idleP99     Metric = "idle p99"
+	lateness    Metric = "client late"
 	disturbance Metric = "p99 over idle"
 	ceiling     Metric = "peak memory in MiB"
 	repeats     Metric = "most questions upstream for one name"
@@ -118,6 +122,9 @@ const (
 func (m Metric) of(s Sample) (value float64, ok bool) {
 	switch m {
 	case cpuPerQuery:
+		if s.Waiting > 0 {
+			return 0, false // most of the CPU went into the questions beside
+		}
 		value = s.perQuery()
 	case queryRate:
 		value = s.QPS
@@ -145,11 +152,16 @@ func (m Metric) of(s Sample) (value float64, ok bool) {
 		return float64(s.Failed), s.Asked > 0
 	case failed:
 		return float64(s.Failed + s.Lost), s.Asked > 0
-	case slowdown, disturbance:
-		if s.Reference == 0 {
-			return 0, false
-		}
-		value = float64(s.P99) / float64(s.Reference)
+	case lateness:
+		value = float64(s.Late)
+	case upstreamP99:
+		value = float64(s.UpstreamP99)
+	case idleP99:
+		value = float64(s.IdleP99)
+	case slowdown:
+		return over(s.P99, s.UpstreamP99)
+	case disturbance:
+		return over(s.P99, s.IdleP99)
 	case ceiling:
 		value = float64(s.Peak) / (1 << 20)
 	case waiters:
@@ -166,6 +178,14 @@ func (m Metric) of(s Sample) (value float64, ok bool) {
 		return float64(s.Lost), s.Completed > 0 || s.Asked > 0
 	}
 	return value, value > 0
+}
+
+// over is the ratio of two latencies; ok is false where one was not taken.
+func over(latency, reference time.Duration) (value float64, ok bool) {
+	if latency == 0 || reference == 0 {
+		return 0, false
+	}
+	return float64(latency) / float64(reference), true
 }
 
 // number is a count that may be nothing, or not taken.
