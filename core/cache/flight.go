@@ -15,6 +15,7 @@ type flight struct {
 	opened   Instant
 	flushed  uint32      // Cache.flushed when it was opened
 	landed   atomic.Bool // done was called
+	refresh  bool        // opened ahead of an entry's expiry
 
 	// Guarded by the lot it is in.
 	waiters    *waiting

@@ -36,6 +36,9 @@ func (c *Cache) land(f *flight, msg []byte, err error) {
 		}
 		return
 	}
+	if f.refresh {
+		c.count.refreshed.Add(1)
+	}
 	if e.life > 0 && f.flushed == c.flushed.Load() {
 		c.keep(e)
 	}

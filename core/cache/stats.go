@@ -10,6 +10,7 @@ type counters struct {
 		_      [32]byte
 	}
 	fetches, joined, refreshes, refreshDropped atomic.Uint64
+	refreshed                                  atomic.Uint64
 	failed, refused, trimmed                   atomic.Uint64
 	staleWaits, failedWaits                    atomic.Uint64
 	overFlights, overWaiters, waiting          atomic.Int64
@@ -38,6 +39,7 @@ type Figures struct {
 	Fetches   uint64 // questions sent upstream, refreshes among them
 	Joined    uint64 // askers who joined a question already in the air
 	Refreshes uint64 // fetches ahead of expiry
+	Refreshed uint64 // of them those that brought an answer
 	// RefreshesDropped are refreshes that were due when too many were waiting.
 	RefreshesDropped uint64
 
@@ -66,7 +68,7 @@ func (c *Cache) Stats() Figures {
 	n := &c.count
 	f := Figures{
 		Fetches: n.fetches.Load(), Joined: n.joined.Load(),
-		Refreshes: n.refreshes.Load(), RefreshesDropped: n.refreshDropped.Load(),
+		Refreshes: n.refreshes.Load(), Refreshed: n.refreshed.Load(), RefreshesDropped: n.refreshDropped.Load(),
 		UpstreamFailed: n.failed.Load(), UpstreamRefused: n.refused.Load(), Trimmed: n.trimmed.Load(),
 		StaleReplies: n.staleWaits.Load(), FailedReplies: n.failedWaits.Load(),
 		OverFlights: uint64(n.overFlights.Load()), OverWaiters: uint64(n.overWaiters.Load()),

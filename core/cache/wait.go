@@ -77,7 +77,7 @@ func (c *Cache) depart(l *lot, q *Question, key uint64, text []byte, me *waiting
 		c.count.overFlights.Add(1)
 		return nil, c.turnAway(q, key, now)
 	}
-	f := &flight{question: *q, key: key, text: string(text), opened: now, flushed: c.flushed.Load()}
+	f := &flight{question: *q, key: key, text: string(text), opened: now, flushed: c.flushed.Load(), refresh: me == nil}
 	f.question.Name = append([]byte(nil), q.Name...)
 	if me != nil {
 		c.enlist(f, me)

@@ -52,6 +52,7 @@ func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
 	f := r.cache.Stats()
 	counter(fetchDesc, f.Fetches, "sent")
 	counter(fetchDesc, f.Refreshes, "refresh")
+	counter(fetchDesc, f.Refreshed, "refreshed")
 	counter(fetchDesc, f.RefreshesDropped, "refresh dropped")
 	counter(fetchDesc, f.Joined, "joined")
 	counter(fetchDesc, f.UpstreamFailed, "failed")
