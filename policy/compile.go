@@ -69,7 +69,7 @@ func Compile(c Config, env Env) (*Policy, error) {
 	}
 	p := &Policy{
 		table: newTable(b.nodes, b.names), rules: b.rules, sets: b.sets, clients: b.who, tops: b.tops,
-		negative: c.NegativeTTL,
+		negative: c.NegativeTTL, aaaa: b.blocked,
 	}
 	p.counts.base = make([]uint64, len(b.rules))
 	p.shared = p.Tally()
@@ -87,6 +87,7 @@ type builder struct {
 	sets     []set
 	who      clients
 	tops     map[string]topKind
+	blocked  uint8 // the response code to a blocked AAAA
 	problems Problems
 }
 
@@ -175,17 +176,16 @@ func (b *builder) zones(c Config) {
 }
 
 func (b *builder) aaaa(c Config) {
-	rcode := uint8(wire.RcodeSuccess)
 	switch c.BlockAAAAAnswer {
 	case "", "nodata":
 	case "nxdomain":
-		rcode = wire.RcodeNXDomain
+		b.blocked = wire.RcodeNXDomain
 	default:
 		b.wrong("policy.block_aaaa_answer", "unknown answer %q; known: nodata, nxdomain", c.BlockAAAAAnswer)
 	}
 	b.each("policy.block_aaaa", c.BlockAAAA, func(path string, name []byte) {
 		if n := b.node(name); n.aaaa == 0 {
-			n.aaaa = b.rule(rule{kind: KindAAAA, path: path, name: wire.NameString(name), rcode: rcode})
+			n.aaaa = b.rule(rule{kind: KindAAAA, path: path, name: wire.NameString(name)})
 		}
 	})
 }

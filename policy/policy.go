@@ -15,6 +15,7 @@ type Policy struct {
 	clients  clients
 	tops     map[string]topKind
 	negative uint32 // TTL in seconds
+	aaaa     uint8  // the response code to a blocked AAAA
 	shared   *Tally // of all who have none of their own
 	counts   counts
 }
@@ -68,11 +69,10 @@ func (p *Policy) judge(q *wire.Query, m *match) Verdict {
 		above = m.zoneAt
 	}
 	if m.junk != 0 && m.junkAt < above && p.isJunk(q, m) {
-		return p.noName(m.junk, m.junkAt)
+		return hidden(m.junk, m.junkAt, wire.RcodeNXDomain)
 	}
 	if m.aaaa != 0 && m.aaaaAt < above && q.Type == wire.TypeAAAA {
-		v := p.noData(m.aaaa, m.aaaaAt)
-		v.Rcode = p.rules[m.aaaa].rcode
+		v := hidden(m.aaaa, m.aaaaAt, p.aaaa)
 		v.AskA = v.Rcode == wire.RcodeSuccess
 		return v
 	}
@@ -103,6 +103,12 @@ func (p *Policy) noName(rule int32, apex int) Verdict {
 	v := p.noData(rule, apex)
 	v.Rcode = wire.RcodeNXDomain
 	return v
+}
+
+// hidden denies what may exist. Of the rules, which may be very many, nothing is read
+// on the way to such a reply.
+func hidden(rule int32, apex int, rcode uint8) Verdict {
+	return Verdict{Action: Answer, Rcode: rcode, why: why{form: formHidden, apex: uint8(apex), rule: rule}}
 }
 
 // atApex is the answer at a made-up zone's own name: its SOA, and nothing else.

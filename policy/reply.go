@@ -52,19 +52,18 @@ const rrFixed = 12
 
 // put writes the records of an Answer or Rewrite.
 func (p *Policy) put(r *wire.Reply, v Verdict, q *wire.Query) bool {
-	ttl := p.rules[v.rule].ttl
 	switch v.form {
+	case formHidden: // which is worth an extended error (RFC 8914 §4.16)
+		r.SetEDE(wire.EDEBlocked, "")
+		return p.putSOA(r, wire.Authority, int(q.Offset[v.apex]))
 	case formNegative:
-		if p.hides(v) {
-			r.SetEDE(wire.EDEBlocked, "")
-		}
 		return p.putSOA(r, wire.Authority, int(q.Offset[v.apex]))
 	case formSOA:
 		return p.putSOA(r, wire.Answer, int(q.Offset[v.apex]))
 	case formAddress:
-		return putAddress(r, v, q, ttl)
+		return putAddress(r, v, q, p.rules[v.rule].ttl)
 	case formPointer:
-		return p.putPointer(r, v, q, ttl)
+		return p.putPointer(r, v, q, p.rules[v.rule].ttl)
 	case formData:
 		for _, rr := range p.sets[v.set].rrs {
 			if !r.Put(wire.Answer, wire.HeaderLen, rr) {
@@ -76,13 +75,6 @@ func (p *Policy) put(r *wire.Reply, v Verdict, q *wire.Query) bool {
 		return ok
 	}
 	return true
-}
-
-// hides reports whether a negative answer hides what may exist, which is worth an
-// extended error (RFC 8914 §4.16); what a zone of made-up names says is none.
-func (p *Policy) hides(v Verdict) bool {
-	k := p.rules[v.rule].kind
-	return k == KindAAAA || k == KindJunk
 }
 
 func putAddress(r *wire.Reply, v Verdict, q *wire.Query, ttl uint32) bool {

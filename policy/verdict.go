@@ -44,6 +44,7 @@ type form uint8
 const (
 	formNone     form = iota
 	formNegative      // SOA in the authority section
+	formHidden        // the same, of what may exist
 	formSOA           // SOA in the answer section
 	formAddress       // A or AAAA from the name
 	formPointer       // PTR from the name
