@@ -31,11 +31,16 @@ func upstreamStatus(engine *upstream.Engine) any {
 		Hedges     uint64  `json:"hedges,omitempty"`
 		RTT        float64 `json:"rtt_ms"`
 		Down       bool    `json:"down,omitempty"`
+		LastError  string  `json:"last_error,omitempty"`
 	}
 	list := []serverStatus{}
 	for _, s := range engine.Stats() {
+		last := ""
+		if s.LastError != nil {
+			last = s.LastError.Error()
+		}
 		list = append(list, serverStatus{s.Server.String(), s.Asked, s.Answered, s.Failed, s.Timeouts, s.Errors, s.Mismatches, s.Garbled, s.Hedges,
-			float64(s.RTT.Microseconds()) / 1000, s.Down})
+			float64(s.RTT.Microseconds()) / 1000, s.Down, last})
 	}
 	return list
 }

@@ -20,6 +20,7 @@ type attempt struct {
 	stream  bool // over TCP or TLS
 	guarded bool // over a stream only because somebody guesses
 	measure bool // the reply's delay is a round-trip time
+	extra   bool // sent for our own sake
 }
 
 // A route says how an attempt differs from the server's usual way.

@@ -65,7 +65,9 @@ func (s *shard) launch(f *flight, now int64, o *outbox) {
 		return
 	}
 	if i := extra(f.servers, f.asked, now); i >= 0 {
-		_ = s.transmit(f, i, route{}, now, o) // nobody waits for it
+		if s.transmit(f, i, route{}, now, o) == nil { // nobody waits for it
+			f.attempts[f.sent-1].extra = true
+		}
 	}
 }
 
@@ -133,6 +135,7 @@ func (s *shard) noAnswer(f *flight, i int, err error, now int64, o *outbox) {
 	f.failed.add(i)
 	f.err = err
 	s.count(f.servers[i], cErrors)
+	f.servers[i].lastErr.Store(&err)
 	o.exchange(f.servers[i], false, 0, err)
 }
 
@@ -286,7 +289,11 @@ func (s *shard) believe(a *attempt, rtt time.Duration) {
 	s.count(a.server, cAnswered)
 	s.timed(a.server, rtt)
 	a.server.reply()
-	if a.measure {
+	switch {
+	case !a.measure:
+	case a.extra && rtt < a.server.smoothed()/2:
+		a.server.anew(rtt)
+	default:
 		a.server.measure(rtt)
 	}
 }

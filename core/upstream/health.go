@@ -72,6 +72,16 @@ func (h *health) measure(rtt time.Duration) {
 	}
 }
 
+// anew forgets what was measured before: a server that was not asked for a while
+// answers much faster than it did then.
+func (h *health) anew(rtt time.Duration) {
+	h.mu.Lock()
+	h.recent, h.samples = quantile{}, 0
+	h.srtt.Store(0)
+	h.mu.Unlock()
+	h.measure(rtt)
+}
+
 // good notes a useful reply, which ends a back-off.
 func (h *health) good() {
 	h.failures.Store(0)

@@ -73,6 +73,7 @@ type ServerStats struct {
 	P95         time.Duration // 95th percentile of the last some hundred; 0 before the first reply
 	Waited      time.Duration // all round-trip times together
 	Down        bool          // backed off: only probed
+	LastError   error         // why it could not be reached when it last could not; nil where it always could
 	// Histogram counts replies by round-trip time: Histogram[i] took at most
 	// HistogramBounds[i], the last took longer. Not cumulative.
 	Histogram [len(HistogramBounds) + 1]uint64
@@ -97,6 +98,7 @@ type server struct {
 	refs     int          // sets that name it; under Engine.mu
 	noEDNS   atomic.Int64 // time in ns until which queries go without an OPT record
 	noMix    atomic.Int64 // time in ns until which the case of names is not mixed
-	pools    []pool       // one a shard, under that shard's lock
-	tallies  []tally      // one a shard
+	lastErr  atomic.Pointer[error]
+	pools    []pool  // one a shard, under that shard's lock
+	tallies  []tally // one a shard
 }

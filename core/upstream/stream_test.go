@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -231,6 +232,9 @@ func TestTLSVerifiesTheName(t *testing.T) {
 	}
 	server := &dns.Server{Listener: listener, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		packed, _ := q.Pack()
+		if len(packed) != padBlock {
+			t.Errorf("a query of %d octets, not padded to %d", len(packed), padBlock)
+		}
 		_, _ = w.Write(reply(packed, "192.0.2.1", nil))
 	})}
 	served := make(chan error, 1)
@@ -246,9 +250,52 @@ func TestTLSVerifiesTheName(t *testing.T) {
 	for range 5 {
 		wantAddress(t, right, "www.example.com", "192.0.2.1")
 	}
+	if st := statsOf(t, right, 0); st.Connections > uint64(len(e.shards)) || st.Closed != 0 {
+		t.Errorf("%d connections, %d closed", st.Connections, st.Closed)
+	}
 	wrong := newSet(t, e, Server{Addr: address, Transport: TLS, TLSName: "dns.example.org"})
 	var mismatch x509.HostnameError
 	if _, err := ask(t, wrong, question("www.example.com")); !errors.As(err, &mismatch) {
 		t.Fatalf("wrong name: %v", err)
 	}
+	if last := statsOf(t, wrong, 0).LastError; !errors.As(last, &mismatch) {
+		t.Errorf("last error %v", last)
+	}
+}
+
+// TestConnectingBacksOff: a server that refuses connections is not knocked at for every
+// question, and is found when it is back.
+func TestConnectingBacksOff(t *testing.T) {
+	f := serve(t, "127.0.0.1", nil, nil)
+	_ = f.tcp.Close()
+	server := Server{Addr: f.Addr, Transport: TCP}
+	e := newEngine(t, Options{Shards: 1})
+	s := newSet(t, e, server)
+	const questions = 200
+	for range questions {
+		if _, err := ask(t, s, question("www.example.com")); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	e.shards[0].mu.Lock()
+	wait := e.shards[0].engine.servers[server].pools[0].wait
+	e.shards[0].mu.Unlock()
+	if wait < redialLeast || wait > redialMost {
+		t.Errorf("the pause before the next try is %s", wait)
+	}
+	listener, err := net.Listen("tcp", f.Addr.String())
+	if err != nil {
+		t.Skipf("the port was taken meanwhile: %v", err)
+	}
+	back := &dns.Server{Listener: listener, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		packed, _ := q.Pack()
+		_, _ = w.Write(reply(packed, "192.0.2.1", nil))
+	})}
+	served := make(chan error, 1)
+	go func() { served <- back.ActivateAndServe() }()
+	t.Cleanup(func() { _ = listener.Close(); <-served })
+	eventually(t, "found to be back", func() bool {
+		_, err := ask(t, s, question("www.example.com"))
+		return err == nil
+	})
 }

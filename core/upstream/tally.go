@@ -74,6 +74,9 @@ func (s *server) stats() ServerStats {
 		RTT: s.smoothed(), P95: s.p95(), Down: s.down(),
 	}
 	st.Mismatches = st.NoReply + st.OtherID + st.OtherQuestion + st.OtherCase
+	if err := s.lastErr.Load(); err != nil {
+		st.LastError = *err
+	}
 	for i := range s.tallies {
 		t := &s.tallies[i]
 		for j := range t.histogram {
