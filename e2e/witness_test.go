@@ -13,8 +13,8 @@ import (
 	"github.com/strata-dns/strata/e2e/hosts"
 )
 
-// patience is how long a program waits for an answer: as the C library does.
-const patience = 5 * time.Second
+// stubTimeout is how long a program waits for an answer: as the C library does.
+const stubTimeout = 5 * time.Second
 
 // A sighting is one question of a program and what came of it.
 type sighting struct {
@@ -67,7 +67,7 @@ func (w *witness) ask(name string) sighting {
 }
 
 // look asks once for A and does not keep it.
-func (w *witness) look(name string) sighting { return w.lookFor(name, patience) }
+func (w *witness) look(name string) sighting { return w.lookFor(name, stubTimeout) }
 
 func (w *witness) lookFor(name string, limit time.Duration) sighting {
 	s := sighting{name: name, asked: time.Now(), ede: -1}
