@@ -2,7 +2,8 @@
 // once into an immutable [Policy]; each query is asked with its wire name and
 // its client, and gets a [Verdict]. Asking takes no lock, allocates nothing, and
 // costs one table lookup for each suffix of the name that the rules know, at
-// most one a label and the root, however many rules there are.
+// most one a label and the root, however many rules there are. Each goroutine that
+// asks often counts by a [Tally] of its own.
 //
 // # Which rule decides
 //

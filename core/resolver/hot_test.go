@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -137,5 +138,30 @@ func BenchmarkAnswer(b *testing.B) {
 				b.Fatalf("%d misses", n)
 			}
 		})
+	}
+}
+
+// BenchmarkWorkers has two workers answer at once what rules block and what memory
+// holds: a query takes each as long as it takes one alone, so that two do twice as many.
+func BenchmarkWorkers(b *testing.B) {
+	s := hot(b, 1000, 0)
+	for what, typ := range map[string]uint16{"blocked": wire.TypeAAAA, "hits": wire.TypeA} {
+		for _, workers := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/%d", what, workers), func(b *testing.B) {
+				queries := packets(1000, typ)
+				var working sync.WaitGroup
+				for range workers {
+					handler, batch, at := s.Worker(netip.AddrPort{}), newBatch(), 0
+					working.Go(func() {
+						for n := 0; n < b.N; n += len(batch) {
+							at = refill(batch, queries, at)
+							handler.Answer(batch, s.queue)
+						}
+					})
+				}
+				working.Wait()
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*workers), "ns/query")
+			})
+		}
 	}
 }
