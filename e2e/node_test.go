@@ -6,6 +6,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/miekg/dns"
 
 	"github.com/strata-dns/strata/e2e/hosts"
 	"github.com/strata-dns/strata/e2e/stack"
@@ -61,14 +64,15 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// start starts a nodecache on the node, at a port of its own, beside others.
-func (c *cluster) start(name string, port int) *resident {
+// start starts a nodecache on the node. Those at one port are one after the other the
+// same; at ports of their own they are there side by side.
+func (c *cluster) start(name string, port int, args ...string) *resident {
 	c.t.Helper()
-	s := &stack.Server{Admin: fmt.Sprintf("127.0.0.1:%d", 9000+port), Control: filepath.Join(c.dir, name+".sock"), Config: filepath.Join(c.dir, name+".yaml")}
+	s := &stack.Server{Admin: fmt.Sprintf("127.0.0.1:%d", 9000+port), Control: filepath.Join(c.dir, fmt.Sprint(port, ".sock")), Config: filepath.Join(c.dir, name+".yaml")}
 	s.Name, s.LogFile, s.Launch = name, filepath.Join(c.dir, name+".log"), c.node.Start
 	path, err := filepath.Abs(filepath.Join(bin, "nodecache"))
 	must(c.t, err)
-	s.Path, s.Args = path, []string{"serve", "--config", s.Config}
+	s.Path, s.Args = path, append([]string{"serve", "--config", s.Config}, args...)
 	writeFile(c.t, s.Config, fmt.Sprintf(`listen: ["%s:%d"]
 workers: 1
 upstreams: ["10.1.0.12:53"]
@@ -126,7 +130,10 @@ func TestNodeStubs(t *testing.T) {
 // they end in, and comes back when somebody removes it or its owner was killed.
 func TestNodeAddress(t *testing.T) {
 	c := newCluster(t)
-	ask := func(port int) { t.Helper(); c.see(port, "10.96.0.1", "web.default.svc.cluster.local", "A") }
+	ask := func(port int) {
+		t.Helper()
+		c.see(port, "10.96.0.1", "web.default.svc.cluster.local", "A")
+	}
 	if c.has() {
 		t.Fatal("the address is there before anybody runs")
 	}
@@ -161,6 +168,79 @@ func TestNodeAddress(t *testing.T) {
 	must(t, err)
 	if c.has() {
 		t.Error("the last one left the address behind")
+	}
+}
+
+// ask asks from the pod again and again, each time from another port, until stop is
+// closed, and gives how many of how many were answered wrongly or not at all.
+func (c *cluster) ask(stop chan struct{}) (asked, lost int) {
+	for ; ; asked++ {
+		select {
+		case <-stop:
+			return asked, lost
+		default:
+		}
+		conn, err := c.pod.Dial("udp", own+":53", 5*time.Second)
+		if err != nil {
+			lost++
+			continue
+		}
+		query := new(dns.Msg).SetQuestion("web.default.svc.cluster.local.", dns.TypeA)
+		reply, _, err := new(dns.Client).ExchangeWithConn(query, &dns.Conn{Conn: conn})
+		if !answered(reply, err, "10.96.0.1") {
+			c.t.Logf("lost: %v %v", reply, err)
+			lost++
+		}
+		conn.Close()
+	}
+}
+
+// A rollout as the DaemonSet makes it: the new pod's process takes over, the old one's
+// waits to be told to end. No query of a pod is lost, and the address stays.
+func TestNodeRollout(t *testing.T) {
+	c := newCluster(t)
+	old := c.start("first", 53, "--takeover", "--linger")
+	stop, done := make(chan struct{}), make(chan struct{})
+	var asked, lost int
+	go func() {
+		defer close(done)
+		asked, lost = c.ask(stop)
+	}()
+	for _, name := range []string{"second", "third"} {
+		fresh := c.start(name, 53, "--takeover", "--linger")
+		within(t, "the old one lingers", func() bool { return strings.Contains(old.Log(), "lingering") })
+		if !old.Running() {
+			t.Error("the old one ended by itself")
+		}
+		must(t, old.Stop())
+		if !c.has() {
+			t.Error("the old one took the address away")
+		}
+		old = fresh
+	}
+	close(stop)
+	<-done
+	if lost > 0 || asked == 0 {
+		t.Errorf("%d of %d queries were lost", lost, asked)
+	}
+	t.Log(asked, "queries")
+}
+
+// The rules that take DNS out of connection tracking are ones, and DNS works with them.
+func TestNodeUntracked(t *testing.T) {
+	c := newCluster(t)
+	_, err := c.node.Run("nft", "-f", "../configs/kubernetes/notrack.nft")
+	must(t, err)
+	_, err = c.node.Run("nft", "-f", "../configs/kubernetes/notrack.nft") // again, as at each boot
+	must(t, err)
+	c.start("nodecache", 53)
+	for _, over := range []string{"+notcp", "+tcp"} {
+		c.see(53, "10.96.0.1", over, "web.default.svc.cluster.local", "A")
+	}
+	rules, err := c.node.Run("nft", "list", "ruleset")
+	must(t, err)
+	if strings.Count(rules, "notrack\n") != 3 {
+		t.Errorf("the rules are\n%s", rules)
 	}
 }
 

@@ -134,7 +134,7 @@ func TestOverlap(t *testing.T) {
 func TestComingAndGoing(t *testing.T) {
 	alone(t)
 	before := open(t, settings("lo", four))
-	for range 50 {
+	for range 100 {
 		var both sync.WaitGroup
 		both.Go(before.Close)
 		fresh := open(t, settings("lo", four))
