@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -11,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/strata-dns/strata/e2e/holder"
 	"github.com/strata-dns/strata/e2e/stack"
 )
 
@@ -25,14 +25,6 @@ const (
 	pace     = 400 * time.Millisecond
 	patience = 3 * time.Second
 )
-
-func reusePort(_, _ string, raw syscall.RawConn) error {
-	var set error
-	if err := raw.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); err != nil {
-		return err
-	}
-	return set
-}
 
 // restartStack is an authoritative with a zone of many names, a nodecache in front
 // of it that is not started yet, and a file of queries.
@@ -193,8 +185,13 @@ func TestTakeoverUnderLoad(t *testing.T) {
 // connections go on.
 func TestRestartUnderLoad(t *testing.T) {
 	s, server, queries := restartStack(t)
-	h := holding(t, server.Address, 2)
-	server.Launch = h.start
+	h, err := holder.Open(t.Context(), server.Address, 2)
+	must(t, err)
+	t.Cleanup(func() { _ = h.Close() })
+	server.Launch = func(cmd *exec.Cmd) error {
+		h.Equip(cmd)
+		return stack.Launch(cmd)
+	}
 	must(t, server.Start())
 	must(t, s.Ready(t.Context(), server))
 	stop := make(chan struct{})
@@ -204,7 +201,7 @@ func TestRestartUnderLoad(t *testing.T) {
 		time.Sleep(pace) // of load; nothing is waited for
 		must(t, server.Stop())
 		must(t, server.Start())
-		within(t, "ready again", func() bool { return h.saidReady() == i+2 })
+		within(t, "ready again", func() bool { return h.Ready() == i+2 })
 	}
 	wholeLoad(t, load)
 	close(stop)
