@@ -10,7 +10,8 @@
 //
 // What is stored is written anew from the upstream's answer, record by record,
 // so that nothing unrelated to the question and no broken name is ever served.
-// Readers go through an index of atomic pointers; ristretto decides which keys
-// are worth their bytes and tells the index what to drop. Expiry, staleness and
-// refreshing are decided here, from each entry's own times.
+// Readers go through an index of atomic pointers. When it is full, the judge
+// decides what is worth its bytes: what is asked for most often, as entries count
+// themselves and a sketch tells of names not held. Expiry, staleness and
+// refreshing are decided from each entry's own times.
 package cache

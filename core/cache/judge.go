@@ -9,7 +9,7 @@ import (
 // per byte (LFU), as far as can be told without counting every name there is.
 //
 // A new entry is in the index at once, and on trial while as many bytes of newer
-// ones come in as a sixty-fourth of the room: long enough for the askers who come
+// ones come in as a 128th of the room: long enough for the askers who come
 // in a bunch. Then it stays if there is room, or if it was asked for more often
 // than the least of those held, which leaves in its stead. The least is looked
 // for among some entries drawn at random and the least of those drawn before.
@@ -38,8 +38,8 @@ type judge struct {
 }
 
 const (
-	sketchShare = 16 // of Options.Size, one part for the sketch
-	trialShare  = 64 // of the room, one part for entries on trial
+	sketchShare = 16  // of Options.Size, one part for the sketch
+	trialShare  = 128 // of the room, one part for entries on trial
 
 	// eraUses is the look-ups of an era for each entry held.
 	eraUses  = 160

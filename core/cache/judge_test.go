@@ -14,7 +14,7 @@ import (
 // TestSizeIsKept stores ten times what there is room for, and looks for anything
 // that is held without being charged for.
 func TestSizeIsKept(t *testing.T) {
-	const size = 4 << 20
+	const size = 1 << 20
 	c, err := New(Options{Size: size, Fetch: func(*Question, func([]byte, error)) {}})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,10 @@ func TestSizeIsKept(t *testing.T) {
 // different lengths and every name stored several times, and compares what is
 // on the heap with the size.
 func TestHeapIsBounded(t *testing.T) {
-	const size = 16 << 20
+	size, names := int64(16<<20), 150_000
+	if raceDetector {
+		size, names = 1<<20, 10_000
+	}
 	before := heapBytes()
 	c, err := New(Options{Size: size, Fetch: func(*Question, func([]byte, error)) {}})
 	if err != nil {
@@ -69,8 +72,8 @@ func TestHeapIsBounded(t *testing.T) {
 	var writers sync.WaitGroup
 	for g := range 4 {
 		writers.Go(func() {
-			for i := range 50_000 {
-				q := Question{Name: name((i*4 + g) % 150_000), Type: wire.TypeA, Class: wire.ClassIN}
+			for i := range names / 3 {
+				q := Question{Name: name((i*4 + g) % names), Type: wire.TypeA, Class: wire.ClassIN}
 				e, err := c.understand(&q, q.key(), addressesReply(&q, 1+i%40), c.Now())
 				if err != nil {
 					t.Error(err)
@@ -83,7 +86,7 @@ func TestHeapIsBounded(t *testing.T) {
 	writers.Wait()
 	held := heapBytes() - before
 	t.Logf("%d of %d bytes on the heap, counted %d", held, size, c.Stats().Bytes)
-	if held > size+size/20 || held < size*8/10 {
+	if held > size+size/20+64<<10 || held < size*8/10 {
 		t.Errorf("%d bytes are on the heap, the size is %d", held, size)
 	}
 	if f := c.Stats(); f.Bytes > size+4*4096 { // one entry a writer is in before the others leave
@@ -117,15 +120,11 @@ func TestNothingLeavesWhereThereIsRoom(t *testing.T) {
 // row: it is kept for as long, however little it is worth.
 func TestOneInABunch(t *testing.T) {
 	c := busy(t)
-	q := Question{Name: wire.MustName("new.example"), Type: wire.TypeA, Class: wire.ClassIN}
-	e, err := c.understand(&q, q.key(), addressReply(&q, 3600, 1), c.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.keep(e)
+	q := Question{Name: name(1_999_999), Type: wire.TypeA, Class: wire.ClassIN}
+	store(t, c, 1_999_999)
 	entries := int(c.Stats().Entries)
-	for i := range entries / 100 {
-		if c.index.question(&q, e.key) == nil {
+	for i := range entries / 200 {
+		if c.index.question(&q, q.key()) == nil {
 			t.Fatalf("gone behind %d others", i)
 		}
 		store(t, c, 2_000_000+i)
@@ -133,7 +132,7 @@ func TestOneInABunch(t *testing.T) {
 	for i := range entries {
 		store(t, c, 3_000_000+i)
 	}
-	if c.index.question(&q, e.key) != nil {
+	if c.index.question(&q, q.key()) != nil {
 		t.Errorf("still there behind %d others, though never used", entries)
 	}
 }
@@ -148,13 +147,11 @@ func busy(t *testing.T) *Cache {
 	t.Cleanup(c.Close)
 	for i := 0; c.Stats().Rejected == 0; i++ {
 		store(t, c, i)
-		c.index.each(func(e *entry) bool {
-			if e.count(0) < 3 {
-				e.touch(0)
-			}
-			return i%1000 == 0
-		})
 	}
+	c.index.each(func(e *entry) bool {
+		e.touch(0)
+		return true
+	})
 	return c
 }
 
