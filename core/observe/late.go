@@ -27,11 +27,11 @@ func (t *Tap) Late(q *wire.Query, p *plane.Packet) *Late {
 	return l
 }
 
-// Answer takes the late reply, from any goroutine.
-func (l *Late) Answer(reply []byte, source int) {
+// Answer takes the reply, which was ready at a time, from any goroutine.
+func (l *Late) Answer(reply []byte, ready time.Time, source int) {
 	e := &l.event
 	e.Source, e.Size = uint16(source), uint32(len(reply))
-	e.Took = time.Now().UnixNano() - e.Time
+	e.Took = ready.UnixNano() - e.Time
 	if len(reply) >= wire.HeaderLen {
 		e.Rcode = uint8(wire.RcodeOf(reply))
 	}

@@ -30,10 +30,11 @@ func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
 
 // Deliver implements cache.Waiter. A client that is gone is not an error.
 func (l *lateReply) Deliver(reply []byte, how cache.State) {
+	ready := time.Now()
 	_ = l.queue.Deliver(l.to, reply)
-	l.r.waits.WithLabelValues(lateName(how)).Observe(time.Since(l.began).Seconds())
+	l.r.waits.WithLabelValues(lateName(how)).Observe(ready.Sub(l.began).Seconds())
 	if l.seen != nil {
-		l.seen.Answer(reply, lateSource+int(how))
+		l.seen.Answer(reply, ready, lateSource+int(how))
 	}
 }
 
