@@ -123,7 +123,9 @@ func (p *Policy) whyPassed(q *wire.Query, m *match) string {
 		return "the name lies in a zone of ours"
 	case m.junk != 0 && m.junkAt < 2:
 		return "at most one label stands in front of the search domain"
-	case m.junk != 0 && p.top(q, m.junkAt) != topNone:
+	case m.junk != 0 && m.exact != nil:
+		return "the rules mention the name, or one below it"
+	case m.junk != 0 && m.search != searchPlain && p.top(q, m.junkAt) != topNone:
 		return "a service or a pod may have the name"
 	case m.junk != 0:
 		return "what stands in front of the search domain is no whole name"

@@ -35,6 +35,7 @@ func TestExplain(t *testing.T) {
 		{"_http._tcp.com.default.svc.cluster.local", wire.TypeSRV, "", "pass: a service or a pod may have the name"},
 		{"my.default.svc.cluster.local", wire.TypeA, "", "pass: at most one label stands in front of the search domain"},
 		{"my.default.svc.default.svc.cluster.local", wire.TypeA, "", "answer NXDOMAIN by policy.search[2] (default.svc.cluster.local.): a whole name"},
+		{"google.com.tst.example.com", wire.TypeA, "", "pass: the rules mention the name, or one below it"},
 		{"www.google.com.our.tst.example.com", wire.TypeA, "", "pass: the name lies in a zone of ours"},
 		{"x.dc.prd.example.com", wire.TypeA, "", "rewrite to x.dc1.prd.example.com. by policy.synth[1] (dc.prd.example.com.): names below"},
 		{"1.2.3.4.ip.example.net", wire.TypeA, "", "answer NOERROR by policy.synth[0] (ip.example.net.): the name says its address"},
