@@ -358,6 +358,24 @@ func metricNames(page string) map[string]string {
 	return names
 }
 
+// labelsOf are the names of a metric's labels, of the first sample that there is.
+func labelsOf(page, name string) (names []string) {
+	sample := regexp.MustCompile(`(?m)^` + name + `(?:_count)?\{(.*)\} `).FindStringSubmatch(page)
+	if sample == nil {
+		return nil
+	}
+	for _, m := range regexp.MustCompile(`([a-z_]+)="(?:[^"\\]|\\.)*"`).FindAllStringSubmatch(sample[1], -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+func sameSet(a, b []string) bool {
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
+
 func metricsPage(t *testing.T, server *stack.Server) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Admin+"/metrics", nil)
@@ -408,10 +426,14 @@ func TestMetricsPage(t *testing.T) {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	listed := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(strata_[a-z_]+)").FindAllStringSubmatch(section, -1) {
+	pages := page + metricsPage(t, shared.Recursors[0])
+	for _, m := range regexp.MustCompile("(?m)^\\| `(strata_[a-z_]+)(?:\\{([a-z,]+)\\})?`").FindAllStringSubmatch(section, -1) {
 		listed[m[1]] = true
 		if _, ok := shown[m[1]]; !ok {
 			t.Errorf("docs/operating.md lists %s, which nobody shows", m[1])
+		}
+		if want, got := strings.Split(m[2], ","), labelsOf(pages, m[1]); m[2] != "" && !sameSet(want, got) {
+			t.Errorf("docs/operating.md gives %s the labels %v; it has %v", m[1], want, got)
 		}
 	}
 	for name, help := range shown {
