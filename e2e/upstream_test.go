@@ -212,7 +212,7 @@ func TestFailureSaysWhy(t *testing.T) {
 	})
 	cache := cacheOf(t, s, "cache", "exchange: {budget: 600ms}", server.Addr.String())
 	for name, rcode := range map[string]int{"www.load.example": dns.RcodeSuccess, "none.load.example": dns.RcodeNameError} {
-		if reply, _ := askPatiently(cache, name); reply == nil || reply.Rcode != rcode {
+		if reply, _ := askPatiently(cache, name); reply.Rcode != rcode {
 			t.Fatalf("%s: %v", name, reply)
 		}
 	}
@@ -221,7 +221,7 @@ func TestFailureSaysWhy(t *testing.T) {
 	see := func(name string, rcode int, ede uint16, least, most time.Duration) {
 		t.Helper()
 		reply, took := askPatiently(cache, name)
-		if reply == nil || reply.Rcode != rcode || !slices.Contains(extended(reply), ede) {
+		if reply.Rcode != rcode || !slices.Contains(extended(reply), ede) {
 			t.Errorf("%s: want %s with extended error %d, got after %s\n%v", name, dns.RcodeToString[rcode], ede, took, reply)
 		}
 		if took < least || took > most {
@@ -305,7 +305,7 @@ func TestUpstreamOverStreams(t *testing.T) {
 				t.Errorf("%g connections after three were closed", n)
 			}
 			unbound.stop(t)
-			if reply, _ := askPatiently(cache, name+"-away.load.example"); reply == nil || reply.Rcode != dns.RcodeServerFailure || !slices.Contains(extended(reply), dns.ExtendedErrorCodeNetworkError) {
+			if reply, _ := askPatiently(cache, name+"-away.load.example"); reply.Rcode != dns.RcodeServerFailure || !slices.Contains(extended(reply), dns.ExtendedErrorCodeNetworkError) {
 				t.Errorf("while it is away: %v", reply)
 			}
 			unbound.start(t)
@@ -324,7 +324,7 @@ func TestUpstreamOverStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cache := cacheOf(t, s, strings.ReplaceAll(name, " ", "-"), config[1], config[0])
 			reply, _ := askPatiently(cache, "www.load.example")
-			if reply == nil || reply.Rcode != dns.RcodeServerFailure || !slices.Contains(extended(reply), dns.ExtendedErrorCodeNetworkError) {
+			if reply.Rcode != dns.RcodeServerFailure || !slices.Contains(extended(reply), dns.ExtendedErrorCodeNetworkError) {
 				t.Errorf("answered %v", reply)
 			}
 			response, err := http.Get("http://" + cache.Admin + "/status")
@@ -403,4 +403,62 @@ func unboundAt(address string) string { return strings.Replace(address, ":", "@"
 func portOf(address string) string {
 	_, port, _ := net.SplitHostPort(address)
 	return port
+}
+
+// A hundred thousand questions are open to upstream servers that say nothing: memory
+// is bounded, and what is known is answered as ever.
+func TestManyQuestionsToDeadUpstreams(t *testing.T) {
+	const questions, most = 100_000, 300 << 20
+	s := newStack(t, stack.Nothing)
+	server := startNasty(t, map[string]nasty.Behaviour{"load": func(*nasty.Query) {}})
+	cache := cacheOf(t, s, "cache", "exchange: {budget: 5s}", server.Addr.String())
+	honest(t, cache, "known")
+	conn, err := net.Dial("udp", cache.Address)
+	must(t, err)
+	defer conn.Close()
+	query, err := new(dns.Msg).SetQuestion("n0000000.load.example.", dns.TypeA).Pack()
+	must(t, err)
+	open, resident, slowest := 0.0, int64(0), time.Duration(0)
+	known := func() {
+		reply, took := askPatiently(cache, "known.good.example")
+		if !answered(reply, nil, nasty.Good) {
+			t.Errorf("what is known is answered %v", reply)
+		}
+		slowest = max(slowest, took)
+	}
+	look := func() {
+		known()
+		now, err := cache.Counters(t.Context())
+		must(t, err)
+		size, err := cache.Resident()
+		must(t, err)
+		open, resident = max(open, now.Sum("strata_upstream_in_flight")), max(resident, size)
+	}
+	for i := range questions {
+		copy(query[13:], fmt.Sprintf("n%07d", i))
+		_, err := conn.Write(query)
+		must(t, err)
+		switch {
+		case i%10_000 == 0:
+			look()
+		case i%100 == 0: // its answer says that all before it were read
+			known()
+		}
+	}
+	look()
+	within(t, "all have ended", func() bool {
+		look()
+		now, err := cache.Counters(t.Context())
+		return err == nil && now.Sum("strata_upstream_in_flight") == 0
+	})
+	t.Logf("%g questions open at most, %d MiB resident at most; what is known is answered within %s", open, resident>>20, slowest)
+	if resident > most {
+		t.Errorf("%d MiB resident", resident>>20)
+	}
+	if open < questions/4 {
+		t.Errorf("%g questions were open at most: this shows nothing", open)
+	}
+	if slowest > time.Second {
+		t.Errorf("what is known was answered after %s", slowest)
+	}
 }

@@ -6,21 +6,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An attempt is one query of a flight to one server.
+// An attempt is one query of a flight to one server. A flight has room for many, and a
+// storm has many flights: it is kept small.
 type attempt struct {
-	server  *server
 	socket  *socket // or
 	conn    *conn
 	sent    int64
-	mix     uint64 // of the name's case; 0: not mixed
 	id      uint16
 	index   uint8 // of the server in flight.servers
 	open    bool  // a reply is awaited
 	edns    bool
-	stream  bool // over TCP or TLS
+	mixed   bool // the name has the case of flight.mix
 	guarded bool // over a stream only because somebody guesses
 	measure bool // the reply's delay is a round-trip time
-	extra   bool // sent for our own sake
+}
+
+// stream reports whether it went over TCP or TLS.
+func (a *attempt) stream() bool { return a.conn != nil }
+
+// to is whom an attempt was sent to.
+func (f *flight) to(a *attempt) *server { return f.servers[a.index] }
+
+// mixOf is the mixed case of an attempt's name; 0 where it isn't mixed.
+func (f *flight) mixOf(a *attempt) uint64 {
+	if a.mixed {
+		return f.mix
+	}
+	return 0
 }
 
 // A route says how an attempt differs from the server's usual way.
@@ -35,20 +47,21 @@ func (s *shard) transmit(f *flight, i int, by route, now int64, o *outbox) error
 	to := f.servers[i]
 	a := &f.attempts[f.sent]
 	*a = attempt{
-		server: to, index: uint8(i), sent: now, open: true,
+		index: uint8(i), sent: now, open: true,
 		edns:    !by.plain && to.noEDNS.Load() <= now,
-		stream:  to.Transport != UDP || by.stream || by.guarded,
+		mixed:   (to.Mix0x20 || s.engine.options.MixCase) && to.noMix.Load() <= now,
 		guarded: by.guarded,
 	}
-	if (to.Mix0x20 || s.engine.options.MixCase) && to.noMix.Load() <= now {
-		a.mix = s.lots.uint64() | 1<<63 // never 0: that is not mixed at all
+	if a.mixed && f.mix == 0 {
+		f.mix = s.lots.uint64() | 1<<63 // never 0: that is not mixed at all
 	}
+	stream := to.Transport != UDP || by.stream || by.guarded
 	var err error
-	if a.stream {
+	if stream {
 		err = s.overStream(f, a, now)
 	}
-	if !a.stream || err != nil && by.guarded { // who guesses must not keep us from a server without TCP
-		a.stream, a.guarded = false, false
+	if !stream || err != nil && by.guarded { // who guesses must not keep us from a server without TCP
+		a.guarded = false
 		err = s.overUDP(f, a, now, o)
 	}
 	if err != nil {
@@ -63,11 +76,11 @@ func (s *shard) transmit(f *flight, i int, by route, now int64, o *outbox) error
 }
 
 func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
-	k, err := s.socket(a.server, now)
+	k, err := s.socket(f.to(a), now)
 	if err != nil {
 		// Being out of descriptors is our fault, having no route is not.
 		if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
-			a.server.fail(now)
+			f.to(a).fail(now)
 		}
 		return err
 	}
@@ -81,13 +94,13 @@ func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
 	k.last = now
 	k.sends.Add(1)
 	from := len(o.packets)
-	o.packets = f.appendQuery(o.packets, a.id, a.mix, a.edns)
+	o.packets = f.appendQuery(o.packets, a.id, f.mixOf(a), a.edns)
 	o.sends = append(o.sends, datagram{k, from, len(o.packets)})
 	return nil
 }
 
 func (s *shard) overStream(f *flight, a *attempt, now int64) error {
-	c, err := s.connection(a.server, now)
+	c, err := s.connection(f.to(a), now)
 	if err != nil {
 		return err
 	}
@@ -95,8 +108,8 @@ func (s *shard) overStream(f *flight, a *attempt, now int64) error {
 		a.id = s.lots.uint16()
 	}
 	a.conn = c
-	a.measure = c.established && a.server.Transport != UDP
-	c.enqueue(f, a, f.sent, now)
+	a.measure = c.established && c.server.Transport != UDP
+	c.enqueue(f, a, uint8(f.sent), now)
 	return nil
 }
 

@@ -80,12 +80,12 @@ func (c *conn) idle(now int64) bool {
 }
 
 // enqueue writes a query behind those that wait to be sent.
-func (c *conn) enqueue(f *flight, a *attempt, n int, now int64) {
-	c.open[a.id] = slot{f: f, n: uint8(n)}
+func (c *conn) enqueue(f *flight, a *attempt, n uint8, now int64) {
+	c.open[a.id] = slot{f: f, n: n}
 	c.asked[a.id/64] |= 1 << (a.id % 64)
 	c.lastUse = now
 	at := len(c.out)
-	c.out = f.appendQuery(append(c.out, 0, 0), a.id, a.mix, a.edns)
+	c.out = f.appendQuery(append(c.out, 0, 0), a.id, f.mixOf(a), a.edns)
 	if a.edns && c.server.Transport == TLS {
 		c.out = f.pad(c.out, at+2)
 	}
@@ -136,7 +136,7 @@ func (s *shard) lose(c *conn, err error, now int64, o *outbox) {
 			}
 		case c.established && !f.retried:
 			f.retried = true
-			s.again(f, a, route{stream: a.stream && !a.guarded, guarded: a.guarded}, now, o)
+			s.again(f, a, route{stream: !a.guarded, guarded: a.guarded}, now, o)
 		case a.guarded: // as in transmit
 			s.again(f, a, route{}, now, o)
 		default:

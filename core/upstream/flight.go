@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/strata-dns/strata/core/wire"
@@ -18,34 +19,39 @@ type flight struct {
 	// The wheel's.
 	prev, next *flight
 	due        int64
-	slot       int
+	slot       int32
 
-	done    func(Answer)
-	servers []*server // the set's, as it was when asked
-	text    []byte    // name and options
-	nameLen int
-	typ     uint16
-	class   uint16
-	do      bool
-	cd      bool
-	rd      bool
+	strange int32 // mismatches with the right ID
+	sent    int8  // attempts used
+	open    int8  // attempts that a reply is awaited for
+	onTime  int8  // of those sent, not extra ones: what the asker's pauses count
+	extra   int8  // which attempt is for our own sake, from 1; 0: none
+	retried bool
+	lingers bool
 
+	do, cd, rd bool
+	nameLen    uint8
+	typ, class uint16
+	text       []byte // name and options
+	mix        uint64 // of the name's case
+
+	done     func(Answer)
+	servers  []*server // the set's, as it was when asked
+	asked    marks     // of those
+	failed   marks     // of those, need not be asked again
 	began    int64
 	deadline int64 // when the budget is over
-	asked    marks // servers
-	failed   marks // servers that need not be asked again
 	attempts [maxAttempts]attempt
-	sent     int // attempts used
-	open     int // attempts that a reply is awaited for
-	onTime   int // of those sent, not extra ones: what the asker's pauses count
-	strange  int // mismatches with the right ID
-	retried  bool
-	lingers  bool
 
-	last   []byte // the best of the bad replies
-	lastBy *server
-	lastIn time.Duration
-	err    error
+	last *bad  // the best of the bad replies
+	err  error // why the last one that could not be asked could not
+}
+
+// A bad reply is handed over for want of a better one.
+type bad struct {
+	msg []byte
+	by  *server
+	in  time.Duration
 }
 
 func (f *flight) name() []byte    { return f.text[:f.nameLen] }
@@ -54,7 +60,7 @@ func (f *flight) options() []byte { return f.text[f.nameLen:] }
 // fill copies the question.
 func (f *flight) fill(q *Question) {
 	f.text = append(append(f.text[:0], q.Name...), q.Options...)
-	f.nameLen = len(q.Name)
+	f.nameLen = uint8(len(q.Name))
 	f.typ, f.class, f.do, f.cd, f.rd = q.Type, q.Class, q.DO, q.CD, q.RD
 }
 
@@ -66,7 +72,7 @@ func (s *shard) launch(f *flight, now int64, o *outbox) {
 	}
 	if i := extra(f.servers, f.asked, now); i >= 0 {
 		if s.transmit(f, i, route{}, now, o) == nil { // nobody waits for it
-			f.attempts[f.sent-1].extra = true
+			f.extra = f.sent
 		}
 	}
 }
@@ -91,7 +97,7 @@ func (s *shard) proceed(f *flight, now int64, late bool, o *outbox) {
 			s.count(f.servers[i], what)
 		}
 		f.onTime++
-		s.wait(f, now+int64(pause(f.servers[i], f.onTime, s.fresh(f))))
+		s.wait(f, now+int64(pause(f.servers[i], int(f.onTime), s.fresh(f))))
 		return
 	}
 	if f.open == 0 {
@@ -162,7 +168,7 @@ func (s *shard) look(f *flight, now int64, o *outbox) {
 	}
 	for i := range f.attempts[:f.sent] {
 		if a := &f.attempts[i]; a.open {
-			a.server.overdue(now)
+			f.to(a).overdue(now)
 		}
 	}
 	s.proceed(f, now, true, o)
@@ -173,13 +179,13 @@ func (s *shard) look(f *flight, now int64, o *outbox) {
 func (s *shard) expire(f *flight, now int64, o *outbox) {
 	for i := range f.attempts[:f.sent] {
 		a := &f.attempts[i]
-		fair := min(f.deadline-f.began, int64(max(silentLeast, 2*a.server.p95())))
+		fair := min(f.deadline-f.began, int64(max(silentLeast, 2*f.to(a).p95())))
 		if !a.open || now-a.sent < fair {
 			continue
 		}
-		s.count(a.server, cTimeouts)
-		a.server.overdue(now)
-		o.exchange(a.server, false, 0, ErrTimeout)
+		s.count(f.to(a), cTimeouts)
+		f.to(a).overdue(now)
+		o.exchange(f.to(a), false, 0, ErrTimeout)
 		if a.conn != nil && a.conn.lastRead < a.sent {
 			o.silent = append(o.silent, a.conn)
 		}
@@ -198,9 +204,7 @@ func (s *shard) expire(f *flight, now int64, o *outbox) {
 // reply, where there was one.
 func (s *shard) settle(f *flight, now int64, o *outbox) {
 	if f.last != nil {
-		a := Answer{Msg: f.last, Server: f.lastBy.Addr, RTT: f.lastIn}
-		f.last = nil // the answer's now: the flight may be reused before it is read
-		s.finish(f, a, o)
+		s.finish(f, Answer{Msg: f.last.msg, Server: f.last.by.Addr, RTT: f.last.in}, o)
 		return
 	}
 	if f.err == nil {
@@ -227,8 +231,8 @@ func (s *shard) finish(f *flight, a Answer, o *outbox) {
 func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *outbox) {
 	a := &f.attempts[n]
 	v := f.judge(a, msg, cut)
-	if v == otherQuestion && a.stream { // it is from the server all the same
-		s.count(a.server, cOtherName)
+	if v == otherQuestion && a.stream() { // it is from the server all the same
+		s.count(f.to(a), cOtherName)
 		v = garbled
 	}
 	if !v.believed() {
@@ -237,9 +241,9 @@ func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *ou
 	}
 	rtt := time.Duration(now - a.sent)
 	s.drop(f, a)
-	s.believe(a, rtt)
+	s.believe(f, a, rtt)
 	if f.done == nil || v != truncated && v != noEDNS {
-		s.rate(f, a.server, v, rtt, now, o)
+		s.rate(f, f.to(a), v, rtt, now, o)
 	}
 	switch {
 	case f.done == nil:
@@ -249,13 +253,13 @@ func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *ou
 	case v == useful:
 		s.learn(f, a, msg, now)
 		f.foldQuestion(msg)
-		s.finish(f, Answer{Msg: msg, Server: a.server.Addr, RTT: rtt}, o)
+		s.finish(f, Answer{Msg: msg, Server: f.to(a).Addr, RTT: rtt}, o)
 	case v == truncated:
-		s.count(a.server, cTruncated)
+		s.count(f.to(a), cTruncated)
 		s.again(f, a, route{stream: true}, now, o)
 	case v == noEDNS:
-		s.again(f, a, route{stream: a.stream, plain: true}, now, o)
-	case v == garbled && !a.stream && !s.fresh(f): // it may have been damaged on the way
+		s.again(f, a, route{stream: a.stream(), plain: true}, now, o)
+	case v == garbled && !a.stream() && !s.fresh(f): // it may have been damaged on the way
 		s.again(f, a, route{stream: true}, now, o)
 	default:
 		s.keep(f, a, v, msg, rtt)
@@ -265,7 +269,7 @@ func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *ou
 
 // disbelieve is what becomes of a message that is no reply to its attempt's query.
 func (s *shard) disbelieve(f *flight, a *attempt, v verdict, now int64, o *outbox) {
-	s.count(a.server, int(v-noReply)+cStrange)
+	s.count(f.to(a), int(v-noReply)+cStrange)
 	f.strange++
 	if v == otherCase && f.strange == 1 && f.done != nil && f.sent < maxAttempts {
 		// Somebody guessed all the rest, or the server folds names: over TCP it is told.
@@ -276,25 +280,26 @@ func (s *shard) disbelieve(f *flight, a *attempt, v verdict, now int64, o *outbo
 
 // learn remembers in what ways a server may be asked.
 func (s *shard) learn(f *flight, a *attempt, msg []byte, now int64) {
-	if !a.edns && a.server.noEDNS.Load() <= now { // it understood without
-		a.server.noEDNS.Store(now + int64(plainFor))
+	if !a.edns && f.to(a).noEDNS.Load() <= now { // it understood without
+		f.to(a).noEDNS.Store(now + int64(plainFor))
 	}
-	if a.stream && !f.sameCase(msg, a.mix) { // over a stream nobody else could have said so
-		a.server.noMix.Store(now + int64(plainFor))
+	if a.stream() && !f.sameCase(msg, f.mixOf(a)) { // over a stream nobody else could have said so
+		f.to(a).noMix.Store(now + int64(plainFor))
 	}
 }
 
 // believe counts a reply and what it tells of the way to its server.
-func (s *shard) believe(a *attempt, rtt time.Duration) {
-	s.count(a.server, cAnswered)
-	s.timed(a.server, rtt)
-	a.server.reply()
+func (s *shard) believe(f *flight, a *attempt, rtt time.Duration) {
+	to := f.to(a)
+	s.count(to, cAnswered)
+	s.timed(to, rtt)
+	to.reply()
 	switch {
 	case !a.measure:
-	case a.extra && rtt < a.server.smoothed()/2:
-		a.server.anew(rtt)
+	case f.extra > 0 && a == &f.attempts[f.extra-1] && rtt < to.smoothed()/2:
+		to.anew(rtt)
 	default:
-		a.server.measure(rtt)
+		to.measure(rtt)
 	}
 }
 
@@ -322,9 +327,8 @@ func (s *shard) keep(f *flight, a *attempt, v verdict, msg []byte, rtt time.Dura
 	if v == garbled || !f.sameQuestion(msg) || wire.Flags(msg)&wire.FlagTC != 0 {
 		return
 	}
-	f.last = append(f.last[:0], msg...)
-	f.foldQuestion(f.last)
-	f.lastBy, f.lastIn = a.server, rtt
+	f.last = &bad{slices.Clone(msg), f.to(a), rtt}
+	f.foldQuestion(f.last.msg)
 }
 
 // again asks the same server in another way. It lives, so that others are given
@@ -340,7 +344,7 @@ func (s *shard) again(f *flight, a *attempt, by route, now int64, o *outbox) {
 		s.elsewhere(f, now, o)
 		return
 	}
-	s.wait(f, now+int64(max(againPause, 2*a.server.hedge())))
+	s.wait(f, now+int64(max(againPause, 2*f.to(a).hedge())))
 }
 
 const (

@@ -25,7 +25,12 @@ func FuzzJudge(f *testing.F) {
 	f.Add([]byte{0, 1, 0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0}, uint64(0), true, false)
 	f.Fuzz(func(t *testing.T, msg []byte, mix uint64, overUDP, cut bool) {
 		before := bytes.Clone(msg)
-		v := asked.judge(&attempt{mix: mix, stream: !overUDP, edns: true}, msg, cut)
+		asked.mix = mix
+		a := attempt{mixed: true, edns: true}
+		if !overUDP {
+			a.conn = new(conn)
+		}
+		v := asked.judge(&a, msg, cut)
 		if !bytes.Equal(msg, before) {
 			t.Fatal("judging changed it")
 		}

@@ -33,7 +33,7 @@ func (f *flight) appendQuery(dst []byte, id uint16, mix uint64, edns bool) []byt
 // is the last there is.
 func (f *flight) pad(msg []byte, start int) []byte {
 	var zeros [padBlock]byte
-	length := start + wire.HeaderLen + f.nameLen + 4 + optFixed - 2
+	length := start + wire.HeaderLen + len(f.name()) + 4 + optFixed - 2
 	n := -(len(msg) - start + 4) & (padBlock - 1)
 	msg = wire.AppendOption(msg, optionPadding, zeros[:n])
 	binary.BigEndian.PutUint16(msg[length:], uint16(len(msg)-length-2))

@@ -48,9 +48,9 @@ func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 	switch {
 	case !f.sameQuestion(msg):
 		return otherQuestion
-	case !a.stream && !f.sameCase(msg, a.mix):
+	case !a.stream() && !f.sameCase(msg, f.mixOf(a)):
 		return otherCase
-	case !a.stream && (cut || wire.Flags(msg)&wire.FlagTC != 0):
+	case !a.stream() && (cut || wire.Flags(msg)&wire.FlagTC != 0):
 		return truncated
 	case wire.Flags(msg)&wire.FlagTC != 0: // over TCP: the server cannot say it at all
 		return failing
@@ -72,7 +72,7 @@ func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 
 // sameQuestion compares the question section, the name without regard to case.
 func (f *flight) sameQuestion(msg []byte) bool {
-	end := wire.HeaderLen + f.nameLen
+	end := wire.HeaderLen + len(f.name())
 	return binary.BigEndian.Uint16(msg[4:]) == 1 && len(msg) >= end+4 &&
 		binary.BigEndian.Uint16(msg[end:]) == f.typ && binary.BigEndian.Uint16(msg[end+2:]) == f.class &&
 		wire.EqualFold(msg[wire.HeaderLen:end], f.name())
@@ -85,7 +85,7 @@ func (f *flight) sameCase(msg []byte, mix uint64) bool {
 
 // foldQuestion undoes what mixCase did, for those who compare octets.
 func (f *flight) foldQuestion(msg []byte) {
-	if len(msg) >= wire.HeaderLen+f.nameLen {
+	if len(msg) >= wire.HeaderLen+len(f.name()) {
 		copy(msg[wire.HeaderLen:], f.name())
 	}
 }

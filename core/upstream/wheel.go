@@ -25,7 +25,7 @@ func tickOf(ns int64) int64 { return (ns + 1<<tickShift - 1) >> tickShift }
 func (w *wheel) set(f *flight, due int64) {
 	w.clear(f)
 	f.due = due
-	f.slot = int(max(tickOf(due), w.tick+1) % wheelSlots)
+	f.slot = int32(max(tickOf(due), w.tick+1) % wheelSlots)
 	head := w.slots[f.slot]
 	f.prev, f.next = nil, head
 	if head != nil {
