@@ -25,7 +25,7 @@ const (
 var left = []Contender{
 	caches[0],
 	{Name: "unbound", Package: "unbound", Program: "unbound", Version: []string{"-V"},
-		Files: map[string]string{"unbound.conf": "unbound.conf"},
+		Files: map[string]string{"unbound-many.conf": "unbound.conf"},
 		Args:  []string{"-d", "-c", "{{.Dir}}/unbound.conf"}},
 	{Name: "unbound serving expired", Package: "unbound", Program: "unbound", Version: []string{"-V"},
 		Files: map[string]string{"unbound-expired.conf": "unbound.conf"},

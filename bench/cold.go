@@ -23,7 +23,7 @@ const (
 var stormed = []Contender{
 	caches[0],
 	{Name: "unbound", Package: "unbound", Program: "unbound", Version: []string{"-V"},
-		Files: map[string]string{"unbound-cold.conf": "unbound.conf"},
+		Files: map[string]string{"unbound-many.conf": "unbound.conf"},
 		Args:  []string{"-d", "-c", "{{.Dir}}/unbound.conf"}},
 	{Name: "CoreDNS cache", Package: coredns, Program: "coredns", Version: []string{"-version"},
 		Files: map[string]string{"Corefile.cold": "Corefile"},
@@ -46,7 +46,7 @@ func nodecacheCold(ctx context.Context, set Setting, command string) (*Run, erro
 		fmt.Sprintf("%d names that the server was never asked for; each by %d clients (sockets), one right after the other. Latency is from the sending of a query to the reading of its answer; who has none after %v is unanswered.", unknown, together, stormPatience),
 		fmt.Sprintf("The upstream is the bench's own (upstream.go): it answers %v after a question has come and counts. Client and upstream are one thread on CPU %d, so neither waits for the other's time slice. The p99 of its own delays is what the server's p99 is held against.", stormDelay, set.LoadCPU),
 		"At once: one query after another as fast as the client can send them. Most asked upstream: how often the upstream was asked the question that it was asked most often.",
-		"unbound and CoreDNS are allowed as many queries under way as the storm has.")
+		"unbound and CoreDNS are allowed as many queries under way as the storm has, and unbound a large receive buffer; CoreDNS has no setting for that.")
 	err = t.rounds(ctx, Seat{Origin: origin, Upstream: up.Port}, func(ctx context.Context, round int, c Contender, s *Server, _ time.Time) error {
 		halt := up.serve()
 		err := s.answers(ctx, hostName(0)+"."+origin)
