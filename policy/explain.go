@@ -21,6 +21,7 @@ type Explanation struct {
 	Rule   string `json:"rule,omitempty"`   // what the rule says
 	Path   string `json:"path,omitempty"`   // where it stands
 	Why    string `json:"why"`
+	AskA   bool   `json:"-"` // as Verdict.AskA
 }
 
 // String is one line for people.
@@ -64,7 +65,7 @@ func (p *Policy) Explain(name string, typ uint16, client netip.Addr) (Explanatio
 }
 
 func (p *Policy) describe(e *Explanation, v Verdict, q *wire.Query, m *match) {
-	e.Action = v.Action.String()
+	e.Action, e.AskA = v.Action.String(), v.AskA
 	if v.rule != 0 {
 		r := &p.rules[v.rule]
 		e.Kind, e.Rule, e.Path = r.kind.String(), r.name, r.path

@@ -14,7 +14,6 @@ import (
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon/control"
-	"github.com/strata-dns/strata/core/wire"
 )
 
 // Commands are what `ctl` can do with policy and cache.
@@ -52,7 +51,7 @@ func (r *Resolver) explainCommand(_ context.Context, call *control.Call) error {
 			return fmt.Errorf("client: %w", err)
 		}
 	}
-	why, err := r.rules.Load().Policy.Explain(wire.NameString(name), typ, client)
+	why, err := r.explain(name, typ, client)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@ package resolver
 
 import (
 	"errors"
+	"net/netip"
 	"reflect"
 
 	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/policy"
 )
 
@@ -40,6 +42,21 @@ func (r *Rules) inherit(old *Rules) {
 	if reflect.DeepEqual(r.rate, old.rate) {
 		r.Limiter = old.Limiter
 	}
+}
+
+// explain says what rules make of a question, and what memory adds to a blocked AAAA.
+func (r *Resolver) explain(name []byte, typ uint16, client netip.Addr) (policy.Explanation, error) {
+	e, err := r.rules.Load().Policy.Explain(wire.NameString(name), typ, client)
+	if err != nil || !e.AskA {
+		return e, err
+	}
+	q := wire.Query{Class: wire.ClassIN}
+	q.SetName(name)
+	if rcode, ok := r.cache.Rcode(&q, wire.TypeA, r.cache.Now()); ok && rcode == wire.RcodeNXDomain {
+		e.Rcode = "NXDOMAIN"
+		e.Why += ", and A is known to be NXDOMAIN"
+	}
+	return e, nil
 }
 
 // Report adds what NewRules found wrong, by key.

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -31,6 +32,9 @@ func TestBlockedAAAA(t *testing.T) {
 			see(t, m, step.rcode)
 			if len(m.Ns) != 1 || m.Ns[0].Header().Rrtype != dns.TypeSOA {
 				t.Errorf("%s: no SOA: %v", answer, m)
+			}
+			if why, err := s.explain(wireName(t, step.name), step.typ, netip.Addr{}); err != nil || step.typ == dns.TypeAAAA && why.Rcode != dns.RcodeToString[step.rcode] {
+				t.Errorf("%s, explained as %v, %v", answer, why, err)
 			}
 			if n := up.asked.Load() - before; n != step.upstream {
 				t.Errorf("%s, %s %s: %d questions upstream, want %d", answer, step.name, dns.Type(step.typ), n, step.upstream)
