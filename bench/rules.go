@@ -28,7 +28,6 @@ type Rules struct {
 	Blocked []string // suffixes without AAAA
 	Search  []string // domains of search lists
 	Junk    []string // zones that only search lists make: a top label below a search domain
-	Origin  string
 }
 
 // blocked is how many suffixes are without AAAA.
@@ -37,7 +36,7 @@ const blocked = 1000
 // newRules makes the rules. They are about the very zone whose names are hit, so
 // that a look-up has to go as deep as it can.
 func newRules() *Rules {
-	r := &Rules{Origin: origin, Blocked: []string{"cluster.local", "pod." + origin}}
+	r := &Rules{Blocked: []string{"cluster.local", "pod." + origin}}
 	for _, site := range sites {
 		r.Blocked = append(r.Blocked, site+"."+origin)
 	}
