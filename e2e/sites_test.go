@@ -222,6 +222,11 @@ func (d *dc) sound(t *testing.T) {
 func (d *dc) recovers(t *testing.T, since time.Time) time.Duration {
 	t.Helper()
 	var first sighting
+	defer func() {
+		if t.Failed() {
+			d.record("x").between(since, time.Now()).failed().none(t, "failures")
+		}
+	}()
 	within(t, "a good answer from the world", func() bool {
 		good := d.record("x").between(since, time.Now()).which(func(s sighting) bool { return !s.failed() })
 		if len(good) == 0 {
@@ -377,7 +382,7 @@ func serversLost(t *testing.T) {
 		r := d.record("").between(began, time.Now())
 		r.failed().none(t, fmt.Sprint("failures in dc", d.net))
 		// One hedge of nodecache and one of the recursor.
-		r.slower(1200*time.Millisecond).none(t, fmt.Sprint("that took longer than two hedges in dc", d.net))
+		r.slower(900*time.Millisecond).seldom(t, r, fmt.Sprint("took longer than two hedges in dc", d.net))
 		t.Logf("dc%d: %d questions, %d took more than 50 ms, the slowest %s", d.net, len(r), len(r.slower(50*time.Millisecond)), r.slowest().Round(time.Millisecond))
 		d.sound(t)
 	}
@@ -426,7 +431,7 @@ func (d *dc) toldWhy(t *testing.T, r record) {
 	t.Helper()
 	r.some(t, 20, "questions without a way out")
 	r.which(func(s sighting) bool { return !s.failed() || s.err != nil || s.ede < 0 }).none(t, "that did not fail with the reason")
-	r.slower(2500*time.Millisecond).none(t, "that took longer than 1.8 s and some")
+	r.slower(2500*time.Millisecond).seldom(t, r, "took longer than 1.8 s and some")
 }
 
 // Neither dc reaches the world.
@@ -486,7 +491,7 @@ func badResolvers(t *testing.T, ways ...temper) {
 			r.between(one, both.Add(-200*time.Millisecond)).wrong(one), r.between(one, both.Add(-200*time.Millisecond)).slowest().Round(time.Millisecond),
 			took.Round(time.Millisecond), r.between(both, good).wrong(both), r.between(good, end).wrong(good))
 		r.between(one, both.Add(-200*time.Millisecond)).failed().none(t, fmt.Sprintf("failures while one of two resolvers is %s", m))
-		if took > 1500*time.Millisecond {
+		if took > 2500*time.Millisecond {
 			t.Errorf("with both resolvers %s the first good answer to a new name came after %s", m, took)
 		}
 		d.calm(t, fmt.Sprintf("2 s after both resolvers became %s", m), both.Add(2*time.Second), good)

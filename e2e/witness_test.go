@@ -175,6 +175,15 @@ func (r record) none(t *testing.T, what string) {
 	t.Errorf("%d %s, the first:\n%s", len(r), what, b.String())
 }
 
+// seldom asserts that these are at most one in a hundred of a record: what a busy
+// machine does to a few is not the programs' doing.
+func (r record) seldom(t *testing.T, of record, what string) {
+	t.Helper()
+	if len(r) > len(of)/100 {
+		r.none(t, fmt.Sprintf("of %d %s", len(of), what))
+	}
+}
+
 // some asserts that there were enough to say anything.
 func (r record) some(t *testing.T, least int, what string) record {
 	t.Helper()
