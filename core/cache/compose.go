@@ -98,8 +98,8 @@ func (b *builder) signs(msg []byte, rec *wire.Record, types ...uint16) bool {
 }
 
 // proof writes what proves that a wildcard was rightly expanded (RFC 4035
-// §3.1.3.3), for those who asked for DNSSEC. Other records of the authority
-// section are of no use to a stub.
+// §3.1.3.3), for those who asked for DNSSEC: from the zones that signed the
+// answer. Other records of the authority section are of no use to a stub.
 func (b *builder) proof(msg []byte) error {
 	if !b.question.DO {
 		return nil
@@ -112,12 +112,41 @@ func (b *builder) proof(msg []byte) error {
 		if rec.Type != wire.TypeNSEC && rec.Type != wire.TypeNSEC3 && !b.signs(msg, rec, wire.TypeNSEC, wire.TypeNSEC3) {
 			continue
 		}
+		if !b.inSigningZone(msg, rec) {
+			b.trimmed++
+			continue
+		}
 		if !b.putRecord(msg, rec, capTTL(rec.TTL)) {
 			return errMalformed
 		}
 		b.rest++
 	}
 	return nil
+}
+
+// inSigningZone reports whether a record's owner is in a zone that signed a part of
+// the answer, above a name on the chain.
+func (b *builder) inSigningZone(msg []byte, rec *wire.Record) bool {
+	n, _, _ := wire.ReadName(msg, rec.Name, &b.name)
+	var buf [wire.MaxName]byte
+	owner := buf[:copy(buf[:], b.name[:n])]
+	wire.Fold(owner)
+	for i := range b.recs {
+		sig := &b.recs[i]
+		if sig.Section != wire.Answer || sig.Type != wire.TypeRRSIG || sig.End-sig.Data < 18 {
+			continue
+		}
+		n, _, ok := wire.ReadName(msg[:sig.End], sig.Data+18, &b.name)
+		if !ok {
+			continue
+		}
+		signer := b.name[:n]
+		wire.Fold(signer)
+		if wire.IsSubdomain(owner, signer) && slices.ContainsFunc(b.chain, func(link []byte) bool { return wire.IsSubdomain(link, signer) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // negative writes the SOA record of a negative answer, and its proof. Without a

@@ -40,6 +40,7 @@ type judge struct {
 const (
 	sketchShare = 16  // of Options.Size, one part for the sketch
 	trialShare  = 128 // of the room, one part for entries on trial
+	mostShare   = 8   // of the room, one part for a single entry
 
 	// eraUses is the look-ups of an era for each entry held.
 	eraUses  = 160
@@ -70,8 +71,13 @@ func (j *judge) missed(key uint64) {
 	}
 }
 
-// admit puts e into the index, and has others leave for it, or e itself.
+// admit puts e into the index, and has others leave for it. What would take more
+// than an eighth of the room is not kept.
 func (j *judge) admit(e *entry, now Instant) {
+	if int64(e.cost()) > j.room/mostShare {
+		j.count.rejected.Add(1)
+		return
+	}
 	era := j.era.Load()
 	held := j.index.bytes.Load()
 	full := held > j.room-j.room/trialShare
@@ -112,18 +118,21 @@ func (j *judge) first(key uint64, era uint32, held int64, full bool) uint32 {
 func (j *judge) settle(era uint32, now Instant) {
 	for {
 		tooMuch := j.index.bytes.Load() > j.room
-		if !tooMuch && j.trial.bytes <= j.room/trialShare {
-			return
-		}
-		key, ok := j.trial.pop()
 		switch {
-		case ok:
-			if e := j.index.held(key); e != nil && e.uses.Load()&onTrial != 0 {
-				j.weigh(e, era, now)
-			}
+		case j.trial.waiting() > 1 && (tooMuch || j.trial.bytes > j.room/trialShare):
+			j.end(j.trial.pop(), era, now)
+		case !tooMuch: // the newest stays on trial: it is visible when its flight ends
+			return
 		case !j.evict(j.least(era, now), era):
 			return
 		}
+	}
+}
+
+// end ends the trial of what is held under key.
+func (j *judge) end(key uint64, era uint32, now Instant) {
+	if e := j.index.held(key); e != nil && e.uses.Load()&onTrial != 0 {
+		j.weigh(e, era, now)
 	}
 }
 

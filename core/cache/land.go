@@ -68,10 +68,10 @@ func (c *Cache) tally(err error) {
 
 // failed is what is answered when upstream gave no answer: what is known of the
 // question, be it stale, or a failure that is remembered. A good entry is never
-// replaced by one; it is not asked for anew for the next 30 s (RFC 8767 §5).
+// replaced by one; it is not asked for anew within 30 s of this try (RFC 8767 §5).
 func (c *Cache) failed(f *flight, err error, now Instant) *entry {
 	if e := c.index.question(&f.question, f.key); e != nil && e.usable(now, c.staleFor) {
-		e.hold.Store(int64(now + retryAfter))
+		e.hold.Store(int64(f.opened + retryAfter))
 		return e
 	}
 	rcode := uint8(wire.RcodeServFail)

@@ -47,7 +47,7 @@ func (m *model) store(now Instant, life Instant, failed bool) {
 // end has the flight fail.
 func (m *model) end(now Instant) {
 	if m.usable(now) {
-		m.hold = now + 30_000
+		m.hold = m.opened + 30_000
 	} else {
 		m.store(now, 5000, true)
 	}
@@ -60,7 +60,7 @@ func (m *model) pass(now Instant) {
 		m.late = true
 		if at := m.opened + 1800; m.usable(at) {
 			if !m.fresh(at) {
-				m.hold = at + 30_000
+				m.hold = m.opened + 30_000
 			}
 			m.due = len(m.waiting)
 		}

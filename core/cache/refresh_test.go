@@ -1,10 +1,14 @@
 package cache
 
 import (
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/core/wire"
 )
 
 // TestRefreshAhead checks when a hit asks upstream anew, and that it is answered
@@ -51,6 +55,76 @@ func TestRefreshAhead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHotNameNeverMisses asks for a name 100 times a second over several of its
+// lives: only the first asker ever waits.
+func TestHotNameNeverMisses(t *testing.T) {
+	for _, ttl := range []int{1, 2, 5, 10, 60} {
+		t.Run(fmt.Sprintf("TTL %d", ttl), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := slow(t, ttl, 40*time.Millisecond)
+				defer c.Close()
+				for range 100 * ttl * 5 {
+					askFor(c, "\x03hot\x07example\x00")
+					time.Sleep(10 * time.Millisecond)
+				}
+				if f := c.Stats(); f.Misses != 1 || f.Joined != 0 || f.Refreshes < 4 || f.Refreshes > 10 {
+					t.Errorf("%d misses, %d joined, %d refreshes: %+v", f.Misses, f.Joined, f.Refreshes, f)
+				}
+			})
+		})
+	}
+}
+
+// TestHotNameInRealTime is the same by the clock on the wall. Where the machine let
+// the asker stand still for long, it may find that the name has expired.
+func TestHotNameInRealTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 7 s")
+	}
+	c := slow(t, 2, 10*time.Millisecond)
+	defer c.Close()
+	excused := uint64(1) // the first
+	last := time.Now()
+	for end := last.Add(7 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if now := time.Now(); now.Sub(last) > 80*time.Millisecond {
+			excused += uint64(now.Sub(last)/(10*time.Millisecond)) + 10
+		}
+		last = time.Now()
+		askFor(c, "\x03hot\x07example\x00")
+	}
+	f := c.Stats()
+	t.Logf("%d hits, %d misses, %d refreshes", f.Hits, f.Misses, f.Refreshes)
+	if f.Misses > excused || f.Refreshes == 0 {
+		t.Errorf("%d misses of %d, %d of them excused; %d refreshes", f.Misses, f.Misses+f.Hits, excused, f.Refreshes)
+	}
+}
+
+// slow is a cache over an upstream that takes so long for each answer.
+func slow(t *testing.T, ttl int, latency time.Duration) *Cache {
+	t.Helper()
+	c, err := New(Options{Prefetch: true, Fetch: func(q *Question, done func([]byte, error)) {
+		time.AfterFunc(latency, func() { done(addressReply(q, uint32(ttl), 1), nil) })
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// askFor asks memory, and waits where it does not know.
+func askFor(c *Cache, name string) (State, []byte) {
+	var q wire.Query
+	var buf [512]byte
+	b := rawQuery(&q, buf[:], 1, []byte(name), wire.TypeA)
+	reply, s := c.Answer(&q, b, 512, c.Now())
+	if s != Miss {
+		return s, reply
+	}
+	box := make(mailbox, 1)
+	c.Wait(&q, b, 512, box)
+	return s, <-box
 }
 
 // TestRefreshIsJoined has an entry expire while its refresh is in the air.

@@ -75,7 +75,7 @@ func (c *Cache) giveStale(f *flight, now Instant) {
 		return
 	}
 	if !e.fresh(now) {
-		e.hold.Store(int64(now + retryAfter))
+		e.hold.Store(int64(f.opened + retryAfter))
 	}
 	c.release(c.flights.waiters(f), e, now)
 }

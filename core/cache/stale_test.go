@@ -2,8 +2,11 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -214,4 +217,72 @@ func TestFailureNeverReplaces(t *testing.T) {
 		}
 		s.quiet()
 	})
+}
+
+// TestUpstreamRestarts has the only upstream be away for 5 s, refusing or silent,
+// while warm names with short TTLs are asked for: all are answered, and no later than
+// 30 s after the end of it all are fresh.
+func TestUpstreamRestarts(t *testing.T) {
+	for what, away := range map[string]func(func([]byte, error)){
+		"refuses":   func(done func([]byte, error)) { done(nil, errors.New("connection refused")) },
+		"is silent": func(func([]byte, error)) {},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var down atomic.Bool
+				c, err := New(Options{Prefetch: true, Budget: 2 * time.Second, Fetch: func(q *Question, done func([]byte, error)) {
+					if down.Load() {
+						away(done)
+						return
+					}
+					time.AfterFunc(20*time.Millisecond, func() { done(addressReply(q, uint32(1+q.Name[1]-'a'), 1), nil) })
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				var failed, stale atomic.Int64
+				round := func() {
+					for n := range 20 { // with TTLs of 1 to 20 s
+						go func() {
+							_, reply := askFor(c, "\x01"+string(rune('a'+n))+"\x07example\x00")
+							switch m := unpack(t, reply); {
+							case m.Rcode != 0 || len(m.Answer) != 1:
+								failed.Add(1)
+							case ttlOf(m) == 30:
+								stale.Add(1)
+							}
+						}()
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+				for range 20 {
+					round()
+				}
+				down.Store(true)
+				for range 50 {
+					round()
+				}
+				down.Store(false)
+				back := time.Now()
+				if stale.Load() == 0 {
+					t.Error("nothing was stale: nothing is tested")
+				}
+				for time.Since(back) < 30*time.Second {
+					round()
+				}
+				stale.Store(0)
+				for range 100 {
+					round()
+				}
+				time.Sleep(5 * time.Second)
+				if stale.Load() > 0 {
+					t.Errorf("%d stale answers later than 30 s behind its return", stale.Load())
+				}
+				if failed.Load() > 0 {
+					t.Errorf("%d failed answers", failed.Load())
+				}
+			})
+		})
+	}
 }

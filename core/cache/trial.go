@@ -22,13 +22,13 @@ func (t *trial) push(e *entry) {
 	t.bytes += int64(e.cost())
 }
 
-// pop takes the key that has been in line for longest, and reports false where there is none.
-func (t *trial) pop() (key uint64, ok bool) {
-	if t.gone == len(t.line) {
-		return 0, false
-	}
+// waiting is how many keys are in line.
+func (t *trial) waiting() int { return len(t.line) - t.gone }
+
+// pop takes the key that has been in line for longest. There is one.
+func (t *trial) pop() uint64 {
 	first := t.line[t.gone]
 	t.gone++
 	t.bytes -= int64(first.cost)
-	return first.key, true
+	return first.key
 }

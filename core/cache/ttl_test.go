@@ -13,7 +13,7 @@ const soa = "example. 600 IN SOA ns.example. hostmaster.example. 1 7200 900 1209
 
 // TestTimeToLive goes through what upstream may say, and how long that is served.
 func TestTimeToLive(t *testing.T) {
-	caps := []Cap{{wire.MustName("svc.cluster.local"), 500 * time.Millisecond}, {wire.MustName("cluster.local"), time.Second}}
+	caps := []Cap{{wire.MustName("svc.cluster.local"), 500 * time.Millisecond}, {wire.MustName("cluster.local"), time.Second}, {wire.MustName("never.example"), 0}}
 	for _, tt := range []struct {
 		what    string
 		name    string
@@ -39,6 +39,11 @@ func TestTimeToLive(t *testing.T) {
 		{"capped under a suffix", "x.cluster.local.", []string{"AUTHORITY", "cluster.local. 30 IN SOA ns.cluster.local. h. 1 2 3 4 30"}, dns.RcodeNameError, 1, 0.5, 1},
 		{"capped below a second", "x.svc.cluster.local.", []string{"AUTHORITY", "cluster.local. 30 IN SOA ns.cluster.local. h. 1 2 3 4 30"}, dns.RcodeNameError, 0.5, 0.4, 1},
 		{"not under the suffix", "xcluster.local.", []string{"AUTHORITY", "local. 30 IN SOA ns.cluster.local. h. 1 2 3 4 30"}, dns.RcodeNameError, 30, 10, 20},
+		{"not kept at all under the suffix", "x.never.example.", []string{"AUTHORITY", soa}, dns.RcodeNameError, 0, 0, 0},
+		{"what there is under the suffix", "x.never.example.", []string{"x.never.example. 60 IN A 192.0.2.1"}, 0, 60, 10, 50},
+		{"the alias's target is under the suffix", "a.example.", []string{"a.example. 9 IN CNAME x.cluster.local.", "AUTHORITY", "cluster.local. 30 IN SOA ns.cluster.local. h. 1 2 3 4 30"}, dns.RcodeNameError, 1, 0.5, 9},
+		{"top bit set in the SOA", "a.example.", []string{"AUTHORITY", "example. 4294967295 IN SOA ns.example. h.example. 1 2 3 4 300"}, dns.RcodeNameError, 0, 0, 0},
+		{"top bit set in the minimum", "a.example.", []string{"AUTHORITY", "example. 300 IN SOA ns.example. h.example. 1 2 3 4 4294967295"}, dns.RcodeNameError, 0, 0, 0},
 		{"nothing and no SOA", "a.example.", nil, 0, 5, 0, 0},
 		{"no such name and no SOA", "a.example.", nil, dns.RcodeNameError, 5, 0, 0},
 		{"a SOA of elsewhere", "a.example.", []string{"AUTHORITY", "other. 600 IN SOA ns.other. h.other. 1 2 3 4 300"}, dns.RcodeNameError, 5, 0, 0},
@@ -84,12 +89,12 @@ func TestTimeToLive(t *testing.T) {
 func TestRecordsAgeApart(t *testing.T) {
 	play(t, Options{}, func(s *scene) {
 		box := s.wait("a.example.", dns.TypeA, withDO)
-		s.next().answer("a.example. 60 IN A 192.0.2.1", "AUTHORITY",
+		s.next().answer("a.example. 60 IN A 192.0.2.1", rrsig("a.example.", "A"), "AUTHORITY",
 			"b.example. 10 IN NSEC c.example. A", "example. 60 IN NS ns.example.")
 		s.reply(box)
 		time.Sleep(30 * time.Second)
 		m, _ := s.ask("a.example.", dns.TypeA, withDO)
-		if len(m.Answer) != 1 || m.Answer[0].Header().Ttl != 30 || len(m.Ns) != 1 || m.Ns[0].Header().Ttl != 0 {
+		if len(m.Answer) != 2 || m.Answer[0].Header().Ttl != 30 || len(m.Ns) != 1 || m.Ns[0].Header().Ttl != 0 {
 			t.Errorf("after 30 s:\n%v", m)
 		}
 	})
