@@ -47,6 +47,12 @@ type Waits struct {
 	Seconds    float64         // from the first query to the last answer
 }
 
+// all are the latencies and, for each query without an answer, the patience: a
+// server must not look quick by what it lost.
+func (w Waits) all(patience time.Duration) []time.Duration {
+	return slices.Concat(w.Latencies, slices.Repeat([]time.Duration{patience}, w.Unanswered))
+}
+
 // newQuestion asks for a name's A record. The answer must hold the address.
 func newQuestion(name string, address [4]byte) (Question, error) {
 	query, err := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA).Pack()

@@ -113,6 +113,14 @@ func TestAbsence(t *testing.T) {
 	}
 }
 
+// Who loses half of the queries has no short median.
+func TestWaitsCountWhatIsLost(t *testing.T) {
+	w := Waits{Latencies: []time.Duration{1, 2, 3}, Unanswered: 4}
+	if all := w.all(time.Second); len(all) != 7 || quantile(all, 0.5) != time.Second || quantile(w.Latencies, 0.5) != 2 {
+		t.Errorf("the waits are %v", all)
+	}
+}
+
 func TestNumber(t *testing.T) {
 	for _, c := range []struct {
 		asked int

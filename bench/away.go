@@ -62,7 +62,7 @@ func nodecacheAway(ctx context.Context, set Setting, command string) (*Run, erro
 	}
 	t.run.Settings = append(set.sentences()[:3],
 		fmt.Sprintf("%d warm names with a TTL of %d s, asked for in turn at %d queries/s. The upstream, the bench's own (upstream.go), is closed after %v and open again %v later; %v more are measured. While it is closed its port is unreachable, as that of a program that restarts.", awayNames, awayTTL, awayRate, awayFrom, awayFor, awayAfter),
-		fmt.Sprintf("Failed is every answer that is not the name's address, unanswered what has none after %v. Nothing is asked again.", awayPatience))
+		fmt.Sprintf("Failed is every answer that is not the name's address, unanswered what has none after %v, which counts as so long a wait. Nothing is asked again.", awayPatience))
 	err = t.rounds(ctx, Seat{Origin: origin, Upstream: up.Port}, func(ctx context.Context, round int, c Contender, s *Server, _ time.Time) error {
 		halt := up.serve()
 		err := s.answers(ctx, names[0])

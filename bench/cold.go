@@ -43,7 +43,7 @@ func nodecacheCold(ctx context.Context, set Setting, command string) (*Run, erro
 	}
 	defer up.close()
 	t.run.Settings = append(set.sentences()[:3],
-		fmt.Sprintf("%d names that the server was never asked for; each by %d clients (sockets), one right after the other. Latency is from the sending of a query to the reading of its answer; who has none after %v is unanswered.", unknown, together, stormPatience),
+		fmt.Sprintf("%d names that the server was never asked for; each by %d clients (sockets), one right after the other. Latency is from the sending of a query to the reading of its answer; who has none after %v is unanswered, and counts as having waited so long.", unknown, together, stormPatience),
 		fmt.Sprintf("The upstream is the bench's own (upstream.go): it answers %v after a question has come and counts. Client and upstream are one thread on CPU %d, so neither waits for the other's time slice. The p99 of its own delays is what the server's p99 is held against.", stormDelay, set.LoadCPU),
 		"At once: one query after another as fast as the client can send them. Most asked upstream: how often the upstream was asked the question that it was asked most often.",
 		"unbound and CoreDNS are allowed as many queries under way as the storm has, and unbound a large receive buffer; CoreDNS has no setting for that.")

@@ -83,10 +83,11 @@ func (set Setting) ask(s *Server, asking Asking) (Sample, error) {
 			return Sample{}, err
 		}
 		right := len(w.Latencies)
+		waits := w.all(asking.Patience)
 		sample := Sample{
 			QPS: float64(right) / max(w.Seconds, 1e-9), Asked: int64(w.Asked), Completed: int64(right), Failed: int64(w.Failed), Lost: int64(w.Unanswered),
 			Seconds: w.Seconds, Late: w.Late, LoadCPU: ownTime() - before,
-			P50: quantile(w.Latencies, 0.5), P99: quantile(w.Latencies, 0.99), P999: quantile(w.Latencies, 0.999),
+			P50: quantile(waits, 0.5), P99: quantile(waits, 0.99), P999: quantile(waits, 0.999),
 		}
 		if right > 0 {
 			sample.Longest = w.Latencies[right-1]

@@ -80,7 +80,7 @@ func nodecacheRules(ctx context.Context, set Setting, command string) (*Run, err
 	t.run.Settings = append(set.sentences(), w.sentences()...)
 	t.run.Settings = append(t.run.Settings,
 		fmt.Sprintf("Ours has all rules on: %d suffixes without AAAA, %d search domains, static, refused and transparent zones, data, made-up names and clients that may not ask. unbound has none.", blocked, len(seat.Rules.Search)),
-		fmt.Sprintf("Half load is %d queries/s for both, half of the lower of the two medians above, %d s a round, from an open-loop client of the bench's own on CPU %d (asking.go), because the printing of single latencies at that rate is more work for dnsperf than asking. Latency is from the sending of a query to the reading of its answer.", rate, halfSeconds(set), set.LoadCPU))
+		fmt.Sprintf("Half load is %d queries/s for both, half of the lower of the two medians above, %d s a round, from an open-loop client of the bench's own on CPU %d (asking.go), because the printing of single latencies at that rate is more work for dnsperf than asking. Latency is from the sending of a query to the reading of its answer; one without an answer counts as having waited a second.", rate, halfSeconds(set), set.LoadCPU))
 	t.run.Commands = set.commands(load, set.latencyLoad(load))
 	if rate == 0 {
 		return t.run, nil // nobody got that far; the entries say why
