@@ -73,7 +73,7 @@ func (l *line) drop(f *flight) {
 // flights are all questions in the air. There is no goroutine and no timer for
 // each: one goroutine looks at the heads of the lines.
 type flights struct {
-	lots   [16]lot
+	lots   [64]lot
 	after  [2]Instant // the two timeouts, ms from opening
 	open   atomic.Int64
 	armed  atomic.Int64  // the Instant the goroutine's timer is set to, never where it is not

@@ -22,10 +22,16 @@ var ErrCorrupt = errors.New("corrupt cache file")
 // aside, renamed to end in ".corrupt", nothing of it is used, and the error wraps
 // ErrCorrupt.
 func (c *Cache) Load(path string) (int, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("load cache: %w", err)
+	case !info.Mode().IsRegular(): // opening it might take for ever
+		return 0, fmt.Errorf("load cache: %s is no regular file", path)
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return 0, fmt.Errorf("load cache: %w", err)
 	}

@@ -30,7 +30,8 @@ const (
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // Save writes what could still be served to a file, in place of an older one,
-// for Load. It is to be called before Close. The file is complete or not there at all. It returns the number of entries.
+// for Load. It is to be called before Close. The file is complete and on disk, or
+// the older one stays as it is. It returns the number of entries.
 func (c *Cache) Save(path string) (int, error) {
 	n, err := c.save(path)
 	if err != nil {
@@ -59,7 +60,20 @@ func (c *Cache) save(path string) (n int, err error) {
 	if err = f.Close(); err != nil {
 		return 0, err
 	}
-	return n, os.Rename(f.Name(), path)
+	if err = os.Rename(f.Name(), path); err != nil {
+		return 0, err
+	}
+	return n, syncDir(filepath.Dir(path))
+}
+
+// syncDir has a rename survive a power cut.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 // write writes the whole file.

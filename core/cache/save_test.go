@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -167,6 +168,64 @@ func TestLoadNothing(t *testing.T) {
 	}
 	if _, err := s.Save(filepath.Join(t.TempDir(), "none", "cache")); err == nil {
 		t.Error("saved to a directory that is not there")
+	}
+}
+
+// TestLoadWhatIsNoFile has something else stand where the file should be: one line
+// names it, and it stays.
+func TestLoadWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	fifo, locked := filepath.Join(dir, "fifo"), filepath.Join(dir, "locked")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(locked, saved(t), 0); err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{dir, fifo, filepath.Join(locked, "below")}
+	if os.Getuid() != 0 { // whom no mode keeps out
+		paths = append(paths, locked)
+	}
+	for _, path := range paths {
+		s := open(t, Options{})
+		defer s.Close()
+		n, err := s.Load(path)
+		if n != 0 || err == nil || errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %d loaded, %v", path, n, err)
+		}
+		if _, err := os.Lstat(path + ".corrupt"); err == nil {
+			t.Errorf("%s was renamed", path)
+		}
+	}
+}
+
+// TestDiskFull saves to a file system that has room for one file only: the old one stays.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("mount a small file system: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	path := filepath.Join(dir, "cache")
+	if n, err := filled(t, 100).Save(path); n != 100 || err != nil {
+		t.Fatalf("%d saved, %v", n, err)
+	}
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := filled(t, 2000).Save(path); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), path) {
+		t.Errorf("saved to a full disk: %v", err)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {
+		t.Errorf("the old file is not what it was: %v", err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 1 {
+		t.Errorf("left behind: %v", files)
 	}
 }
 
