@@ -12,10 +12,14 @@
 // on until an answer is good or the budget is over. A reply is believed when it
 // comes from the address and port that were asked to the port that asked, with
 // the ID, question and (with Mix0x20) case that were sent (RFC 5452 §9); all
-// others are counted and otherwise ignored.
+// others are counted and otherwise ignored. What comes from the right server and
+// makes no sense, or is no answer, sends the question to the next one. A reply
+// that comes behind the budget is counted and dropped: nobody waits for it, and the
+// next asker's question is a fresh one.
 //
 // Dependency order of the files: quantile, health, choose (pure, driven by the
 // time they are given); wheel, table, lots, ports, socket, conn (the shard's
-// things); query, reply (wire form); flight, attempt (the life of a question);
-// shard, receive, outbox (what runs it); engine, set (what callers see).
+// things); query, inspect, reply (wire form); flight, attempt (the life of a
+// question); shard, receive, outbox (what runs it); address, server, tally, engine,
+// set (what callers see).
 package upstream
