@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/config"
@@ -58,9 +59,12 @@ const (
 
 // Validate finds what types alone do not.
 func (c *Config) Validate(report *config.Report) {
-	for key, n := range map[string]int{"top.sample": c.Top.Sample, "query_log.sample": c.QueryLog.Sample, "dnstap.sample": c.Dnstap.Sample} {
-		if n < 0 || n > maxSample {
-			report.Add(key, "%d; one in so many queries, from 1 to %d, or 0 for none", n, maxSample)
+	for _, s := range [...]struct {
+		key string
+		n   int
+	}{{"top.sample", c.Top.Sample}, {"query_log.sample", c.QueryLog.Sample}, {"dnstap.sample", c.Dnstap.Sample}} {
+		if s.n < 0 || s.n > maxSample {
+			report.Add(s.key, "%d; one in so many queries, from 1 to %d, or 0 for none", s.n, maxSample)
 		}
 	}
 	if c.Top.Sample > 0 && (c.Top.Size < 1 || c.Top.Size > maxTop) {
@@ -69,9 +73,9 @@ func (c *Config) Validate(report *config.Report) {
 	if len(c.Dnstap.Socket) > maxSocket {
 		report.Add("dnstap.socket", "a path of %d octets, sockets take at most %d", len(c.Dnstap.Socket), maxSocket)
 	}
-	for _, m := range c.Dnstap.Messages {
+	for i, m := range c.Dnstap.Messages {
 		if m != clientQuery && m != clientResponse {
-			report.Add("dnstap.messages", "%q is none of %s, %s", m, clientQuery, clientResponse)
+			report.Add(fmt.Sprintf("dnstap.messages[%d]", i), "%q is none of %s, %s", m, clientQuery, clientResponse)
 		}
 	}
 	if c.Dnstap.Socket != "" && len(c.Dnstap.Messages) == 0 {

@@ -22,10 +22,13 @@ const (
 	dnstapEvery   = 50 * time.Millisecond
 	dnstapTimeout = 5 * time.Second
 	dnstapRetry   = time.Second
+	dnstapEnd     = time.Second // what a receiver may take for the rest when we end
 )
 
 // A tapWriter sends messages to a dnstap receiver over a unix socket, in frames
-// (Frame Streams, with the handshake of both sides).
+// (Frame Streams, with the handshake of both sides). The connection is kept here
+// and not by dnstap.NewSocketWriter, which does not connect again once a write has
+// failed, and does not say what was lost.
 type tapWriter struct {
 	o         *Options
 	connected atomic.Bool
@@ -91,6 +94,7 @@ func (b *Observer) send(ctx context.Context, c Dnstap, turn int, said *bool) err
 		return err
 	}
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(dnstapEnd, func() { conn.Close() }) })()
 	frames, err := framestream.NewWriter(conn, &framestream.WriterOptions{
 		ContentTypes: [][]byte{dnstap.FSContentType}, Bidirectional: true, Timeout: dnstapTimeout,
 	})

@@ -224,6 +224,64 @@ func TestQueryLogOnFullDisk(t *testing.T) {
 	}
 }
 
+// A clock that is set back does not stop the counting.
+func TestClockSetBack(t *testing.T) {
+	b := newObserver(t, Config{Top: Top{Sample: 1, Size: 10}})
+	tap := b.Tap(netip.AddrPort{})
+	see(t, tap, "192.0.2.1", "a.example", 1, 0)
+	if ranks(t, b, Names) != "a.example. 1-1" {
+		t.Fatal("not counted")
+	}
+	for s := range b.top.windows {
+		b.top.windows[s].epoch += 60 // as if it had been an hour later
+	}
+	see(t, tap, "192.0.2.1", "b.example", 1, 0)
+	if got := ranks(t, b, Names); got != "b.example. 1-1" {
+		t.Errorf("counted: %s", got)
+	}
+}
+
+// Config may change, and everything be read, while workers see queries.
+func TestSetWhileSeen(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	configs := []Config{
+		{}, {Top: Top{Sample: 1, Size: 5}}, {QueryLog: QueryLog{Sample: 2, File: file}}, {Top: Top{Sample: 3, Size: 5}, QueryLog: QueryLog{Sample: 1, File: file}},
+		{Dnstap: Dnstap{Socket: file + ".sock", Sample: 1, Messages: []string{clientQuery}}},
+	}
+	b := newObserver(t, configs[3])
+	ctx, cancel := context.WithCancel(context.Background())
+	var running, seeing sync.WaitGroup
+	running.Go(func() { _ = b.Run(ctx) })
+	stop := make(chan struct{})
+	for range 2 {
+		tap := b.Tap(netip.AddrPort{})
+		seeing.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					see(t, tap, "192.0.2.1", fmt.Sprintf("n%d.example", i%9), 1, 0)
+				}
+			}
+		})
+	}
+	seen := func() bool { return b.pipes[topKind].written.Load() > 0 && b.pipes[logKind].written.Load() > 0 }
+	for i, end := 0, time.Now().Add(10*time.Second); i < 200 || !seen() && time.Now().Before(end); i++ {
+		if err := b.Set(configs[i%len(configs)]); err != nil {
+			t.Error(err)
+		}
+		_, _ = b.Top(Names, 5) // off by turns
+	}
+	close(stop)
+	seeing.Wait()
+	cancel()
+	running.Wait()
+	if !seen() {
+		t.Error("nothing was seen")
+	}
+}
+
 // await waits until something holds.
 func await(t *testing.T, holds func() bool) {
 	t.Helper()

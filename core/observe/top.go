@@ -92,6 +92,11 @@ func (b *Observer) runTop(ctx context.Context) {
 func (b *Observer) drainTop() {
 	b.top.mu.Lock()
 	defer b.top.mu.Unlock()
+	now := epoch(time.Now().UnixNano())
+	b.top.seen.begin(now)
+	for s := range b.top.windows {
+		b.top.windows[s].begin(now)
+	}
 	b.pipes[topKind].drain(func(e *Event) bool {
 		if b.top.config.Sample > 0 {
 			b.top.see(e, b.source(e.Source))
@@ -135,13 +140,10 @@ func (b *Observer) Top(what Sort, n int) (Ranking, error) {
 	}
 	every := uint64(t.config.Sample)
 	r := Ranking{What: what.String(), Sample: t.config.Sample, Seconds: now.Sub(begin).Seconds(), Ranks: []Rank{}}
-	t.seen.turn(epoch(now.UnixNano()))
 	for _, c := range t.seen.most(1) {
 		r.Queries = c.count * every
 	}
-	w := &t.windows[what]
-	w.turn(epoch(now.UnixNano()))
-	for _, c := range w.most(n) {
+	for _, c := range t.windows[what].most(n) {
 		r.Ranks = append(r.Ranks, Rank{keyText(what, c.key), c.count * every, (c.count - c.err) * every})
 	}
 	return r, nil

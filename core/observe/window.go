@@ -22,6 +22,15 @@ func (w *window) add(key []byte, epoch int64) {
 	}
 }
 
+// begin begins a generation by the clock. Where that has been set back, what was
+// counted is forgotten: by it, that is yet to come.
+func (w *window) begin(epoch int64) {
+	if epoch < w.epoch {
+		*w = newWindow(w.size)
+	}
+	w.turn(epoch)
+}
+
 // turn begins a generation, where it is a later one.
 func (w *window) turn(epoch int64) {
 	switch {

@@ -9,8 +9,9 @@
 // names of other servers is followed there, through rules and cache like any
 // question; nobody is believed about others' names.
 //
-// Files, in the order of a query: answer, counts (what is in the packet); rules;
-// chase, scan, chain, ask (behind a miss); route, upstreams, domains (whom to ask);
-// resolver, life, reload, config (around it); commands, lookup, dump, metrics (for
-// operators); fault (what askers are told).
+// Files, in the order of a query: answer, seen, counts (what is in the packet);
+// rules; late, chase, scan, chain, ask (behind a miss); route, upstreams, domains
+// (whom to ask); resolver, life, reload, config (around it); commands, lookup,
+// memory, trace, dump, flush, top, metrics (for operators); fault (what askers are
+// told).
 package resolver
