@@ -54,6 +54,10 @@ func TestParse(t *testing.T) {
 		{"a number with more behind it", "options ndots:2x attempts:\n", with(func(s *Settings) {
 			s.NDots, s.Attempts, s.Options = 2, 0, []string{"ndots:2x", "attempts:"}
 		})},
+		{"a number behind a blank", "options timeout: 3 ndots:\t4\n", with(func(s *Settings) {
+			s.Timeout, s.NDots, s.Options = 3, 4, []string{"timeout:", "3", "ndots:", "4"}
+		})},
+		{"a negative number of dots", "options ndots:-1\n", with(func(s *Settings) { s.NDots, s.Options = 15, []string{"ndots:-1"} })},
 		{"long lines", "search " + strings.Repeat("a.example ", 400) + "\n", with(func(s *Settings) {
 			s.Search = slices.Repeat([]string{"a.example"}, 400)
 		})},

@@ -45,26 +45,33 @@ func Parse(file []byte) Settings {
 		case word == search:
 			s.Search, s.Domain = all, false
 		case word == options:
-			for _, o := range all {
-				s.option(o)
-			}
+			s.options(rest)
 		}
 	}
 	return s
 }
 
-// option takes up one option. A later one wins.
-func (s *Settings) option(o string) {
-	s.Options = append(s.Options, o)
-	name, value, _ := strings.Cut(o, ":")
+// options takes up a line's. A later one wins.
+func (s *Settings) options(rest string) {
+	for rest = strings.TrimLeft(rest, " \t"); rest != ""; rest = strings.TrimLeft(rest, " \t") {
+		o := words(rest)[0]
+		s.Options = append(s.Options, o)
+		s.option(o, rest)
+		rest = rest[len(o):]
+	}
+}
+
+// option takes up the option o, which text begins with: a number may stand behind a
+// blank.
+func (s *Settings) option(o, text string) {
 	switch {
 	case strings.HasPrefix(o, "ndots:"):
-		s.NDots = number(value, maxNDots)
+		s.NDots = number(text[len("ndots:"):], maxNDots) & maxNDots // a field of four bits
 	case strings.HasPrefix(o, "timeout:"):
-		s.Timeout = number(value, maxTimeout)
+		s.Timeout = number(text[len("timeout:"):], maxTimeout)
 	case strings.HasPrefix(o, "attempts:"):
-		s.Attempts = number(value, maxAttempts)
-	case isRotate(name):
+		s.Attempts = number(text[len("attempts:"):], maxAttempts)
+	case isRotate(o):
 		s.Rotate = true
 	}
 }
@@ -82,17 +89,23 @@ func (s *Settings) has(prefix string) bool {
 	return false
 }
 
-// number is atoi(3), between 0 and most.
+// number is atoi(3), but most at most.
 func number(text string, most int) (n int) {
-	for _, r := range strings.TrimPrefix(text, "+") {
-		if r < '0' || r > '9' {
+	text = strings.TrimLeft(text, " \t\r\v\f")
+	digits, negative := strings.CutPrefix(text, "-")
+	if !negative {
+		digits = strings.TrimPrefix(text, "+")
+	}
+	for _, r := range digits {
+		if r < '0' || r > '9' || n > most {
 			break
 		}
-		if n = n*10 + int(r-'0'); n > most {
-			return most
-		}
+		n = n*10 + int(r-'0')
 	}
-	return n
+	if negative {
+		return -n
+	}
+	return min(n, most)
 }
 
 // asked are the servers that glibc asks.
