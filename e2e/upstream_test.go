@@ -462,3 +462,36 @@ func TestManyQuestionsToDeadUpstreams(t *testing.T) {
 		t.Errorf("what is known was answered after %s", slowest)
 	}
 }
+
+// With exchange.mix_case names go out in mixed case (draft-vixie-dnsext-dns0x20) and
+// clients see their own; a server that folds them is found out over TCP, and asked
+// without from then on.
+func TestMixedCase(t *testing.T) {
+	s := newStack(t, stack.Nothing)
+	var mixed atomic.Int64
+	note := func(q *nasty.Query) {
+		if name := q.Msg.Question[0].Name; name != strings.ToLower(name) {
+			mixed.Add(1)
+		}
+	}
+	keeps := startNasty(t, map[string]nasty.Behaviour{"a-rather-long-label": func(q *nasty.Query) { note(q); q.Honest() }})
+	folds := startNasty(t, map[string]nasty.Behaviour{"a-rather-long-label": func(q *nasty.Query) {
+		note(q)
+		q.Send(q.Reply(nasty.Good, func(m *dns.Msg) { m.Question[0].Name = strings.ToLower(m.Question[0].Name) }))
+	}})
+	const names = 5
+	for server, want := range map[*nasty.Server][2]int{keeps: {names, names}, folds: {2, names + 1}} {
+		mixed.Store(0)
+		cache := cacheOf(t, s, "cache-"+portOf(server.Addr.String()), "exchange: {mix_case: true}", server.Addr.String())
+		for i := range names {
+			name := fmt.Sprintf("Name%d.a-rather-long-label.Example.", i)
+			reply, _ := askPatiently(cache, name)
+			if !answered(reply, nil, nasty.Good) || reply.Question[0].Name != name {
+				t.Errorf("%s is answered\n%v", name, reply)
+			}
+		}
+		if got := [2]int{int(mixed.Load()), server.Questions()}; got != want {
+			t.Errorf("%d queries in mixed case of %d, want %d", got[0], got[1], want)
+		}
+	}
+}
