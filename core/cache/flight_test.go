@@ -74,6 +74,34 @@ func TestStoredMeanwhile(t *testing.T) {
 	})
 }
 
+// TestVisibleWhenAnswered asks again from within the reply, when the flight can no
+// longer be joined: the answer is in memory by then, in a full cache, too.
+func TestVisibleWhenAnswered(t *testing.T) {
+	play(t, Options{Size: minSize}, func(s *scene) {
+		for i := range 1000 {
+			q := newQuery(t, fmt.Sprintf("n%d.example.", i), dns.TypeA)
+			s.Wait(&q.Query, q.data, 512, again{t, s.Cache, q})
+			s.next().answer(fmt.Sprintf("n%d.example. 60 IN A 192.0.2.1", i))
+		}
+		if s.Stats().Rejected == 0 {
+			t.Error("the cache was never full")
+		}
+	})
+}
+
+// again is a Waiter who asks once more.
+type again struct {
+	t *testing.T
+	c *Cache
+	q *query
+}
+
+func (a again) Deliver([]byte, State) {
+	if _, state := a.c.Answer(&a.q.Query, a.q.data, 512, a.c.Now()); state != Hit {
+		a.t.Errorf("%s: %v", wire.NameString(a.q.Name()), state)
+	}
+}
+
 func TestDoneTwice(t *testing.T) {
 	play(t, Options{}, func(s *scene) {
 		box := s.wait("www.example.", dns.TypeA)

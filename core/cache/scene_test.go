@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"sync"
@@ -39,7 +40,7 @@ func play(t *testing.T, o Options, story func(s *scene)) {
 func open(t *testing.T, o Options) *scene {
 	t.Helper()
 	s := &scene{t: t}
-	o.Size = max(o.Size, 1<<20)
+	o.Size = cmp.Or(o.Size, 1<<20)
 	o.Fetch = func(q *Question, done func([]byte, error)) {
 		s.mu.Lock()
 		defer s.mu.Unlock()

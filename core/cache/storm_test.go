@@ -21,7 +21,6 @@ func TestColdStorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	defer up.end()
 	var waits stopwatch
 	var done, group sync.WaitGroup
 	done.Add(names * askers)
@@ -41,6 +40,7 @@ func TestColdStorm(t *testing.T) {
 	}
 	group.Wait()
 	done.Wait()
+	up.end()
 	f := c.Stats()
 	if f.Fetches != names || f.FailedReplies+f.StaleReplies != 0 || f.Entries != names || f.Waiting != 0 || f.Flights != 0 {
 		t.Errorf("%+v", f)
