@@ -105,8 +105,26 @@ func TestLookingIntoTheCache(t *testing.T) {
 	}
 }
 
-// The query log goes to a file of its own, which a SIGHUP opens anew; the recursor
-// has it, too.
+// The recursor's ctl has the same.
+func TestLookingIntoTheRecursor(t *testing.T) {
+	s := sharedStack(t)
+	server := s.Recursors[0]
+	out := ctl(t, s, server, "lookup", "alias-of-nobody.any.example.net")
+	if !strings.Contains(out, "NOERROR from upstream in ") || !strings.Contains(out, "asked for alias-of-nobody.any.example.net.: "+s.External[0].Address+" answered in ") {
+		t.Errorf("lookup: %s", out)
+	}
+	if out := ctl(t, s, server, "dump", "--under", "alias-of-nobody.any.example.net"); strings.Count(out, "; ") != 1 {
+		t.Errorf("dump: %s", out)
+	}
+	if out := ctl(t, s, server, "flush", "--under", "alias-of-nobody.any.example.net", "--type", "A", "--json"); out != "{\"flushed\":1}\n" {
+		t.Errorf("flush: %s", out)
+	}
+	if out := ctl(t, s, server, "top", "clients"); !strings.HasPrefix(out, "about ") || !strings.Contains(out, ", from one in 16\n") {
+		t.Errorf("top: %s", out)
+	}
+}
+
+// The query log goes to a file of its own, which a SIGHUP opens anew.
 func TestQueryLogRotates(t *testing.T) {
 	s, server := watched(t, "query_log: {sample: 1, file: \"{{.Dir}}/queries.log\"}\n")
 	file := filepath.Join(s.Dir, "queries.log")

@@ -77,11 +77,11 @@ func (r *ring) show() {
 	}
 }
 
-// drain reads what there is, until see reports false for an event. Events are see's
-// during the call only.
+// drain reads what there is now, until see reports false for an event: not what comes
+// meanwhile, which may have no end. Events are see's during the call only.
 func (r *ring) drain(see func(*Event) bool) bool {
 	var e Event
-	for at := r.read.Load(); at != r.shown.Load(); r.read.Store(at) {
+	for at, end := r.read.Load(), r.shown.Load(); at != end; r.read.Store(at) {
 		b := r.buf[at&uint64(len(r.buf)-1):]
 		size := int(binary.LittleEndian.Uint32(b))
 		if size == 0 {
