@@ -160,6 +160,9 @@ func TestLink(t *testing.T) {
 			if back, _ := s.volley(t, 100); len(back) != 100 || slices.IsSorted(back) {
 				t.Errorf("1 to 40 ms each way: %d of 100 came back, as sent: %v", len(back), slices.IsSorted(back))
 			}
+			do(t, l.Cut())
+			do(t, l.Mend())
+			whole("mended while delayed")
 			do(t, l.Delay(0, 0))
 			whole("no more delayed")
 		})

@@ -26,8 +26,13 @@ func (l *Link) Cut() error { return l.space.ip("link set " + l.port + " down") }
 
 // Mend brings a link up that was cut, and waits until it carries.
 func (l *Link) Mend() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := l.space.ip("link set " + l.port + " up"); err != nil {
 		return err
+	}
+	if l.relay != nil {
+		return l.carries(l.port + "n") // which is at the bridge in its place
 	}
 	return l.carries(l.port)
 }

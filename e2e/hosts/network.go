@@ -12,7 +12,8 @@ import (
 // ErrUnable is what [New] fails with where hosts cannot be made: a reason to skip.
 var ErrUnable = errors.New("no hosts here")
 
-// A Network is some sites and what joins them. All its parts end with Close.
+// A Network is some sites and what joins them. Its parts are made one after the
+// other, and all end with Close.
 type Network struct {
 	mu     sync.Mutex
 	sites  []*Site
