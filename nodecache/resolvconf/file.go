@@ -45,13 +45,13 @@ func (f *File) alone() (release func(), err error) {
 }
 
 // replace puts data where the file is: all of it or nothing. like gives mode, owner
-// and labels.
-func (f *File) replace(data []byte, like *target, written func() error) error {
+// and labels; keepOld is called when the new file is on disk, before it is seen.
+func (f *File) replace(data []byte, like *target, keepOld func() error) error {
 	temporary := f.Path + ".strata-new"
 	f.before("write the new file")
 	err := writeNew(temporary, data, like, f.Path)
 	if err == nil {
-		err = written()
+		err = keepOld()
 	}
 	if err == nil {
 		f.before("take its place")

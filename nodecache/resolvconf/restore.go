@@ -43,7 +43,7 @@ func (f *File) restore(r *Result) error {
 	case !old.exists && !is.fresh:
 		return fmt.Errorf("%s is not there: what was there before is lost", f.Backup())
 	case !is.intact && !f.Force && !now.same(&old):
-		return fmt.Errorf("somebody else has changed it since nodecache wrote it: to lose that, --restore --force; to keep it, remove %s", f.Backup())
+		return fmt.Errorf("somebody else has changed it since nodecache wrote it: --force restores it and keeps theirs beside it; to stay with theirs, remove %s", f.Backup())
 	}
 	if immutable(f.Path) {
 		return unix.EPERM
