@@ -12,11 +12,11 @@ import "github.com/strata-dns/strata/core/wire"
 func (c *Cache) Answer(q *wire.Query, data []byte, limit int, now Instant) ([]byte, State) {
 	e := c.index.query(q)
 	if e == nil {
-		c.count.lookup(q.Hash[0], Miss)
+		c.count.lookup(Miss)
 		return nil, Miss
 	}
 	s := c.state(e, now)
-	c.count.lookup(e.key, s)
+	c.count.lookup(s)
 	if s == Miss {
 		return nil, Miss
 	}

@@ -131,3 +131,22 @@ func BenchmarkMiss(b *testing.B) {
 type nobody struct{}
 
 func (nobody) Deliver([]byte, State) {}
+
+// BenchmarkHotName has all cores ask for the same name.
+func BenchmarkHotName(b *testing.B) {
+	c := filled(b, 1000)
+	packet := wire.AppendQuery(nil, 4711, wire.FlagRD, name(7), wire.TypeA, wire.ClassIN, nil)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		var q wire.Query
+		buf := make([]byte, 512)
+		now := c.Now()
+		for pb.Next() {
+			p := append(buf[:0], packet...)
+			q.Parse(p)
+			if _, s := c.Answer(&q, p, 512, now); s != Hit {
+				b.Error(s)
+			}
+		}
+	})
+}

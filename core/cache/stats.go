@@ -1,13 +1,16 @@
 package cache
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"sync/atomic"
+	"unsafe"
+)
 
-// counters of a cache. Those of look-ups are spread over cache lines by key, as
-// all cores write them.
+// counters of a cache. Those of look-ups are in lanes, as all cores write them.
 type counters struct {
-	lookups [16]struct {
+	lookups [lanes]struct {
 		states [4]atomic.Uint64
-		_      [32]byte
+		_      [96]byte // no lane shares a cache line with the next one's counters
 	}
 	fetches, joined, refreshes, refreshDropped atomic.Uint64
 	refreshed                                  atomic.Uint64
@@ -17,8 +20,14 @@ type counters struct {
 	stored, rejected, evicted                  atomic.Uint64
 }
 
-func (n *counters) lookup(key uint64, s State) {
-	n.lookups[key&15].states[s].Add(1)
+const lanes = 64 // a power of two
+
+// lookup counts in a lane chosen by where the goroutine's stack is: workers mostly
+// have one each, whatever names they are asked for.
+func (n *counters) lookup(s State) {
+	var here byte
+	stack := uint64(uintptr(unsafe.Pointer(&here))) >> 11
+	n.lookups[stack*0x9e3779b97f4a7c15>>(64-bits.Len(lanes-1))].states[s].Add(1)
 }
 
 // total is how many look-ups there were.
