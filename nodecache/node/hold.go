@@ -59,7 +59,7 @@ func held() (map[netip.Addr]bool, error) {
 }
 
 // patience is how long to wait for the lock. It is held for milliseconds.
-const patience = 5 * time.Second
+const patience = 2 * time.Second
 
 var errLocked = errors.New("somebody keeps changing this host's addresses")
 

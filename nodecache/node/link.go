@@ -55,8 +55,11 @@ func makeLink(name string) (netlink.Link, error) {
 
 // capability says what an operation that is not permitted lacks.
 func capability(err error) error {
-	if errors.Is(err, unix.EPERM) {
+	switch {
+	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: it needs CAP_NET_ADMIN (in a pod: securityContext.capabilities.add: [NET_ADMIN])", err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w: IPv6 is switched off there (net.ipv6.conf.*.disable_ipv6)", err)
 	}
 	return err
 }

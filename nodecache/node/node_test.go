@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -212,4 +213,19 @@ func TestNoCapability(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
+}
+
+// Where IPv6 is switched off, it is said so, and nothing of what was added stays.
+func TestNoIPv6(t *testing.T) {
+	alone(t)
+	const off = "/proc/sys/net/ipv6/conf/lo/disable_ipv6"
+	if err := os.WriteFile(off, []byte("1"), 0); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = os.WriteFile(off, []byte("0"), 0) })
+	_, err := Open(settings("lo", four, six), slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "add fd00::10 to lo: permission denied: IPv6 is switched off there") {
+		t.Errorf("got %v", err)
+	}
+	see(t)
 }
