@@ -79,7 +79,7 @@ var caches = []Contender{
 
 // contenders are all there are; some are in several tables.
 func contenders() []Contender {
-	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned)
+	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders())
 }
 
 // A Seat is where one start of a contender stands: what its templates read.

@@ -19,6 +19,7 @@ type Load struct {
 	Outstanding int    // queries in flight over all sockets (-q)
 	Seconds     int    // 0: through the file once
 	Rate        int    // queries a second at most; 0: as many as get answered
+	Stream      bool   // over TCP
 	Each        bool   // print every query with its latency (-v)
 }
 
@@ -31,6 +32,7 @@ type Outcome struct {
 	RCodes                map[string]int64
 	Latencies             []time.Duration // with Load.Each
 	CPU                   time.Duration   // dnsperf's own
+	Reconnects            int64           // of connections, over TCP
 }
 
 func (l Load) args(port, cpu int) []string {
@@ -43,6 +45,9 @@ func (l Load) args(port, cpu int) []string {
 	}
 	if l.Rate > 0 {
 		args = append(args, "-Q", strconv.Itoa(l.Rate))
+	}
+	if l.Stream {
+		args = append(args, "-m", "tcp")
 	}
 	if l.Each {
 		args = append(args, "-v")
@@ -113,6 +118,7 @@ func parseOutcome(text string) (Outcome, error) {
 	}
 	o.Sent, o.Completed, o.Lost = int64(numbers["Queries sent"]), int64(numbers["Queries completed"]), int64(numbers["Queries lost"])
 	o.QPS, o.Seconds = numbers["Queries per second"], numbers["Run time (s)"]
+	o.Reconnects = int64(numbers["Reconnections"])
 	o.Mean = seconds(numbers["Average Latency (s)"])
 	return o, nil
 }

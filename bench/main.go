@@ -92,13 +92,14 @@ var tables = map[string]func(context.Context, Setting, string) (*Run, error){
 	tableJunk:           nodecacheJunk,
 	tableCold:           nodecacheCold,
 	tableAway:           nodecacheAway,
+	tableRestart:        nodecacheRestart,
 	tableRecursorHits:   recursorHits,
 	tableRecursorMisses: recursorMisses,
 	tableRecursorDead:   recursorDead,
 }
 
 // allTables are measured in this order.
-var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway,
+var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway, tableRestart,
 	tableRecursorHits, tableRecursorMisses, tableRecursorDead, tableLookup, tableMemory}
 
 func bench(ctx context.Context, args []string) error {

@@ -17,6 +17,7 @@ var titles = []struct{ table, title string }{
 	{tableJunk, "Node cache under junk"},
 	{tableCold, "Node cache, names it does not know"},
 	{tableAway, "Node cache while the upstream restarts"},
+	{tableRestart, "Node cache restarted itself"},
 	{tableRecursorHits, "Recursor"},
 	{tableRecursorMisses, "Recursor, questions asked on"},
 	{tableRecursorDead, "Recursor before a dead upstream"},
@@ -106,6 +107,8 @@ func (p *printer) section(title string, run *Run) {
 			p.sizes(run, load)
 		case load == answered:
 			p.lookups(run, load)
+		case load == replacedUDP || load == replacedTCP:
+			p.restarts(run, load)
 		case run.openLoop(load):
 			p.waits(run, load)
 		default:

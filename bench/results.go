@@ -61,6 +61,10 @@ type Sample struct {
 	Peak      int64            `json:"peak,omitempty"`     // VmHWM of the largest process
 	LoadTime  time.Duration    `json:"load_time,omitempty"`
 
+	// Of a server that was replaced under the load.
+	Gap        time.Duration `json:"gap,omitempty"`        // the longest without an answer
+	Reconnects int64         `json:"reconnects,omitempty"` // of clients
+
 	// Of an open-loop client.
 	Asked   int64         `json:"asked,omitempty"`
 	Failed  int64         `json:"failed,omitempty"` // answers that were wrong or no help

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +23,8 @@ import (
 type Server struct {
 	Command string // as started, for the report
 	Seat    Seat
+	args    []string // of taskset
+	env     []string
 	cmd     *exec.Cmd
 	cpu     int
 	log     string
@@ -47,30 +50,62 @@ func start(c Contender, path, work string, cpu int, seat Seat) (*Server, error) 
 		return nil, err
 	}
 	args = append([]string{"-c", strconv.Itoa(cpu), path}, args...)
-	s := &Server{Seat: seat, cmd: exec.Command("taskset", args...), cpu: cpu,
+	s := &Server{Seat: seat, args: args, env: append(os.Environ(), c.Env...), cmd: exec.Command("taskset", args...), cpu: cpu,
 		log: filepath.Join(dir, "output"), ended: make(chan struct{})}
 	s.Command = strings.Join(slices.Concat(c.Env, []string{"taskset"}, args), " ")
-	s.cmd.Env = append(os.Environ(), c.Env...)
-	out, err := os.Create(s.log)
-	if err != nil {
+	s.cmd.Env = s.env
+	if err := s.begin(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Name, err)
 	}
+	return s, nil
+}
+
+// again starts the same program on the same seat, with further arguments, after the
+// command has been changed by change.
+func (s *Server) again(change func(*exec.Cmd), args ...string) (*Server, error) {
+	next := &Server{Command: s.Command, Seat: s.Seat, args: s.args, env: s.env, cpu: s.cpu, log: s.log, ended: make(chan struct{})}
+	next.cmd = exec.Command("taskset", slices.Concat(s.args, args)...)
+	next.cmd.Env = s.env
+	change(next.cmd)
+	if err := next.begin(); err != nil {
+		return nil, fmt.Errorf("start again: %w", err)
+	}
+	return next, nil
+}
+
+// begin starts the process.
+func (s *Server) begin() error {
+	out, err := os.OpenFile(s.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
 	defer out.Close() // the child has its own copy
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Dir = out, out, dir
+	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Dir = out, out, s.Seat.Dir
 	// A group of its own: Ctrl-C reaches this program alone, which then stops
 	// its servers one by one; and should it be killed, the kernel kills them.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+		return err
 	}
 	go func() {
 		_ = s.cmd.Wait() // how it ended is told by its output
 		close(s.ended)
 	}()
-	return s, nil
+	return nil
 }
 
 func (s *Server) pid() int { return s.cmd.Process.Pid }
+
+// quit ends the process as an operator does, and waits for it.
+func (s *Server) quit() error {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+		return nil
+	case <-time.After(15 * time.Second):
+		return errors.New("end the process: it goes on 15 s after SIGTERM: " + s.tail())
+	}
+}
 
 // stop ends the process and its children, asking first, and removes its files.
 // It is safe to call twice.
@@ -143,16 +178,24 @@ func (s *Server) tail() string {
 	return strings.Join(lines[max(0, len(lines)-3):], " | ")
 }
 
+// Ports are taken from below those that the kernel gives to clients (32768 and up):
+// one that connects to a port where nobody listens just then must not get that very
+// port for its own.
+const (
+	lowestPort  = 10_000
+	highestPort = 32_000
+)
+
 // freePort finds a port that is free for both UDP and TCP on loopback. Nothing
-// holds it until the server binds it, so the kernel could lend it to another;
+// holds it until the server binds it, so another program could take it;
 // then the server fails to start and says so.
 func freePort() (int, error) {
 	for range 100 {
-		tcp, err := net.Listen("tcp4", "127.0.0.1:0")
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
+		tcp, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			return 0, fmt.Errorf("find a free port: %w", err)
+			continue
 		}
-		port := tcp.Addr().(*net.TCPAddr).Port
 		udp, err := net.ListenPacket("udp4", tcp.Addr().String())
 		tcp.Close()
 		if err == nil {

@@ -59,6 +59,7 @@ const (
 	tableJunk           = "nodecache-junk"
 	tableCold           = "nodecache-cold"
 	tableAway           = "nodecache-away"
+	tableRestart        = "nodecache-restart"
 	tableRecursorHits   = "recursor-hits"
 	tableRecursorMisses = "recursor-misses"
 	tableRecursorDead   = "recursor-dead"
