@@ -47,16 +47,16 @@ type conn struct {
 // where there is none.
 func (s *shard) connection(to *server, now int64) (*conn, error) {
 	p := &to.pools[s.index]
-	if now < p.redial {
-		return nil, p.refusal
-	}
 	for _, c := range p.conns {
 		if len(c.open) < connOpenMost && len(c.out) < connOutMost {
 			return c, nil
 		}
 	}
-	if len(p.conns) >= connsMost || s.closed {
+	switch {
+	case len(p.conns) >= connsMost || s.closed:
 		return nil, ErrOverload
+	case now < p.redial:
+		return nil, p.refusal
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	c := &conn{
