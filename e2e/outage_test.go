@@ -74,7 +74,7 @@ cache: {size: 16MiB, stale_for: 1h, prefetch: true}`)
 	n.nodecache = n.settle(node, "nodecache", "listen: [\"127.0.0.1:53\"]\nupstreams: "+upstreams+"\n"+nodecacheCache)
 	n.ready(n.authoritative, n.recursors[0], n.recursors[1], n.nodecache)
 	n.witness = &witness{host: node, server: "127.0.0.1:53"}
-	within(t, "a first answer", func() bool { return !n.look(n.uncached()).failed() })
+	comesAbout(t, "a first answer", func() bool { return !n.look(n.uncached()).failed() })
 	return n
 }
 
@@ -110,7 +110,7 @@ func oneRecursorLost(t *testing.T) {
 	usedAgain := func(what string) {
 		t.Helper()
 		before := answers()
-		within(t, what+", the recursor is used again", func() bool {
+		comesAbout(t, what+", the recursor is used again", func() bool {
 			return answers() > before && n.nodecache.counted(t, "strata_upstream_down", server) == 0
 		})
 	}
@@ -152,7 +152,7 @@ func partition(t *testing.T) {
 	mending := time.Now()
 	must(t, cable.Mend())
 	mended := time.Now()
-	within(t, "uncached names after the cut", func() bool {
+	comesAbout(t, "uncached names after the cut", func() bool {
 		r := n.record("u").between(mended, time.Now())
 		return len(r) > 0 && len(r.failed()) < len(r)
 	})
@@ -178,7 +178,7 @@ func partition(t *testing.T) {
 	told.slower(2500*time.Millisecond).seldom(t, told, "took longer than 1.8 s and some")
 
 	if f := fresh(); len(f) == 0 {
-		t.Error("known names are still stale 35 s after")
+		fail(t, "known names are still stale 35 s after")
 	} else {
 		t.Logf("known names fresh again %s after the cable was mended", f[0].asked.Sub(mended).Round(time.Millisecond))
 	}
@@ -211,7 +211,7 @@ func loss(t *testing.T) {
 	failed := len(unknown.failed())
 	t.Logf("known: %d, the slowest %s; unknown: %d of %d failed, the slowest %s", len(known), known.slowest(), failed, len(unknown), unknown.slowest())
 	if failed > len(unknown)/10 {
-		t.Errorf("%d of %d unknown names failed", failed, len(unknown))
+		fail(t, "%d of %d unknown names failed", failed, len(unknown))
 	}
 }
 
@@ -243,7 +243,7 @@ func delayAndReordering(t *testing.T) {
 	asked, fetched := float64(n.names.Load()-first), moved.Sum("strata_cache_fetches_total", `what="sent"`)
 	t.Logf("%d questions, %v names, %v fetched, %v queries sent, the slowest answer after %s", len(r), asked, fetched, moved.Sum("strata_upstream_exchanges_total"), r.slowest())
 	if fetched != asked {
-		t.Errorf("%v names were asked for, %v questions went upstream", asked, fetched)
+		fail(t, "%v names were asked for, %v questions went upstream", asked, fetched)
 	}
 }
 
@@ -277,7 +277,7 @@ func slowly(t *testing.T, n *neighbourhood) {
 		t.Logf("TTL %d s: %d answers, %d after more than 20 ms, the slowest %s", ttl, len(own), len(own.slower(20*time.Millisecond)), own.slowest())
 	}
 	if waited := misses() - before; waited > 0 {
-		t.Errorf("%v questions waited for upstream", waited)
+		fail(t, "%v questions waited for upstream", waited)
 		r.slower(80*time.Millisecond).none(t, "that took long")
 	}
 }
@@ -304,7 +304,7 @@ func restartOfTheOnlyUpstream(t *testing.T) {
 	time.Sleep(5 * time.Second)
 	must(t, n.recursors[0].Start())
 	n.ready(n.recursors[0])
-	within(t, "unknown names", func() bool { return !n.ask(n.uncached()).failed() })
+	comesAbout(t, "unknown names", func() bool { return !n.ask(n.uncached()).failed() })
 	time.Sleep(time.Second)
 	r := n.record("warm").some(t, 800, "questions")
 	r.truthful(t, ours)
@@ -341,7 +341,7 @@ func authoritativeLost(t *testing.T) {
 	must(t, n.authoritative.host.Link.Lose(100)) // nobody is told
 	time.Sleep(6 * time.Second)
 	must(t, n.authoritative.host.Link.Lose(0))
-	within(t, "unknown names", func() bool { return !n.ask(n.uncached()).failed() })
+	comesAbout(t, "unknown names", func() bool { return !n.ask(n.uncached()).failed() })
 	stop()
 	r := n.record("warm").some(t, 100, "questions")
 	r.truthful(t, ours)

@@ -147,7 +147,7 @@ func newTwoSites(t *testing.T, fakes bool) *twoSites {
 		d.node = s.settle(h, "nodecache", fmt.Sprintf("listen: [\"127.0.0.1:53\"]\nupstreams: [\"10.%[1]d.0.11:53\", \"10.%[1]d.0.12:53\"]\n%[2]s", d.net, nodecacheCache))
 		s.ready(d.node)
 		d.witness = &witness{host: h, server: "127.0.0.1:53"}
-		within(t, "first answers", func() bool { return !d.look(s.foreign()).failed() && !d.look(s.own()).failed() })
+		comesAbout(t, "first answers", func() bool { return !d.look(s.foreign()).failed() && !d.look(s.own()).failed() })
 	}
 	return s
 }
@@ -185,7 +185,7 @@ func (s *twoSites) unbound(h *hosts.Host) *resident {
 func (s *twoSites) answers(d *dc, server string) {
 	s.t.Helper()
 	w := &witness{host: d.authoritatives[0].host, server: server}
-	within(s.t, server+" answers", func() bool { return !w.lookFor("ns.example.net", 500*time.Millisecond).failed() })
+	comesAbout(s.t, server+" answers", func() bool { return !w.lookFor("ns.example.net", 500*time.Millisecond).failed() })
 }
 
 // asks has programs in both dcs ask until the function it returns is called: new
@@ -222,12 +222,7 @@ func (d *dc) sound(t *testing.T) {
 func (d *dc) recovers(t *testing.T, since time.Time) time.Duration {
 	t.Helper()
 	var first sighting
-	defer func() {
-		if t.Failed() {
-			d.record("x").between(since, time.Now()).failed().none(t, "failures")
-		}
-	}()
-	within(t, "a good answer from the world", func() bool {
+	comesAbout(t, "a good answer from the world", func() bool {
 		good := d.record("x").between(since, time.Now()).which(func(s sighting) bool { return !s.failed() })
 		if len(good) == 0 {
 			return false
@@ -292,7 +287,7 @@ func outboundStory(t *testing.T) {
 		}
 	}
 	if took > bound {
-		t.Errorf("the first good answer to a new name came %s after the loss of the outbound at best", took)
+		fail(t, "the first good answer to a new name came %s after the loss of the outbound at best", took)
 	}
 
 	flapping := time.Now()
@@ -336,7 +331,7 @@ func (s *twoSites) loseOutbound(t *testing.T) time.Duration {
 	time.Sleep(time.Second)
 	home := time.Now()
 	if n := d.askedAway(t) - away; n > 0 {
-		t.Errorf("5 s after dc1 had its outbound again, dc2's resolvers were still asked %v times in a second", n)
+		fail(t, "5 s after dc1 had its outbound again, dc2's resolvers were still asked %v times in a second", n)
 	}
 	r := d.record("x")
 	t.Logf("outbound lost: first good answer to a new name after %s; %s", took.Round(time.Millisecond), r.between(cut, swung).wrong(cut))
@@ -417,7 +412,7 @@ func interCutDuringSwing(t *testing.T) {
 	t.Logf("outbound mended: %s", r.between(home, time.Now()).wrong(home))
 	d.toldWhy(t, r.between(cut.Add(500*time.Millisecond), mended.Add(-2*time.Second)))
 	if took > 3*time.Second {
-		t.Errorf("the first good answer came %s after the line was mended", took)
+		fail(t, "the first good answer came %s after the line was mended", took)
 	}
 	d.calm(t, "with the line mended", mended.Add(time.Second), home.Add(-100*time.Millisecond))
 	d.calm(t, "after the way home", home.Add(time.Second), time.Now())
@@ -460,7 +455,7 @@ func bothOutboundsCut(t *testing.T) {
 		t.Logf("dc%d, dc2's outbound back: first good answer after %s; %s", d.net, took[i].Round(time.Millisecond), r.between(mended, time.Now()).wrong(mended))
 		d.toldWhy(t, r.between(cut.Add(500*time.Millisecond), mended.Add(-2*time.Second)))
 		if took[i] > 4*time.Second {
-			t.Errorf("dc%d: the first good answer came %s after dc2 had its outbound again", d.net, took[i])
+			fail(t, "dc%d: the first good answer came %s after dc2 had its outbound again", d.net, took[i])
 		}
 		d.calm(t, "at the end", time.Now().Add(-3*time.Second), time.Now())
 		d.sound(t)
@@ -492,7 +487,7 @@ func badResolvers(t *testing.T, ways ...temper) {
 			took.Round(time.Millisecond), r.between(both, good).wrong(both), r.between(good, end).wrong(good))
 		r.between(one, both.Add(-200*time.Millisecond)).failed().none(t, fmt.Sprintf("failures while one of two resolvers is %s", m))
 		if took > 2500*time.Millisecond {
-			t.Errorf("with both resolvers %s the first good answer to a new name came after %s", m, took)
+			fail(t, "with both resolvers %s the first good answer to a new name came after %s", m, took)
 		}
 		d.calm(t, fmt.Sprintf("2 s after both resolvers became %s", m), both.Add(2*time.Second), good)
 		d.calm(t, fmt.Sprintf("behind resolvers that were %s", m), good, end.Add(-200*time.Millisecond))

@@ -37,6 +37,8 @@ func newTown(t *testing.T) *town {
 	must(t, err)
 	dir, err := os.MkdirTemp("", "strata-") // unix sockets need a short path
 	must(t, err)
+	beat.watch()
+	stories.Store(t.Name(), time.Now())
 	w := &town{Network: network, t: t, dir: dir}
 	t.Cleanup(w.end)
 	return w
@@ -118,7 +120,7 @@ func (w *town) ready(all ...*resident) {
 	w.t.Helper()
 	for _, r := range all {
 		pages := r.host.Pages()
-		within(w.t, r.Name+" is ready", func() bool {
+		comesAbout(w.t, r.Name+" is ready", func() bool {
 			if !r.Running() {
 				w.t.Fatalf("%s ended; its log:\n%s", r.Name, r.Log())
 			}

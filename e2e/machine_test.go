@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+// tolerable is how late a goroutine may wake up on a machine that stories with
+// bounds in time can say something on.
+const tolerable = 200 * time.Millisecond
+
+// A pulse tells when the machine stood still: others had the processors, or the
+// hypervisor gave none.
+type pulse struct {
+	begin sync.Once
+	mu    sync.Mutex
+	gaps  []gap
+}
+
+type gap struct {
+	at   time.Time
+	long time.Duration
+}
+
+var beat pulse
+
+// watch begins to take the pulse.
+func (p *pulse) watch() {
+	p.begin.Do(func() {
+		go func() {
+			const rest = 10 * time.Millisecond
+			for {
+				before := time.Now()
+				time.Sleep(rest)
+				if late := time.Since(before) - rest; late > tolerable {
+					p.mu.Lock()
+					p.gaps = append(p.gaps, gap{time.Now(), late})
+					p.mu.Unlock()
+				}
+			}
+		}()
+	})
+}
+
+// stood is for how long the machine stood still at most since a time.
+func (p *pulse) stood(since time.Time) (most time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, g := range p.gaps {
+		if g.at.After(since) {
+			most = max(most, g.long)
+		}
+	}
+	return most
+}
+
+// stories are when the tests of this run began that go by time.
+var stories sync.Map // of time.Time, by name
+
+// fail fails a story, unless the machine stood still since it began: then it says
+// nothing about the programs, and is skipped.
+func fail(t *testing.T, format string, args ...any) {
+	t.Helper()
+	what := fmt.Sprintf(format, args...)
+	if began, ok := stories.Load(t.Name()); ok {
+		if stood := beat.stood(began.(time.Time)); stood > 0 {
+			t.Skipf("the machine stood still for %s meanwhile; %s", stood.Round(time.Millisecond), what)
+		}
+	}
+	t.Error(what)
+}
+
+// comesAbout waits until something holds in a story, twenty seconds at most.
+func comesAbout(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			fail(t, "not seen in 20 s: %s", what)
+			t.FailNow()
+		}
+	}
+}
