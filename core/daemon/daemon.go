@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -50,6 +51,7 @@ type Daemon struct {
 	status   sections
 	reload   reloader
 
+	id        string         // tells this daemon from others on its control socket
 	saves     []func() error // before another process takes over
 	giving    sync.Mutex     // guards heir
 	heir      *heir          // the process that takes over, nil until then
@@ -88,6 +90,7 @@ func New(o Options) *Daemon {
 		log:        o.Log,
 		build:      ThisBuild(),
 		started:    time.Now(),
+		id:         rand.Text(),
 		succeeded:  make(chan struct{}),
 		signals:    make(chan os.Signal, 4),
 		exit:       os.Exit,

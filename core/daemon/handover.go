@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +24,6 @@ const (
 	adminKind   = "admin"
 	controlKind = "control"
 )
-
-// identity is this process's.
-var identity = sync.OnceValue(rand.Text)
 
 // An heir is the new process as the old one sees it.
 type heir struct {
@@ -70,7 +66,7 @@ func (d *Daemon) offer(call *control.Call) error {
 			d.log.Warn("handover", "error", err)
 		}
 	}
-	o := offer{Name: d.name, ID: identity(), PID: os.Getpid()}
+	o := offer{Name: d.name, ID: d.id, PID: os.Getpid()}
 	files, err := d.copies(&o)
 	defer func() {
 		for _, f := range files {
@@ -136,8 +132,8 @@ const (
 
 // handOver ends the daemon in favour of who calls.
 func (d *Daemon) handOver(ctx context.Context, call *control.Call) error {
-	if call.Args[1] != identity() {
-		return errors.New("handover: that is another process")
+	if call.Args[1] != d.id {
+		return errors.New("handover: another process was first")
 	}
 	h := &heir{call: call, ended: make(chan struct{}), told: make(chan struct{})}
 	if refusal := d.accept(h); refusal != "" {

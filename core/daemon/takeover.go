@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/control"
@@ -131,40 +130,81 @@ func (d *Daemon) awaitTasks(ctx context.Context) bool {
 	return true
 }
 
-// succeed has the old process let go and takes its connections. Where that one is
-// gone, we go on alone.
+// succeed has the old process let go and takes its connections. An answer that
+// breaks off is asked for again, as another successor may have the socket by now;
+// where there is none in time the old process is gone, and we go on alone.
 func (d *Daemon) succeed(ctx context.Context, old *predecessor) error {
+	inTime, cancel := context.WithTimeout(ctx, releaseLimit)
+	defer cancel()
+	look := time.NewTicker(startLook)
+	defer look.Stop()
+	call := succession{daemon: d, over: cancel}
+	for !call.begun && inTime.Err() == nil {
+		err := call.make(ctx, inTime)
+		if said := control.CommandError(""); errors.As(err, &said) { // by who was first
+			call.refused = said
+		}
+		switch {
+		case call.refused != nil:
+			return fmt.Errorf("take over from %d: %w", old.PID, call.refused)
+		case err != nil && call.begun && !call.whole:
+			d.log.Warn("the old process did not end well", "error", err)
+		}
+		select {
+		case <-look.C:
+		case <-inTime.Done():
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if !call.begun {
+		d.log.Warn("no answer from the old process: going on without", "after", releaseLimit)
+		close(old.over)
+	}
+	d.log.Info("took over", "from", old.PID, "connections", call.connections)
+	return nil
+}
+
+// A succession is the call that ends the old process.
+type succession struct {
+	daemon      *Daemon
+	over        func() // ends the wait for its beginning
+	begun       bool   // the old process has let go
+	whole       bool   // and has given all
+	connections int
+	refused     error
+}
+
+// make makes the call: it must begin in time, and then lasts as long as the old
+// process drains.
+func (s *succession) make(ctx, inTime context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	tooLate := time.AfterFunc(releaseLimit, cancel)
-	defer tooLate.Stop()
-	var once sync.Once
-	alone := func() { once.Do(func() { close(old.over) }) }
-	var refused error
-	connections, whole := 0, false
-	err := control.DoFiles(ctx, d.socketPath, control.Request{Args: []string{"handover", "serve", old.ID}}, writerFunc(func(p []byte) {
-		switch string(p) {
-		case taken:
-			refused = errors.New("another process was first")
-		case released, late:
-			tooLate.Stop()
-			alone()
-		case given:
-			whole = true
+	defer context.AfterFunc(inTime, func() {
+		if inTime.Err() == context.DeadlineExceeded {
+			cancel()
 		}
-	}), func(conn *os.File) {
-		connections++
-		d.adopt(conn)
+	})()
+	request := control.Request{Args: []string{"handover", "serve", s.daemon.old.ID}}
+	return control.DoFiles(ctx, s.daemon.socketPath, request, writerFunc(s.hear), func(conn *os.File) {
+		s.connections++
+		s.daemon.adopt(conn)
 	})
-	if refused != nil {
-		return refused
+}
+
+// hear is told what the old process says.
+func (s *succession) hear(said []byte) {
+	switch string(said) {
+	case taken:
+		s.refused = errors.New("another process was first")
+	case released, late:
+		s.begun = true
+		s.over()
+		close(s.daemon.old.over)
+	case given:
+		s.whole = true
 	}
-	alone()
-	if err != nil && !whole {
-		d.log.Warn("the old process did not end well", "error", err)
-	}
-	d.log.Info("took over", "from", old.PID, "connections", connections)
-	return nil
 }
 
 // Adopt has listeners go on with connections of a process before us, which the

@@ -53,12 +53,17 @@ func DoFiles(ctx context.Context, path string, req Request, out io.Writer, take 
 		}
 		switch {
 		case frame.End && frame.Error != "":
-			return errors.New(frame.Error)
+			return CommandError(frame.Error)
 		case frame.End:
 			return nil
 		}
 	}
 }
+
+// A CommandError is what a command itself reports.
+type CommandError string
+
+func (e CommandError) Error() string { return string(e) }
 
 // ErrNobody is what an error is where no daemon answers on a socket.
 var ErrNobody = errors.New("nobody answers")
