@@ -207,3 +207,31 @@ func TestRestartUnderLoad(t *testing.T) {
 	close(stop)
 	<-done
 }
+
+// A second nodecache that is not to take over, or cannot, leaves the first alone.
+func TestSecondStart(t *testing.T) {
+	s, server, _ := restartStack(t)
+	must(t, server.Start())
+	must(t, s.Ready(t.Context(), server))
+	taken, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	must(t, err)
+	defer taken.Close()
+	for want, flags := range map[string][]string{
+		"take its place (serve --takeover)":   nil,
+		"another process listens there":       {"--takeover", "--listen", server.Address + "," + taken.LocalAddr().String()},
+		"needs control: it is by that socket": {"--takeover", "--control", ""},
+	} {
+		second := &stack.Process{Name: "second", Path: server.Path, LogFile: filepath.Join(t.TempDir(), "log"), Args: append(append([]string{}, server.Args...), flags...)}
+		must(t, second.Start())
+		t.Cleanup(func() { _ = second.Kill() })
+		status, err := second.Wait(t.Context())
+		must(t, err)
+		if status != 1 || !strings.Contains(second.Log(), want) {
+			t.Errorf("%v: status %d, %s", flags, status, second.Log())
+		}
+		if reply, err := exchange(server, "h7.restart.example", 1); !answered(reply, err, "10.0.0.8") {
+			t.Errorf("the first one: %v, %v", reply, err)
+		}
+	}
+	must(t, server.Stop())
+}

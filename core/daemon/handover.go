@@ -16,6 +16,7 @@ type offer struct {
 	Name  string   `json:"name"`
 	ID    string   `json:"id"` // of the process, as its PID may mean another in a container
 	PID   int      `json:"pid"`
+	Kept  bool     `json:"kept"`  // the service manager has the sockets, too
 	Kinds []string `json:"kinds"` // of the files, in order: listen, admin, control
 }
 
@@ -66,7 +67,7 @@ func (d *Daemon) offer(call *control.Call) error {
 			d.log.Warn("handover", "error", err)
 		}
 	}
-	o := offer{Name: d.name, ID: d.id, PID: os.Getpid()}
+	o := offer{Name: d.name, ID: d.id, PID: os.Getpid(), Kept: d.Kept()}
 	files, err := d.copies(&o)
 	defer func() {
 		for _, f := range files {
@@ -117,6 +118,11 @@ func (d *Daemon) copies(o *offer) (files []*os.File, err error) {
 
 // keep leaves what waits in the sockets to another process.
 func (d *Daemon) keep() {
+	d.giving.Lock()
+	defer d.giving.Unlock()
+	if d.heir != nil { // who gets the connections, too
+		return
+	}
 	for _, l := range d.listeners() {
 		l.Bequeath(nil)
 	}

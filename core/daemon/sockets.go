@@ -32,7 +32,7 @@ func (d *Daemon) Sockets() Sockets {
 
 // Kept tells whether the Sockets are the service manager's, which goes on having
 // them when we have ended.
-func (d *Daemon) Kept() bool { return len(Inherited()) > 0 }
+func (d *Daemon) Kept() bool { return len(Inherited()) > 0 || d.old != nil && d.old.Kept }
 
 // letGo closes the sockets that were taken over, once listeners have copies.
 func (d *Daemon) letGo() {
