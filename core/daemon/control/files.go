@@ -53,7 +53,8 @@ type receiver struct {
 
 func (r *receiver) Read(p []byte) (int, error) {
 	n, with, _, _, err := r.conn.ReadMsgUnix(p, r.oob[:])
-	if with == 0 {
+	n = max(n, 0) // -1 with an error
+	if with <= 0 {
 		return n, err
 	}
 	messages, badly := unix.ParseSocketControlMessage(r.oob[:with])
