@@ -43,7 +43,7 @@ const (
 	mostShare   = 8   // of the room, one part for a single entry
 
 	// eraUses is the look-ups of an era for each entry held.
-	eraUses  = 160
+	eraUses  = 176
 	leastEra = 64 << 10
 	eraCheck = 64 // stored entries between looks at whether an era is over
 )
