@@ -131,9 +131,12 @@ func (s *Server) Adopt(conn *os.File) (ours bool, err error) {
 }
 
 // Bequeath makes Drain leave to another process, which has the Sockets already,
-// what waits in them, and the heir the connections. It is to be called before
-// Drain.
-func (s *Server) Bequeath(heir func(conn *os.File) error) { s.heir = heir }
+// what waits in them, and give the heir the connections, where there is one.
+func (s *Server) Bequeath(heir func(conn *os.File) error) {
+	s.begin.Lock()
+	defer s.begin.Unlock()
+	s.kept, s.heir = true, heir
+}
 
 // Sockets are copies of the bound sockets of the address, for another process to
 // use beside this one: datagram sockets, then the listening stream socket. They

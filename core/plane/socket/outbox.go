@@ -43,7 +43,7 @@ const (
 // pack makes messages of the replies in a batch of at most maxBatch.
 func (o *outbox) pack(batch []plane.Packet, q *udpQueue) {
 	o.count = 0
-	if !q.gso || len(batch) < 2 {
+	if len(batch) < 2 || q.whole.Load() {
 		for i := range batch {
 			if len(batch[i].Data) > 0 {
 				o.single(&batch[i], i, q)

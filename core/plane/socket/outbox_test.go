@@ -39,7 +39,7 @@ func randomBatch(r *rand.Rand, n int, v6 bool) []plane.Packet {
 func TestPack(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for round := range 3000 {
-		q := &udpQueue{gso: true, local: true, v6: round%2 == 1}
+		q := &udpQueue{local: true, v6: round%2 == 1}
 		batch := randomBatch(r, 1+r.IntN(maxBatch), q.v6)
 		q.out.pack(batch, q)
 		checkMessages(t, q.out.messages[:q.out.count], batch, true)

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"net"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -21,7 +22,7 @@ type udpQueue struct {
 	rest  int  // batches still taken after stop
 
 	gather gather
-	gso    bool // until the kernel says it can't
+	whole  atomic.Bool // the kernel can't cut messages
 	zones  zones
 	buffer []byte // maxBatch times room
 	in     [maxBatch]mmsghdr
@@ -35,7 +36,8 @@ type udpQueue struct {
 const restAfterStop = 64
 
 func newQueue(h *handle, o UDPOptions, v6, local, kept bool) *udpQueue {
-	q := &udpQueue{handle: h, room: o.Room, v6: v6, local: local, kept: kept, rest: restAfterStop, gso: !o.NoSegments}
+	q := &udpQueue{handle: h, room: o.Room, v6: v6, local: local, kept: kept, rest: restAfterStop}
+	q.whole.Store(o.NoSegments)
 	q.gather.limit = max(o.Gather, 0)
 	q.buffer = make([]byte, maxBatch*q.room)
 	for i := range q.in {
@@ -149,45 +151,48 @@ func (q *udpQueue) Send(batch []plane.Packet) error {
 	for len(batch) > 0 {
 		part := batch[:min(len(batch), maxBatch)]
 		q.out.pack(part, q)
-		q.flush(part)
+		n := q.flush(&q.out, part)
+		q.sent.Add(n.sent)
+		if n.segmented > 0 {
+			q.segmented.Add(n.segmented)
+		}
+		if n.unsent > 0 {
+			q.unsent.Add(n.unsent)
+		}
 		batch = batch[len(part):]
 	}
 	return nil
 }
 
+// outcome is what became of a batch's replies. Those segmented are among those sent.
+type outcome struct{ sent, segmented, unsent uint64 }
+
 // flush sends the packed messages, each until the kernel has taken or refused it.
-func (q *udpQueue) flush(batch []plane.Packet) {
-	messages := q.out.messages[:q.out.count]
-	sent, segmented, unsent := 0, 0, 0
+func (q *udpQueue) flush(o *outbox, batch []plane.Packet) (n outcome) {
+	messages := o.messages[:o.count]
 	for len(messages) > 0 {
-		n, errno := sendmmsg(q.fd, messages)
+		taken, errno := sendmmsg(q.fd, messages)
 		if errno != 0 {
-			n = 0
+			taken = 0
 		}
-		for i := range messages[:n] {
-			sent += int(messages[i].Iovlen)
+		for i := range messages[:taken] {
+			n.sent += messages[i].Iovlen
 			if messages[i].Iovlen > 1 {
-				segmented += int(messages[i].Iovlen)
+				n.segmented += messages[i].Iovlen
 			}
 		}
-		messages = messages[n:]
+		messages = messages[taken:]
 		switch {
 		case errno == 0 || errno == unix.EINTR:
 		case messages[0].Iovlen > 1 && refusesSegments(errno):
-			q.gso = false
-			messages = q.out.unfold(messages, batch, q)
+			q.whole.Store(true)
+			messages = o.unfold(messages, batch, q)
 		default:
-			unsent += int(messages[0].Iovlen)
+			n.unsent += messages[0].Iovlen
 			messages = messages[1:]
 		}
 	}
-	q.sent.Add(uint64(sent))
-	if segmented > 0 {
-		q.segmented.Add(uint64(segmented))
-	}
-	if unsent > 0 {
-		q.unsent.Add(uint64(unsent))
-	}
+	return n
 }
 
 // refusesSegments tells the errors of a kernel, a device or a route that can't

@@ -28,7 +28,8 @@ type Server struct {
 	serving atomic.Bool
 	once    sync.Once
 	failed  chan error
-	heir    Heir // set before Drain, or nil
+	kept    bool // another process has the sockets; under begin, as is heir
+	heir    Heir
 }
 
 // Options are what a Server is made of.
@@ -214,11 +215,12 @@ func (s *Server) String() string { return "socket " + s.Address().String() }
 func (s *Server) Drain(ctx context.Context) error {
 	s.begin.Lock()
 	s.ended = true
+	kept, heir := s.kept, s.heir
 	s.begin.Unlock()
 	s.serving.Store(false)
-	s.udp.stop(s.heir != nil)
+	s.udp.stop(kept)
 	for _, t := range s.streams {
-		t.stop(s.heir)
+		t.stop(kept, heir)
 	}
 	ended := make(chan struct{})
 	go func() { s.workers.Wait(); close(ended) }()

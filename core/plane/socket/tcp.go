@@ -32,8 +32,11 @@ type TCPOptions struct {
 	// Share lets other processes of the same user listen on the same address.
 	Share bool
 	// File is a listening socket from the service manager to use instead of
-	// opening one. It stays the caller's to close.
+	// opening one. It stays the caller's to close, and keeps the connections that
+	// wait in it when it is stopped, unless Own says that nobody else will have it
+	// by then.
 	File *os.File
+	Own  bool
 }
 
 const (
@@ -84,6 +87,7 @@ type TCP struct {
 	closed    chan struct{}  // no more anything
 	reading   sync.WaitGroup // those who may put a query into a queue
 	all       sync.WaitGroup
+	kept      bool // the socket outlives us; set before stopped is closed
 	heir      Heir // takes the connections over; set before stopped is closed
 	stopOnce  sync.Once
 	closeOnce sync.Once
@@ -179,7 +183,7 @@ func (t *TCP) accept() {
 			pause = 0
 			t.admit(nc)
 		case t.isStopped():
-			if t.options.File == nil && t.heir == nil {
+			if !t.kept {
 				t.acceptRest()
 			}
 			return
@@ -313,14 +317,14 @@ func (t *TCP) Counts() StreamCounts {
 // Stop ends accepting and reading. What clients have sent by then is read, and
 // when it is handed out Receive returns net.ErrClosed. Each connection ends when
 // its replies have been taken.
-func (t *TCP) Stop() { t.stop(nil) }
+func (t *TCP) Stop() { t.stop(false, nil) }
 
-// stop is Stop, or with an heir leaves to him the connections that wait to be
-// accepted, and gives him the others as soon as each is between two queries.
-func (t *TCP) stop(heir Heir) {
+// stop is Stop; kept leaves the connections that wait to be accepted to another
+// process, and an heir gets the others as soon as each is between two queries.
+func (t *TCP) stop(kept bool, heir Heir) {
 	t.stopOnce.Do(func() {
 		t.mu.Lock()
-		t.heir = heir
+		t.kept, t.heir = kept || t.options.File != nil && !t.options.Own, heir
 		close(t.stopped)
 		t.mu.Unlock()
 		t.listener.SetDeadline(time.Unix(1, 0))

@@ -29,8 +29,10 @@ type UDPOptions struct {
 	NoSegments bool
 	// Files are bound sockets from the service manager to use instead of opening
 	// some. With fewer files than workers, workers share them. They stay the
-	// caller's to close, and keep what waits in them when the queues are stopped.
+	// caller's to close, and keep what waits in them when the queues are stopped,
+	// unless Own says that nobody else will have them by then.
 	Files []*os.File
+	Own   bool
 }
 
 const (
@@ -120,7 +122,7 @@ func (u *UDP) add(worker int, o UDPOptions) error {
 	if worker == 0 {
 		u.address = bound
 	}
-	u.queues = append(u.queues, newQueue(h, o, bound.Addr().Is6(), bound.Addr().IsUnspecified(), len(o.Files) > 0))
+	u.queues = append(u.queues, newQueue(h, o, bound.Addr().Is6(), bound.Addr().IsUnspecified(), len(o.Files) > 0 && !o.Own))
 	return nil
 }
 
