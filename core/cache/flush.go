@@ -32,7 +32,7 @@ func (c *Cache) sweep() {
 func (c *Cache) drop(which func(*entry) bool) int {
 	n := 0
 	c.index.each(func(e *entry) bool {
-		if which(e) && c.index.remove(e.key, e) {
+		if which(e) && c.index.remove(e) {
 			n++
 		}
 		return true

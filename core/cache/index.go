@@ -95,24 +95,21 @@ func (x *index) put(e *entry, era uint32) bool {
 	return true
 }
 
-// remove drops what is found under key; where only is given, nothing but that.
-func (x *index) remove(key uint64, only *entry) bool {
-	b := x.bucket(key)
+// remove drops e. It reports false where e is not what is found under its key.
+func (x *index) remove(e *entry) bool {
+	b := x.bucket(e.key)
 	mu := x.stripe(b)
 	mu.Lock()
 	defer mu.Unlock()
 	at := &x.buckets[b]
-	for e := at.Load(); e != nil; e = at.Load() {
-		if e.key == key {
-			if only != nil && e != only {
-				return false
-			}
+	for in := at.Load(); in != nil; in = at.Load() {
+		if in == e {
 			at.Store(e.next.Load())
 			x.entries.Add(-1)
 			x.bytes.Add(-int64(e.cost()))
 			return true
 		}
-		at = &e.next
+		at = &in.next
 	}
 	return false
 }

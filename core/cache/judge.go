@@ -167,7 +167,7 @@ func (j *judge) leave(e *entry, era uint32) bool {
 	if s := j.sketch.Load(); s != nil {
 		s.raise(e.key, e.count(era))
 	}
-	return j.index.remove(e.key, e)
+	return j.index.remove(e)
 }
 
 // turn begins a new era where the time has come. One goroutine at a time.

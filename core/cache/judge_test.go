@@ -218,7 +218,9 @@ func TestIndexUnderWriters(t *testing.T) {
 				}
 				for i := range pass {
 					e, _ := entryOf(stay + i + g*pass)
-					x.remove(e.key, nil)
+					if held := x.held(e.key); held != nil {
+						x.remove(held)
+					}
 				}
 			}
 			done <- nil
