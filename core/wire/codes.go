@@ -2,29 +2,30 @@ package wire
 
 // RR types the code tells apart (IANA DNS parameters).
 const (
-	TypeA      uint16 = 1
-	TypeNS     uint16 = 2
-	TypeCNAME  uint16 = 5
-	TypeSOA    uint16 = 6
-	TypePTR    uint16 = 12
-	TypeHINFO  uint16 = 13
-	TypeMX     uint16 = 15
-	TypeTXT    uint16 = 16
-	TypeAAAA   uint16 = 28
-	TypeSRV    uint16 = 33
-	TypeDNAME  uint16 = 39
-	TypeOPT    uint16 = 41
-	TypeDS     uint16 = 43
-	TypeRRSIG  uint16 = 46
-	TypeNSEC   uint16 = 47
-	TypeDNSKEY uint16 = 48
-	TypeNSEC3  uint16 = 50
-	TypeSVCB   uint16 = 64
-	TypeHTTPS  uint16 = 65
-	TypeTSIG   uint16 = 250
-	TypeIXFR   uint16 = 251
-	TypeAXFR   uint16 = 252
-	TypeANY    uint16 = 255
+	TypeA          uint16 = 1
+	TypeNS         uint16 = 2
+	TypeCNAME      uint16 = 5
+	TypeSOA        uint16 = 6
+	TypePTR        uint16 = 12
+	TypeHINFO      uint16 = 13
+	TypeMX         uint16 = 15
+	TypeTXT        uint16 = 16
+	TypeAAAA       uint16 = 28
+	TypeSRV        uint16 = 33
+	TypeDNAME      uint16 = 39
+	TypeOPT        uint16 = 41
+	TypeDS         uint16 = 43
+	TypeRRSIG      uint16 = 46
+	TypeNSEC       uint16 = 47
+	TypeDNSKEY     uint16 = 48
+	TypeNSEC3      uint16 = 50
+	TypeNSEC3PARAM uint16 = 51
+	TypeSVCB       uint16 = 64
+	TypeHTTPS      uint16 = 65
+	TypeTSIG       uint16 = 250
+	TypeIXFR       uint16 = 251
+	TypeAXFR       uint16 = 252
+	TypeANY        uint16 = 255
 )
 
 // Classes.

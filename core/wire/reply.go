@@ -119,6 +119,31 @@ func (r *Reply) putFar(s Section, owner int, rr []byte) bool {
 	return true
 }
 
+// PutUnder is Put for an owner that stands nowhere yet: it is these labels, and then
+// the name that stands at an offset. It is written where the record begins.
+func (r *Reply) PutUnder(s Section, labels []byte, suffix int, rr []byte) bool {
+	var name [2 * MaxName]byte
+	n := copy(name[:MaxName], labels)
+	if suffix <= 0x3fff {
+		binary.BigEndian.PutUint16(name[n:], 0xc000|uint16(suffix))
+		n += 2
+	} else {
+		var rest [MaxName]byte
+		size, _, ok := ReadName(r.msg[:r.n], suffix, &rest)
+		if !ok {
+			return false
+		}
+		n += copy(name[n:], rest[:size])
+	}
+	if r.n+n+len(rr) > r.limit {
+		return false
+	}
+	r.n += copy(r.msg[r.n:], name[:n])
+	r.n += copy(r.msg[r.n:], rr)
+	r.counts[s]++
+	return true
+}
+
 // PutRR is Put with the record's parts.
 func (r *Reply) PutRR(s Section, owner int, typ, class uint16, ttl uint32, data []byte) bool {
 	end := r.n + 12 + len(data)

@@ -60,9 +60,11 @@ func (tx *Tx) replace(h uint64, r ref, rec *Record) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	zone := n.zone()
 	if err := tx.rebuild(h, r, n); err != nil {
 		return false, err
 	}
+	tx.touched(rec.Type, zone)
 	tx.t.records.Add(int64(count - old))
 	return true, nil
 }
@@ -202,6 +204,9 @@ func (tx *Tx) rebuild(h uint64, r ref, n node) error {
 
 // flagsOf derives a node's flags from its entries, besides those it keeps.
 func flagsOf(entries []entry, flags byte) byte {
+	if onlyHash(entries) {
+		flags |= flagHash
+	}
 	for i := range entries {
 		switch entries[i].Type {
 		case wire.TypeCNAME:
@@ -217,9 +222,24 @@ func flagsOf(entries []entry, flags byte) byte {
 	return flags
 }
 
-// leadsAway is 1 for the flags of a delegation or a DNAME, else 0.
+// onlyHash reports whether entries are NSEC3 records and their signatures.
+func onlyHash(entries []entry) (is bool) {
+	for i := range entries {
+		switch entries[i].Type {
+		case wire.TypeNSEC3:
+			is = true
+		case wire.TypeRRSIG:
+		default:
+			return false
+		}
+	}
+	return is
+}
+
+// leadsAway is 1 for the flags of a node that look-ups cannot take for what its name
+// has: a delegation, a DNAME, NSEC3 alone. Else it is 0.
 func leadsAway(flags byte) int {
-	if flags&(flagCut|flagDNAME) != 0 {
+	if flags&(flagCut|flagDNAME|flagHash) != 0 {
 		return 1
 	}
 	return 0

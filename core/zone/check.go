@@ -27,7 +27,7 @@ func (rec *Record) check() error {
 }
 
 // fits reports whether data has the form of its type, for the types that answers
-// look into (RFC 1035 §3.3, RFC 2782, RFC 3596, RFC 6672).
+// look into (RFC 1035 §3.3, RFC 2782, RFC 3596, RFC 4034, RFC 5155, RFC 6672).
 func fits(typ uint16, d []byte) bool {
 	switch typ {
 	case wire.TypeA:
@@ -43,6 +43,14 @@ func fits(typ uint16, d []byte) bool {
 	case wire.TypeSOA:
 		mname := wire.NameLen(d)
 		return mname > 0 && len(d) > mname+20 && isName(d[mname:len(d)-20])
+	case wire.TypeRRSIG:
+		return len(d) > 18 && wire.NameLen(d[18:]) > 0
+	case wire.TypeNSEC:
+		return wire.NameLen(d) > 0
+	case wire.TypeNSEC3:
+		return len(d) > 5+int(d[4])
+	case wire.TypeNSEC3PARAM:
+		return len(d) >= 5 && len(d) == 5+int(d[4])
 	}
 	return true
 }

@@ -29,6 +29,7 @@ type Result struct {
 	Outcome Outcome
 	Set     RRset // of Hit, Alias (CNAME), Referral (NS), Substitution (DNAME)
 	Zone    *Zone
+	node    node // where Set stands, or nothing of the type does
 	// Owner is the label of the question's name at which Set stands: 0 the name
 	// itself, also where a wildcard answers.
 	Owner    int
@@ -115,7 +116,7 @@ const maxTries = 64
 // walk is a look-up that heeds what stands above the name.
 func (r *Reader) walk(q *wire.Query, typ uint16) (res Result) {
 	n := r.find(q.Hash[0], q.Name())
-	if n != nil {
+	if n != nil && n.flags()&flagHash == 0 {
 		res.Zone = r.zone(n)
 	}
 	if res.Zone == nil {
@@ -150,6 +151,7 @@ func (r *Reader) aboveCut(q *wire.Query, res *Result) {
 
 // at ends a look-up at the node of the name, or of the wildcard for it.
 func (r *Reader) at(n node, typ uint16, res *Result) {
+	res.node = n
 	flags := n.flags()
 	var ok bool
 	switch {
@@ -174,16 +176,20 @@ func (r *Reader) at(n node, typ uint16, res *Result) {
 	res.Outcome = NoData
 }
 
-// any is the one RRset that ANY is answered with (RFC 8482 §4.1).
-func (n node) any() (RRset, bool) {
+// any is the one RRset that ANY is answered with (RFC 8482 §4.1): one of DNSSEC only
+// where there is no other.
+func (n node) any() (set RRset, ok bool) {
 	off := n.records()
 	for i := range n.entries() {
 		var e entry
-		if e, off = n.entryAt(i, off); !e.hidden {
-			return RRset{Type: e.Type, Count: e.Count, RRs: e.RRs}, true
+		if e, off = n.entryAt(i, off); e.hidden {
+			continue
+		}
+		if set, ok = (RRset{Type: e.Type, Count: e.Count, RRs: e.RRs}), true; plain(e.Type) {
+			break
 		}
 	}
-	return RRset{}, false
+	return set, ok
 }
 
 // missing ends a look-up whose name has no node: at a delegation or DNAME above
@@ -191,7 +197,7 @@ func (n node) any() (RRset, bool) {
 func (r *Reader) missing(q *wire.Query, typ uint16) (res Result) {
 	for i := 1; i <= q.Labels; i++ {
 		n := r.find(q.Hash[i], q.Suffix(i))
-		if n == nil {
+		if n == nil || n.flags()&flagHash != 0 {
 			continue
 		}
 		if res.Zone = r.zone(n); res.Zone == nil {
@@ -234,11 +240,11 @@ func (r *Reader) above(q *wire.Query, last int, res *Result) bool {
 		}
 		switch flags := n.flags(); {
 		case flags&flagCut != 0:
-			res.Outcome, res.Owner = Referral, i
+			res.Outcome, res.Owner, res.node = Referral, i, n
 			res.Set, _ = n.find(wire.TypeNS)
 			return true
 		case flags&flagDNAME != 0:
-			res.Outcome, res.Owner = Substitution, i
+			res.Outcome, res.Owner, res.node = Substitution, i, n
 			res.Set, _ = n.find(wire.TypeDNAME)
 			return true
 		}

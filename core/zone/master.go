@@ -140,10 +140,9 @@ func (l *loader) bring(tx *Tx, stage *Table) (err error) {
 	}
 	pass := l.live.NewPass()
 	tx.Mark(pass)
-	for _, leads := range [...]bool{false, true} { // what aliases lead to comes before them
+	for _, turn := range [...]turn{targets, aliases, apex} {
 		stage.Each(func(rec *Record) bool {
-			alias := rec.Type == dns.TypeCNAME || rec.Type == dns.TypeDNAME
-			if alias == leads && rec.Type != dns.TypeSOA && tx.belongs(rec.Name, rec.Type, z.number) {
+			if l.turn(rec) == turn && rec.Type != dns.TypeSOA && tx.belongs(rec.Name, rec.Type, z.number) {
 				_, err = tx.Put(rec)
 			}
 			return err == nil
@@ -152,11 +151,32 @@ func (l *loader) bring(tx *Tx, stage *Table) (err error) {
 			return err
 		}
 	}
+	tx.settle()
 	if _, err = tx.Put(l.soa); err != nil {
 		return err
 	}
 	_, err = tx.Sweep(pass, func(y *Zone, s Source) bool { return y.number == z.number && s == l.source })
 	return err
+}
+
+// A turn is when a record is brought over: what aliases lead to comes before them, and
+// the apex last, as the SOA and its signatures go together.
+type turn int
+
+const (
+	targets turn = iota
+	aliases
+	apex
+)
+
+func (l *loader) turn(rec *Record) turn {
+	switch {
+	case len(rec.Name) == len(l.apex):
+		return apex
+	case rec.Type == dns.TypeCNAME, rec.Type == dns.TypeDNAME:
+		return aliases
+	}
+	return targets
 }
 
 // belongs reports whether an RRset of that name would be the zone's.
@@ -199,6 +219,7 @@ func (l *loader) read(tx *Tx) error {
 	if l.soa == nil {
 		return fmt.Errorf("%s: %w of %s has no SOA at its apex (RFC 1035 §5.2)", l.files.path, ErrMaster, wire.NameString(l.apex))
 	}
+	l.heed(tx)
 	if !l.ns {
 		l.warn(l.authority, "the zone has no NS at its apex (RFC 1034 §4.2.1)")
 	}
@@ -206,6 +227,15 @@ func (l *loader) read(tx *Tx) error {
 		return l.authority.wrap(fmt.Errorf("%s: %w", wire.NameString(l.apex), err))
 	}
 	return nil
+}
+
+// heed makes the zone's denial, before it begins to be answered from.
+func (l *loader) heed(tx *Tx) {
+	tx.settle()
+	const most = 50 // each denial hashes up to four names
+	if d := tx.t.Zone(l.apex).denial; d != nil && d.iterations > most {
+		l.warn(l.authority, "NSEC3 with %d iterations: more than 0 harms (RFC 9276 §3.1), and validators give up above %d", d.iterations, most)
+	}
 }
 
 func (l *loader) warn(at place, format string, args ...any) {
@@ -275,6 +305,9 @@ func (l *loader) collect(at place, typ uint16, ttl uint32, data []byte) {
 
 // differ gives an RRset whose records' TTLs differ the least of them.
 func (l *loader) differ(at place, ttl uint32) {
+	if l.set.Type == dns.TypeRRSIG { // each has that of what it signs
+		return
+	}
 	l.warn(at, "%s %s: TTL %d beside %d, the lesser holds for all (RFC 2181 §5.2)", wire.NameString(l.name), dns.Type(l.set.Type), ttl, l.set.TTL)
 	l.set.TTL = min(l.set.TTL, ttl)
 }

@@ -43,6 +43,7 @@ const (
 	flagDNAME                // has DNAME: what is below is elsewhere
 	flagWildcard             // the name *.this exists
 	flagCNAME                // has CNAME
+	flagHash                 // has NSEC3, and is no name but for that (RFC 5155 §7.2.8)
 )
 
 func (t *Table) node(r ref) node {

@@ -18,6 +18,8 @@ type answer struct {
 	limit   int
 	nameAt  int // where the name being looked up stands in the message
 	aliases int
+	wilds   int                // in r.wild
+	proofs  int                // in r.proved
 	seen    [maxAliases]uint64 // hashes of the names that were followed
 	data    [wire.MaxName]byte
 }
@@ -42,6 +44,7 @@ func (r *Reader) Answer(q *wire.Query, data []byte, limit, at int) ([]byte, Outc
 	for a.step(&res) {
 		res = r.Lookup(q, q.Type, -1)
 	}
+	a.expansions()
 	return a.reply.Finish(), first
 }
 
@@ -60,17 +63,20 @@ func (a *answer) step(res *Result) bool {
 		}
 	case Hit:
 		if a.put(wire.Answer, a.nameAt, &res.Set) {
-			a.addresses(&res.Set)
+			end := a.reply.Len()
+			a.signAnswer(res, a.nameAt)
+			a.expansions()
+			a.addresses(&res.Set, end)
 		}
 	case NoData:
-		a.negative(res.Zone)
+		a.negative(res)
 	case NoName:
 		a.reply.SetRcode(wire.RcodeNXDomain) // RFC 6604 §3: the last name's
-		a.negative(res.Zone)
+		a.negative(res)
 	case Referral:
 		a.referral(res)
 	case Alias:
-		return a.put(wire.Answer, a.nameAt, &res.Set) && a.follow(res.Set.Data())
+		return a.alias(res)
 	case Substitution:
 		return a.substitute(res)
 	}
@@ -120,22 +126,42 @@ func (a *answer) rotation(set *RRset) int {
 	return off
 }
 
-// negative writes the SOA of a zone, which the last name looked up is in.
-func (a *answer) negative(z *Zone) {
+// negative writes the SOA of the zone that the last name looked up is in, and proofs.
+func (a *answer) negative(res *Result) {
+	z := res.Zone
 	owner := a.nameAt + int(a.q.Offset[a.q.Labels-z.Labels])
 	if !a.reply.Put(wire.Authority, owner, z.soa) {
 		a.reply.SetFlags(wire.FlagTC)
+		return
 	}
+	if !a.proving(z) {
+		return
+	}
+	if apex := a.r.find(wire.HashName(z.Apex), z.Apex); apex != nil {
+		a.sign(wire.Authority, owner, apex, wire.TypeSOA, binary.BigEndian.Uint32(z.soa[4:]))
+	}
+	a.deny(res)
 }
 
-// follow goes on with an alias's target, which was written last.
-func (a *answer) follow(target []byte) bool {
+// alias writes a CNAME and goes on with its target.
+func (a *answer) alias(res *Result) bool {
+	if !a.put(wire.Answer, a.nameAt, &res.Set) {
+		return false
+	}
+	target := res.Set.Data()
+	at := a.reply.Len() - len(target)
+	a.signAnswer(res, a.nameAt)
+	return a.follow(target, at)
+}
+
+// follow goes on with an alias's target, which was written at an offset.
+func (a *answer) follow(target []byte, at int) bool {
 	if a.aliases == maxAliases {
 		return false
 	}
 	a.seen[a.aliases] = a.q.Hash[0]
 	a.aliases++
-	a.nameAt = a.reply.Len() - len(target)
+	a.nameAt = at
 	a.q.SetName(target)
 	for _, h := range a.seen[:a.aliases] {
 		if h == a.q.Hash[0] {
@@ -153,6 +179,7 @@ func (a *answer) substitute(res *Result) bool {
 	if !a.put(wire.Answer, a.nameAt+prefix, &res.Set) {
 		return false
 	}
+	a.signAnswer(res, a.nameAt+prefix)
 	if n+len(target) > wire.MaxName {
 		a.reply.SetRcode(wire.RcodeYXDomain) // RFC 6672 §2.2
 		return false
@@ -169,7 +196,7 @@ func (a *answer) substitute(res *Result) bool {
 	if wire.IsSubdomain(a.data[n-len(target):n], a.q.Suffix(res.Owner)) {
 		return false // the target is below the DNAME itself: the name would grow for ever
 	}
-	return a.follow(a.data[:n])
+	return a.follow(a.data[:n], a.reply.Len()-n)
 }
 
 // referral writes a delegation's NS set and the addresses we have for its
@@ -182,6 +209,7 @@ func (a *answer) referral(res *Result) {
 		return
 	}
 	end := a.reply.Len()
+	a.security(res)
 	for _, needed := range [...]bool{true, false} {
 		for at := start; at < end; {
 			at += 2 // the owner, a pointer
@@ -189,6 +217,24 @@ func (a *answer) referral(res *Result) {
 			a.glue(rrData(rr), at+rrHead, cut, needed)
 			at += rrSize(rr)
 		}
+	}
+}
+
+// security writes what says whether a delegated zone is signed: its DS set, or the proof
+// that it has none (RFC 4035 §3.1.4, RFC 5155 §7.2.7).
+func (a *answer) security(res *Result) {
+	if !a.proving(res.Zone) {
+		return
+	}
+	a.expansions()
+	owner := a.nameAt + int(a.q.Offset[res.Owner])
+	set, ok := res.node.find(wire.TypeDS)
+	if !ok {
+		a.absent(res.Zone, res.Owner)
+		return
+	}
+	if a.put(wire.Authority, owner, &set) {
+		a.sign(wire.Authority, owner, res.node, wire.TypeDS, set.TTL())
 	}
 }
 
@@ -200,15 +246,16 @@ func (a *answer) glue(name []byte, nameAt int, cut []byte, needed bool) {
 	}
 	for _, typ := range [...]uint16{wire.TypeA, wire.TypeAAAA} {
 		set, ok := n.find(typ)
-		if ok && !a.additional(nameAt, &set) && needed {
+		if ok && !a.additional(nameAt, n, &set) && needed {
 			a.reply.SetFlags(wire.FlagTC)
 		}
 	}
 }
 
 // addresses adds what we know of the hosts that the answer names: a client that
-// asks for SRV or MX asks for those next. They go where there is room.
-func (a *answer) addresses(set *RRset) {
+// asks for SRV or MX asks for those next. They go where there is room. end is where the
+// answer's records end.
+func (a *answer) addresses(set *RRset, end int) {
 	skip := 0
 	switch set.Type {
 	case wire.TypeSRV:
@@ -222,14 +269,13 @@ func (a *answer) addresses(set *RRset) {
 	if a.nameAt > 0x3fff {
 		return // the owners before it are written in full
 	}
-	end := a.reply.Len()
 	for at, count := end-written(set), 0; at < end && count < maxHosts; count++ {
 		at += 2
 		rr := a.reply.Written(at, end)
 		if n := a.r.findFolded(rrData(rr)[skip:]); n != nil && n.flags()&flagCut == 0 {
 			for _, typ := range [...]uint16{wire.TypeA, wire.TypeAAAA} {
 				if more, ok := n.find(typ); ok {
-					a.additional(at+rrHead+skip, &more)
+					a.additional(at+rrHead+skip, n, &more)
 				}
 			}
 		}
@@ -243,15 +289,25 @@ const maxHosts = 16
 // written is how long a set became as it was written, with a pointer for each owner.
 func written(set *RRset) int { return len(set.RRs) + 2*set.Count }
 
-func (a *answer) additional(owner int, set *RRset) bool {
+// additional puts an RRset of a node, with its signatures where those are wanted and
+// there is room for them too.
+func (a *answer) additional(owner int, n node, set *RRset) bool {
 	mark := a.reply.Mark()
 	for rest := set.RRs; len(rest) > 0; {
-		n := rrSize(rest)
-		if !a.reply.Put(wire.Additional, owner, rest[:n]) {
+		size := rrSize(rest)
+		if !a.reply.Put(wire.Additional, owner, rest[:size]) {
 			a.reply.Rollback(mark)
 			return false
 		}
-		rest = rest[n:]
+		rest = rest[size:]
+	}
+	if a.q.DO {
+		if z := a.r.zone(n); z != nil && a.proving(z) {
+			mark = a.reply.Mark()
+			if !a.sign(wire.Additional, owner, n, set.Type, set.TTL()) {
+				a.reply.Rollback(mark)
+			}
+		}
 	}
 	return true
 }

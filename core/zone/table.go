@@ -52,8 +52,9 @@ type Zone struct {
 	Apex   []byte
 	Labels int // of the apex
 	number int
-	soa    []byte // the record for negative answers, its TTL as RFC 2308 §5 says; nil until there is one
-	cuts   bool   // has delegations or DNAMEs: where there are none, nobody looks for them
+	soa    []byte  // the record for negative answers, its TTL as RFC 2308 §5 says; nil until there is one
+	cuts   bool    // has delegations, DNAMEs or NSEC3: where there are none, nobody looks for them
+	denial *denial // nil: unsigned
 }
 
 // Ready reports whether the zone has an SOA: until then it is not answered from.
@@ -98,6 +99,9 @@ type Reader struct {
 	hint [64]node
 	star [wire.MaxName + 2]byte
 	sink byte
+
+	wild   [maxAliases + 1]wild // of the answer in the making, as are:
+	proved [64]uint64           // hashes of the owners whose NSEC or NSEC3 records it has
 }
 
 // A view is the table as of one moment.

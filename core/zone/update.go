@@ -37,6 +37,8 @@ type Tx struct {
 	view
 	strict bool // a CNAME beside other records of one source is an error
 	pass   Pass
+
+	denials map[int]bool // numbers of zones whose NSEC or NSEC3 records changed
 }
 
 // A Pass tells apart what was put in the course of one full sync.
@@ -55,6 +57,7 @@ func (t *Table) Update(f func(*Tx) error) error {
 	tx := &Tx{view: view{t: t}}
 	tx.look()
 	err := f(tx)
+	tx.settle()
 	t.reclaim()
 	return err
 }
@@ -154,6 +157,8 @@ func (tx *Tx) adopt(h uint64, r ref, z *Zone) error {
 		}
 	})
 	tx.recount(outer, z.number)
+	tx.renew(outer)
+	tx.renew(z.number)
 	tx.setSOA(tx.lookup(z.Apex))
 	return nil
 }
