@@ -109,7 +109,7 @@ func (c *Config) fleet() failover.Config {
 	for _, s := range c.External.Sites {
 		site := failover.Site{Name: s.Name}
 		for _, a := range s.Servers {
-			site.Servers = append(site.Servers, a.String())
+			site.Servers = append(site.Servers, a.Text())
 		}
 		f.Sites = append(f.Sites, site)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -31,7 +30,7 @@ func newChecks(fleet *failover.Fleet, c *Config, log *slog.Logger) (*checks, err
 	k := &checks{log: log, fleet: fleet, changed: make(chan struct{}, 1)}
 	k.config.Store(c)
 	var err error
-	k.engine, err = upstream.New(upstream.Options{Shards: 1, Idle: time.Second})
+	k.engine, err = c.Exchange.Engine(upstream.Options{Shards: 1, Idle: time.Second})
 	return k, err
 }
 
@@ -112,12 +111,12 @@ func (k *checks) examine(ctx context.Context, c *Config) {
 	defer pause.Stop()
 	for {
 		for _, s := range k.fleet.Current().Servers {
-			addr, err := netip.ParseAddrPort(s.Address)
+			server, err := upstream.ParseServer(s.Address)
 			if err != nil {
 				continue
 			}
 			limit, cancel := context.WithTimeout(ctx, check.Timeout)
-			m, err := k.ask(limit, upstream.Server{Addr: addr}, check.Zone, dns.TypeSOA)
+			m, err := k.ask(limit, server, check.Zone, dns.TypeSOA)
 			cancel()
 			if err == nil {
 				k.say(check.Zone, s.Address, m.Rcode)

@@ -12,6 +12,7 @@ import (
 	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/observe"
 	"github.com/strata-dns/strata/core/resolver"
+	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/failover"
 	"github.com/strata-dns/strata/policy"
@@ -44,9 +45,9 @@ type External struct {
 
 // A Site is one datacenter's external resolvers.
 type Site struct {
-	Name    string           `mapstructure:"name"`
-	ECS     netip.Prefix     `mapstructure:"ecs"` // what its clients come from, for the world
-	Servers []netip.AddrPort `mapstructure:"servers"`
+	Name    string            `mapstructure:"name"`
+	ECS     netip.Prefix      `mapstructure:"ecs"` // what its clients come from, for the world
+	Servers []upstream.Server `mapstructure:"servers"`
 }
 
 func defaults() Config {
@@ -104,12 +105,16 @@ func (c *Config) validateSites(report *config.Report) {
 		case slices.Contains(names[:i], s.Name):
 			report.Add(key+".name", "site %s stands twice", s.Name)
 		}
-		resolver.ValidateServers(resolver.Plain(s.Servers...), key+".servers", "the site's external resolvers", c.Listen, report)
+		resolver.ValidateServers(s.Servers, key+".servers", "the site's external resolvers", c.Listen, report)
 		for j, server := range s.Servers {
-			if before := at[server]; before != "" && before != s.Name {
-				report.Add(fmt.Sprintf("%s.servers[%d]", key, j), "%s stands in site %s already", server, before)
+			switch before := at[server.Addr]; {
+			case before == "":
+				at[server.Addr] = s.Name
+			case before != s.Name:
+				report.Add(fmt.Sprintf("%s.servers[%d]", key, j), "%s stands in site %s already", server.Addr, before)
+			case !slices.Contains(s.Servers[:j], server): // else said above
+				report.Add(fmt.Sprintf("%s.servers[%d]", key, j), "%s stands in the list already, asked in another way: choose one", server.Addr)
 			}
-			at[server] = s.Name
 		}
 	}
 }

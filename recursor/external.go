@@ -94,12 +94,12 @@ func (x *external) follow(c *Config) *way {
 	}
 	servers := make([]upstream.Server, 0, len(fit))
 	for _, s := range fit {
-		addr, err := netip.ParseAddrPort(s.Address)
+		server, err := upstream.ParseServer(s.Address)
 		if err != nil {
 			x.log.Error("external resolver not taken up", "server", s.Address, "err", err)
 			continue
 		}
-		servers = append(servers, upstream.Server{Addr: addr})
+		servers = append(servers, server)
 	}
 	if slices.ContainsFunc(fit, func(s failover.Server) bool { return s.Away }) {
 		w.options = x.ecs
@@ -120,7 +120,7 @@ func (x *external) take(c *Config) {
 			x.ecs = clientSubnet(s.ECS)
 		}
 		for _, a := range s.Servers {
-			known[a] = a.String()
+			known[a.Addr] = a.Text()
 		}
 	}
 	x.known.Store(&known)

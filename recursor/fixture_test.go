@@ -19,6 +19,7 @@ import (
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon/control"
+	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -147,8 +148,8 @@ func settings(home, away *nameServer) *Config {
 	c.Site = "dc1"
 	c.Cache.Size = 1 << 20
 	c.External.Sites = []Site{
-		{Name: "dc1", ECS: netip.MustParsePrefix("198.51.100.0/24"), Servers: []netip.AddrPort{home.addr}},
-		{Name: "dc2", ECS: netip.MustParsePrefix("203.0.113.0/24"), Servers: []netip.AddrPort{away.addr}},
+		{Name: "dc1", ECS: netip.MustParsePrefix("198.51.100.0/24"), Servers: resolver.Plain(home.addr)},
+		{Name: "dc2", ECS: netip.MustParsePrefix("203.0.113.0/24"), Servers: resolver.Plain(away.addr)},
 	}
 	c.External.Check = Check{Interval: 50 * time.Millisecond, Timeout: 100 * time.Millisecond, Fall: 2, Rise: 2, HoldDown: 100 * time.Millisecond, Zone: "probe.example"}
 	return &c

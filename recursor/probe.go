@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"github.com/miekg/dns"
 
@@ -16,7 +15,7 @@ import (
 
 // probe implements failover.Probe.
 func (k *checks) probe(ctx context.Context, server failover.Server, question failover.Question) error {
-	addr, err := netip.ParseAddrPort(server.Address)
+	to, err := upstream.ParseServer(server.Address)
 	if err != nil {
 		return err
 	}
@@ -24,8 +23,7 @@ func (k *checks) probe(ctx context.Context, server failover.Server, question fai
 	if err != nil {
 		return err
 	}
-	to := upstream.Server{Addr: addr}
-	if question.Stream {
+	if question.Stream && to.Transport == upstream.UDP { // the others are asked over streams anyway
 		to.Transport = upstream.TCP
 	}
 	m, err := k.ask(ctx, to, question.Name, typ)

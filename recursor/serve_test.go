@@ -104,7 +104,7 @@ func TestAsksItself(t *testing.T) {
 	good := serve(t, "192.0.2.1")
 	c := settings(good, good)
 	itself := freeAddress(t)
-	c.External.Sites = []Site{{Name: "dc1", Servers: []netip.AddrPort{itself}}}
+	c.External.Sites = []Site{{Name: "dc1", Servers: resolver.Plain(itself)}}
 	c.Zones = []resolver.Domains{
 		{Names: []string{"ours.example"}, Servers: resolver.Plain(itself)},
 		{Names: []string{"good.example"}, Servers: resolver.Plain(good.addr)},

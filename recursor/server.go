@@ -71,7 +71,7 @@ func (s *server) open(c *Config, rules resolver.Rules) (err error) {
 	if r.zones, err = resolver.OpenRoutes(s.engine, c.Zones); err != nil {
 		return err
 	}
-	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log, Observe: c.Observe, JSON: c.Log.Format == "json"})
+	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, Engine: s.engine, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log, Observe: c.Observe, JSON: c.Log.Format == "json"})
 	return err
 }
 

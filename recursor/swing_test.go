@@ -206,8 +206,8 @@ func TestReload(t *testing.T) {
 	fresh := *c
 	fresh.External.Check.Zone, fresh.External.Check.Expect = "", []Expect{{Name: "check.example", Type: "A", Data: "192.0.2.99"}}
 	fresh.External.Sites = []Site{
-		{Name: "dc1", ECS: netip.MustParsePrefix("2001:db8::/48"), Servers: []netip.AddrPort{third.addr}},
-		{Name: "dc2", Servers: []netip.AddrPort{away.addr}},
+		{Name: "dc1", ECS: netip.MustParsePrefix("2001:db8::/48"), Servers: resolver.Plain(third.addr)},
+		{Name: "dc2", Servers: resolver.Plain(away.addr)},
 	}
 	fresh.Zones = []resolver.Domains{{Names: []string{"ours.example"}, Servers: resolver.Plain(home.addr)}}
 	if err := s.reload(t.Context(), &fresh); err != nil {
