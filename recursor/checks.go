@@ -24,6 +24,7 @@ type checks struct {
 	engine  *upstream.Engine
 	config  atomic.Pointer[Config]
 	changed chan struct{}
+	zone    atomic.Pointer[string] // what is wrong with the check zone; "" or nil: nothing
 }
 
 func newChecks(fleet *failover.Fleet, c *Config, log *slog.Logger) (*checks, error) {
@@ -104,6 +105,7 @@ func (k *checks) check(ctx context.Context, c *Config) error {
 // be resolved, checks prove nothing: the name above says so from memory.
 func (k *checks) examine(ctx context.Context, c *Config) {
 	check := &c.External.Check
+	k.zone.Store(nil)
 	if check.Zone == "" {
 		return
 	}
@@ -131,12 +133,23 @@ func (k *checks) examine(ctx context.Context, c *Config) {
 	}
 }
 
+// say tells the log, once, and /status what is wrong with the check zone.
 func (k *checks) say(zone, server string, rcode int) {
+	wrong := "the check zone cannot be resolved"
 	switch rcode {
 	case dns.RcodeSuccess:
+		return
 	case dns.RcodeNameError:
-		k.log.Warn("the check zone does not exist: a resolver may say so from memory, and checks prove little", "key", "external.check.zone", "zone", zone, "server", server)
-	default:
-		k.log.Warn("the check zone cannot be resolved", "key", "external.check.zone", "zone", zone, "server", server, "rcode", dns.RcodeToString[rcode])
+		wrong = "the check zone does not exist: a resolver may say so from memory, and checks prove little"
 	}
+	k.zone.Store(&wrong)
+	k.log.Warn(wrong, "key", "external.check.zone", "zone", zone, "server", server, "rcode", dns.RcodeToString[rcode])
+}
+
+// zoneFault is what say told, "" for nothing.
+func (k *checks) zoneFault() string {
+	if wrong := k.zone.Load(); wrong != nil {
+		return *wrong
+	}
+	return ""
 }

@@ -76,8 +76,9 @@ func (x *external) status() any {
 	events := x.fleet.History()
 	return struct {
 		failover.Status
-		Events []failover.Event `json:"events"` // oldest first
-	}{x.fleet.Status(), events[max(0, len(events)-20):]}
+		CheckZone string           `json:"check_zone,omitempty"` // what is wrong with it
+		Events    []failover.Event `json:"events"`               // oldest first
+	}{x.fleet.Status(), x.checks.zoneFault(), events[max(0, len(events)-20):]}
 }
 
 func newMoves() *prometheus.CounterVec {

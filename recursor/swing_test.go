@@ -159,6 +159,14 @@ func TestCheckZone(t *testing.T) {
 	c.External.Check.Zone = "none.probe.example"
 	s := run(t, c)
 	s.until("said that it does not exist", s.logged("the check zone does not exist"))
+	before := home.checks.Load()
+	s.until("more checks", func() bool { return home.checks.Load() > before+5 })
+	if n := strings.Count(s.log.String(), "check zone"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+	if text, err := json.Marshal(s.routes.Load().external.status()); err != nil || !strings.Contains(string(text), `"check_zone":"the check zone does not exist`) {
+		t.Errorf("status: %v %s", err, text)
+	}
 
 	home.rcode.Store(dns.RcodeRefused)
 	c = settings(home, away)
@@ -169,10 +177,10 @@ func TestCheckZone(t *testing.T) {
 	c = settings(home, away)
 	c.External.Check.Interval = 10 * time.Millisecond
 	s = run(t, c)
-	before := home.checks.Load()
+	before = home.checks.Load()
 	s.until("checks", func() bool { return home.checks.Load() > before+20 })
-	if strings.Contains(s.log.String(), "check zone") {
-		t.Errorf("a good zone: %s", s.log)
+	if fault := s.routes.Load().external.checks.zoneFault(); fault != "" || strings.Contains(s.log.String(), "check zone") {
+		t.Errorf("a good zone: %q %s", fault, s.log)
 	}
 }
 
