@@ -25,7 +25,7 @@ func (r *routes) find(name []byte) *upstream.Set {
 // Ask implements resolver.Route.
 func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	r := s.routes.Load()
-	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}
+	question := s.resolver.Question(q, true)
 	resolver.Exchange(r.find(q.Name), &question, func(a upstream.Answer) {
 		if resolver.Gone(a.Err) && s.routes.Load() != r {
 			s.Ask(q, done)

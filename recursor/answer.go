@@ -30,7 +30,7 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 		return
 	}
 	// An authoritative server answers without recursion.
-	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD}
+	question := s.resolver.Question(q, false)
 	resolver.Exchange(to, &question, func(a upstream.Answer) {
 		if resolver.Gone(a.Err) && s.routes.Load() != r {
 			s.Ask(q, done)
@@ -49,16 +49,17 @@ func (s *server) askOutside(r *routes, q *cache.Question, done func(a upstream.A
 		done(upstream.Answer{Err: errNowhere})
 		return
 	}
-	question := upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}
+	question := s.resolver.Question(q, true)
+	trail := question.Options
 	w := x.now()
-	question.Options = w.options
+	question.Options = append(trail, w.options...)
 	resolver.Exchange(x.set, &question, func(a upstream.Answer) {
 		now := x.now()
 		if now == w || a.Err == nil && wire.RcodeOf(a.Msg) != wire.RcodeServFail && wire.RcodeOf(a.Msg) != wire.RcodeRefused {
 			done(a)
 			return
 		}
-		question.Options = now.options
+		question.Options = append(trail, now.options...)
 		resolver.Exchange(x.set, &question, done)
 	})
 }

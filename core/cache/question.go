@@ -13,11 +13,15 @@ type Question struct {
 	Type, Class uint16
 	DO          bool // with DNSSEC records (RFC 3225)
 	CD          bool // unchecked (RFC 4035 §3.2.2)
+
+	// Trail is that of the query which opened the flight ([wire.OptionTrail]). It is
+	// no part of what is asked.
+	Trail []byte
 }
 
 // ask reads the question out of a parsed query. Name is the query's own.
 func ask(q *wire.Query) Question {
-	return Question{Name: q.Name(), Type: q.Type, Class: q.Class, DO: q.DO, CD: q.Flags&wire.FlagCD != 0}
+	return Question{Name: q.Name(), Type: q.Type, Class: q.Class, DO: q.DO, CD: q.Flags&wire.FlagCD != 0, Trail: q.Trail()}
 }
 
 // key is the hash the question is found by.

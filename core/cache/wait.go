@@ -79,6 +79,7 @@ func (c *Cache) depart(l *lot, q *Question, key uint64, text []byte, me *waiting
 	}
 	f := &flight{question: *q, key: key, text: string(text), opened: now, flushed: c.flushed.Load(), refresh: me == nil}
 	f.question.Name = append([]byte(nil), q.Name...)
+	f.question.Trail = append([]byte(nil), q.Trail...)
 	if me != nil {
 		c.enlist(f, me)
 	}

@@ -83,6 +83,8 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 		return reply, int(state)
 	case q.Flags&wire.FlagRD == 0:
 		return a.unasked(p, limit), unaskedKind
+	case a.r.loops.closed(q):
+		return a.looped(p, limit), loopKind
 	}
 	p.Late = true
 	a.r.cache.Wait(q, p.Data, limit, a.late(p, late))
@@ -116,11 +118,16 @@ func (a *answerer) ruled(v policy.Verdict, p *plane.Packet, limit int) []byte {
 // unasked refuses to ask upstream for a client who did not ask for that by RD
 // (RFC 8914 §4.21).
 func (a *answerer) unasked(p *plane.Packet, limit int) []byte {
+	return a.refuse(p, limit, wire.EDENotAuthoritative, "")
+}
+
+// refuse says REFUSED, and why.
+func (a *answerer) refuse(p *plane.Packet, limit int, ede uint16, why string) []byte {
 	var reply wire.Reply
 	reply.Begin(p.Data, &a.q, limit)
 	reply.SetFlags(wire.FlagRA)
 	reply.SetRcode(wire.RcodeRefused)
-	reply.SetEDE(wire.EDENotAuthoritative, "")
+	reply.SetEDE(ede, why)
 	return reply.Finish()
 }
 

@@ -47,6 +47,14 @@ func (d *desk) ask(rules *Rules, name []byte, like *cache.Question, edns *wire.E
 	return rules.Policy.AskNames(&d.q), true
 }
 
+// trailOption is the trail of a question, which goes with those asked for its sake.
+func trailOption(q *cache.Question) []byte {
+	if len(q.Trail) == 0 {
+		return nil
+	}
+	return wire.AppendOption(nil, wire.OptionTrail, q.Trail)
+}
+
 // ask answers a question of our own, which is like another but for its name, by the
 // rules for names, memory, and upstream. done gets one reply, valid only during
 // the call, and may be called before ask returns.
@@ -54,7 +62,7 @@ func (r *Resolver) ask(name []byte, like *cache.Question, done func(reply []byte
 	d := takeDesk()
 	defer d.giveBack()
 	rules := r.rules.Load()
-	v, ok := d.ask(rules, name, like, &wire.EDNS{UDPSize: wire.DefaultUDP, DO: like.DO})
+	v, ok := d.ask(rules, name, like, &wire.EDNS{UDPSize: wire.DefaultUDP, DO: like.DO, Options: trailOption(like)})
 	switch {
 	case !ok || askable(like.Type) != wire.Valid:
 		done(d.q.Error(d.packet, wire.FormErr), fromRules)

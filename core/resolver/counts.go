@@ -15,7 +15,8 @@ const (
 	policed     = invalid + int(wire.BadVers) + 1
 	limitedKind = policed + int(policy.Truncate) + 1
 	unaskedKind = limitedKind + 1
-	kinds       = unaskedKind + 1
+	loopKind    = unaskedKind + 1
+	kinds       = loopKind + 1
 )
 
 // counts are one worker's, on cache lines of their own.
@@ -47,6 +48,8 @@ func kindName(k int) string {
 		return "policy-" + policy.Action(k-policed).String()
 	case k == limitedKind:
 		return "rate-limited"
+	case k == loopKind:
+		return "loop"
 	}
 	return "no-recursion"
 }

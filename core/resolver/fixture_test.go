@@ -160,8 +160,9 @@ func (s *nameServer) soa(name string) dns.RR {
 
 // A testRoute asks zones' servers, and others for the rest, as both binaries do.
 type testRoute struct {
-	zones Routes
-	rest  *upstream.Set
+	zones    Routes
+	rest     *upstream.Set
+	resolver *Resolver
 }
 
 func (r *testRoute) find(name []byte) *upstream.Set {
@@ -172,7 +173,8 @@ func (r *testRoute) find(name []byte) *upstream.Set {
 }
 
 func (r *testRoute) Ask(q *cache.Question, done func(a upstream.Answer)) {
-	Exchange(r.find(q.Name), &upstream.Question{Name: q.Name, Type: q.Type, Class: q.Class, DO: q.DO, CD: q.CD, RD: true}, done)
+	question := r.resolver.Question(q, true)
+	Exchange(r.find(q.Name), &question, done)
 }
 
 func (r *testRoute) Apart(a, b []byte) bool { return r.find(a) != r.find(b) }
@@ -233,6 +235,7 @@ func play(t testing.TB, p plot) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
+	route.resolver = s.Resolver
 	if s.handler = s.Worker(netip.AddrPort{}); p.stream {
 		s.handler = s.Stream(netip.AddrPort{})
 	}

@@ -26,6 +26,7 @@ type Resolver struct {
 	file   string
 	log    *slog.Logger
 	chains chains
+	loops  *loops
 	traces traces
 
 	observer *observe.Observer // of single queries
@@ -51,7 +52,7 @@ type Options struct {
 
 // New makes a resolver and reads its cache's file, where there is one.
 func New(o Options) (*Resolver, error) {
-	r := &Resolver{route: o.Route, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, streams: new(counts), waits: newWaits()}
+	r := &Resolver{route: o.Route, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, loops: newLoops(o.Log), streams: new(counts), waits: newWaits()}
 	var err error
 	if r.observer, err = observe.New(observe.Options{Version: "strata " + daemon.Version, Sources: sources(), Log: o.Log, JSON: o.JSON}, o.Observe); err != nil {
 		return nil, err
