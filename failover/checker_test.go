@@ -157,6 +157,24 @@ func TestExchangesSpeedItUp(t *testing.T) {
 	})
 }
 
+// With hints, how long a loss takes to notice does not go by the interval, but by
+// the checks' own time; and a check in the air when servers fall silent is no hindrance.
+func TestHintsSpeedItUp(t *testing.T) {
+	cfg := everySecond()
+	cfg.Pace.Interval, cfg.Pace.Timeout = 20*time.Second, 300*time.Millisecond
+	for phase := range 21 {
+		inBubble(t, cfg, onePlan, 0, func(t *testing.T, f *Fleet, n *network) {
+			time.Sleep(time.Minute + time.Duration(phase)*time.Second)
+			n.kill(true, "a1", "a2")
+			for _, a := range []string{"a1", "a2", "a9"} {
+				f.Hint(a, time.Now())
+			}
+			// Two checks, half a second from the beginning of one to that of the other.
+			until(t, 1100*time.Millisecond, func() bool { return f.Current().Mode == Swung })
+		})
+	}
+}
+
 func TestHomeComesBack(t *testing.T) {
 	inBubble(t, everySecond(), onePlan, 0, func(t *testing.T, f *Fleet, n *network) {
 		n.kill(true, "a1", "a2")

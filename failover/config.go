@@ -134,5 +134,5 @@ func fill(d *time.Duration, value, least time.Duration) {
 // retry is the time between checks that are in a hurry: those that confirm a
 // suspicion or follow a hint. A fifth of the interval lets two of them, waited
 // for as long (see server.patience), end well within one and a half intervals
-// of a loss.
-func (p Pace) retry() time.Duration { return p.Interval / 5 }
+// of a loss; half a second is enough for a resolver known to be quick.
+func (p Pace) retry() time.Duration { return min(p.Interval/5, 500*time.Millisecond) }

@@ -34,7 +34,9 @@
 // towards `fall`, but no server goes down before one check of its own failed,
 // and only checks bring one back. A check that refutes passive failures mutes
 // them for a while, longer each time: a client who asks for dead names can
-// neither bring a server down nor drive its checks.
+// neither bring a server down nor drive its checks. A hint that a server has fallen
+// silent ([Fleet.Hint]) only calls a check, and is muted alike. So a loss that
+// clients notice is decided within two checks' time, whatever the interval.
 //
 // # Order
 //

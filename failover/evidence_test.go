@@ -68,6 +68,44 @@ func TestPassiveSuccessProvesNothing(t *testing.T) {
 	s.checked(true, "a1").state("a1", Up)
 }
 
+// A client who asks for what takes long must not drive the checks.
+func TestHintsThatMisleadAreMuted(t *testing.T) {
+	s := tell(t, twoSites())
+	s.Take(s.now, 9)
+	s.checked(true, "a1", "a2", "b1")
+	checks := 0
+	for range 6000 { // ten minutes of it
+		s.wait(100*time.Millisecond).Hint("a1", s.now)
+		for _, c := range s.Take(s.now, 9) {
+			if s.checked(true, c.Server.Address); c.Server.Address == "a1" {
+				checks++
+			}
+		}
+	}
+	if checks < 120 || checks > 140 {
+		t.Errorf("checked %d times in ten minutes; 120 without hints, and those should be muted", checks)
+	}
+	if len(s.events) > 0 {
+		t.Errorf("hints alone made %+v", s.events)
+	}
+}
+
+// What is known of the others is looked at anew when the last server is in doubt.
+func TestDoubtHurriesEveryone(t *testing.T) {
+	cfg := twoSites()
+	cfg.Pace.Interval = 20 * time.Second
+	s := tell(t, cfg).lose("a1")
+	s.Take(s.now, 9)
+	s.checked(false, "a1").checked(true, "a2", "b1").wait(6 * time.Second)
+	if s.due("a1") != 14*time.Second || s.due("b1") != 14*time.Second {
+		t.Fatalf("checked in %v and %v, want 14 s", s.due("a1"), s.due("b1"))
+	}
+	s.used(false, "a2")
+	if s.due("a1") != 0 || s.due("b1") != 0 || s.due("a2") != 0 {
+		t.Errorf("nobody is up, and checks are due in %v, %v and %v", s.due("a1"), s.due("b1"), s.due("a2"))
+	}
+}
+
 // due is when a server's next check is, after the story's now.
 func (s *story) due(server string) time.Duration {
 	return (*s.address.Load())[server].timing.due.Sub(s.now)
@@ -92,11 +130,11 @@ func TestSchedule(t *testing.T) {
 	}{
 		{"answered: an interval after it began", func() { s.checked(true, "a1") }, 4 * time.Second},
 		{"exchange failed: now", func() { s.used(false, "a1") }, 0},
-		{"taken, nothing heard: given up after timeout and interval", func() { s.Take(s.now, 1) }, 6 * time.Second},
-		{"exchange failed while it is awaited: as before", func() { s.used(false, "a1") }, 6 * time.Second},
+		{"taken, nothing heard: given up after its time and an interval", func() { s.Take(s.now, 1) }, 5500 * time.Millisecond},
+		{"exchange failed while it is awaited: as before", func() { s.used(false, "a1") }, 5500 * time.Millisecond},
 		{"failed at once: down, after an interval", func() { s.checked(false, "a1") }, 5 * time.Second},
-		{"a down server answers an exchange: a fifth of the interval after the last", func() { s.used(true, "a1") }, time.Second},
-		{"another fails: not at its server's cost", func() { s.used(false, "a2") }, time.Second},
+		{"a down server answers an exchange: half a second after the last", func() { s.used(true, "a1") }, time.Second / 2},
+		{"another fails: not at its server's cost", func() { s.used(false, "a2") }, time.Second / 2},
 	} {
 		if step.do(); s.due("a1") != step.want {
 			t.Errorf("%s: due in %v, want %v", step.what, s.due("a1"), step.want)
@@ -162,7 +200,8 @@ func TestPatience(t *testing.T) {
 		{second, Suspect, 900 * time.Millisecond, time.Second},
 		{second, Probation, 10 * time.Millisecond, time.Second},
 		{second, Down, 10 * time.Millisecond, time.Second},
-		{DefaultPace(), Up, 10 * time.Millisecond, time.Second},
+		{DefaultPace(), Up, 10 * time.Millisecond, time.Second / 2},
+		{DefaultPace(), Up, 250 * time.Millisecond, 750 * time.Millisecond},
 	} {
 		if got := (&server{state: c.state, slow: c.slow}).patience(c.pace); got != c.want {
 			t.Errorf("%v, slowest %v, interval %v: %v, want %v", c.state, c.slow, c.pace.Interval, got, c.want)

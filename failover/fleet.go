@@ -99,6 +99,10 @@ func (f *Fleet) weigh(r Result) {
 			return
 		}
 		r.At = now
+		gap := f.cfg.Pace.retry()
+		if s.state == Up {
+			gap = 0 // what checks refute mutes the hints: nothing else need slow them down
+		}
 		moves := s.weigh(r, f.cfg.Pace)
 		for _, m := range moves {
 			f.tell(Event{Site: s.site, Server: s.address, From: s.state.String(), To: m.to.String(), Why: m.why})
@@ -110,7 +114,19 @@ func (f *Fleet) weigh(r Result) {
 		if r.How == Active {
 			f.plan(s, now)
 		} else if s.state != Up {
-			s.timing.hurry(now, f.cfg.Pace.retry())
+			s.timing.hurry(now, gap)
+		}
+	})
+	f.nudge()
+}
+
+// Hint says that a server seems to have fallen silent, before an exchange with it
+// has failed for good. It changes no state: it calls a check at once, unless checks
+// have lately refuted what was said of that server.
+func (f *Fleet) Hint(server string, at time.Time) {
+	f.step(at, func(now time.Time) {
+		if s := (*f.address.Load())[server]; s != nil && s.heed(now) {
+			s.timing.hurry(now, 0)
 		}
 	})
 	f.nudge()
@@ -208,6 +224,13 @@ func (f *Fleet) leaveAllDown(before Mode, now time.Time) {
 	}
 	for s := range f.servers() {
 		s.timing.misses = 0
+	}
+	f.hurryAll(now)
+}
+
+// hurryAll has every server checked soon.
+func (f *Fleet) hurryAll(now time.Time) {
+	for s := range f.servers() {
 		s.timing.hurry(now, f.cfg.Pace.retry())
 	}
 }
@@ -239,13 +262,18 @@ func (f *Fleet) labelNow() string {
 	return f.swing.mode.String()
 }
 
-// publish replaces the set if it is another one, and turns sites on and off.
+// publish replaces the set if it is another one, and turns sites on and off. With
+// the last server lost that was up, what was known of all others is looked at anew:
+// one that is down may have come back since its last check, one on standby be gone.
 func (f *Fleet) publish(now time.Time) {
-	set := f.choose()
-	if set.equal(f.set.Load()) {
+	set, before := f.choose(), f.set.Load()
+	if set.equal(before) {
 		return
 	}
 	f.set.Store(set)
+	if before.up() && !set.up() {
+		f.hurryAll(now)
+	}
 	for _, s := range f.sites {
 		if serving := set.Serving(s.name); serving != s.serving {
 			f.tell(Event{Site: s.name, From: s.state(), To: siteState(serving), Why: "the fleet is " + f.label})

@@ -22,6 +22,7 @@ type modelServer struct {
 	state         string
 	failures      string // in a row: c for a check, x for an exchange
 	answered      int
+	hinted        bool
 	muted         time.Time
 	muteFor       time.Duration
 	misledInARow  int
@@ -61,36 +62,22 @@ func (m *model) result(address string, ok, check bool) {
 	if s == nil {
 		return
 	}
+	hinted := s.hinted && check
 	if check {
 		s.seen++
+		s.hinted = false
 	} else {
 		s.passive++
 	}
 	switch s.state + map[bool]string{true: " check", false: " exchange"}[check] + map[bool]string{true: " ok", false: " failed"}[ok] {
 	case "up check ok":
-		if m.now.After(s.muted.Add(s.muteFor)) {
-			s.misledInARow, s.muteFor, s.muted = 0, 0, time.Time{}
-		}
+		m.trust(s, hinted)
 	case "suspect check ok":
 		s.state = "up"
-		if s.failures == "" || s.failures[0] == 'c' || contains(s.failures, 'c') {
-			if m.now.After(s.muted.Add(s.muteFor)) {
-				s.misledInARow, s.muteFor, s.muted = 0, 0, time.Time{}
-			}
-		} else {
-			s.muteFor = p.Interval / 5
-			for range min(s.misledInARow, 6) {
-				s.muteFor *= 2
-			}
-			s.muteFor = min(s.muteFor, 12*p.Interval)
-			s.misledInARow++
-			s.muted = m.now.Add(s.muteFor)
-		}
+		m.trust(s, hinted || !contains(s.failures, 'c'))
 		s.failures = ""
 	case "down check ok", "probation check ok":
-		if m.now.After(s.muted.Add(s.muteFor)) {
-			s.misledInARow, s.muteFor, s.muted = 0, 0, time.Time{}
-		}
+		m.trust(s, false)
 		if s.state == "down" {
 			s.state, s.answered = "probation", 0
 		}
@@ -112,6 +99,30 @@ func (m *model) result(address string, ok, check bool) {
 		s.state, s.failures = "down", ""
 	}
 	m.decide()
+}
+
+// trust is less for a while when a check was called for nothing.
+func (m *model) trust(s *modelServer, misled bool) {
+	p := m.cfg.Pace
+	if !misled {
+		if m.now.After(s.muted.Add(s.muteFor)) {
+			s.misledInARow, s.muteFor, s.muted = 0, 0, time.Time{}
+		}
+		return
+	}
+	s.muteFor = min(p.Interval/5, time.Second/2)
+	for range min(s.misledInARow, 8) {
+		s.muteFor *= 2
+	}
+	s.muteFor = min(s.muteFor, 12*p.Interval)
+	s.misledInARow++
+	s.muted = m.now.Add(s.muteFor)
+}
+
+func (m *model) hint(address string) {
+	if s := m.servers[address]; s != nil && s.state == "up" && !m.now.Before(s.muted) {
+		s.hinted = true
+	}
 }
 
 func contains(s string, c byte) bool {

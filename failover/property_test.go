@@ -115,6 +115,26 @@ func (p *pair) result(t *rapid.T) {
 	}
 }
 
+// hint wants a hint to call a check at once, to change nothing else, and not to be
+// heeded where the model does not trust it.
+func (p *pair) hint(t *rapid.T) {
+	address := rapid.SampledFrom(addresses).Draw(t, "server")
+	s := (*p.fleet.address.Load())[address]
+	p.model.hint(address)
+	var before schedule
+	if s != nil {
+		before = s.timing
+	}
+	p.fleet.Hint(address, p.model.now)
+	switch m := p.model.servers[address]; {
+	case m == nil || before.flying:
+	case m.hinted && s.timing.due.After(p.model.now):
+		t.Fatalf("%s was hinted at and is next checked at %v, it is %v", address, s.timing.due, p.model.now)
+	case !m.hinted && s.timing != before:
+		t.Fatalf("a hint at %s, which is %s, was heeded", address, m.state)
+	}
+}
+
 // site fails or restores a whole one, which single results seldom do.
 func (p *pair) site(t *rapid.T) {
 	site := rapid.SampledFrom(p.model.cfg.Sites).Draw(t, "site")
@@ -257,6 +277,7 @@ func TestAgainstModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"":            p.check,
 			"result":      p.result,
+			"hint":        p.hint,
 			"site":        p.site,
 			"wait":        p.wait,
 			"take":        p.take,

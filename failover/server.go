@@ -72,6 +72,7 @@ type server struct {
 	oks    int  // checks in a row on probation
 	proven bool // one of fails was a check
 	hints  trust
+	hinted bool // a hint called the next check
 	timing schedule
 
 	rtt           time.Duration // smoothed, of checks
@@ -132,8 +133,8 @@ func (s *server) weigh(r Result, p Pace) []move {
 func (s *server) answered(r Result, p Pace) []move {
 	s.checks.ok++
 	s.measure(r.RTT)
-	refuted := s.state == Suspect && !s.proven
-	s.fails, s.proven = 0, false
+	refuted := s.hinted || s.state == Suspect && !s.proven
+	s.fails, s.proven, s.hinted = 0, false, false
 	s.hints.learn(refuted, r.At, p)
 	switch s.state {
 	case Suspect:
@@ -157,7 +158,7 @@ func risen(p Pace) string { return fmt.Sprintf("answered %d checks in a row", p.
 // failed is a check that was not answered, or wrongly.
 func (s *server) failed(r Result, p Pace) []move {
 	s.checks.failed++
-	s.oks = 0
+	s.oks, s.hinted = 0, false
 	switch s.state {
 	case Up, Suspect:
 		s.fails++
@@ -167,6 +168,15 @@ func (s *server) failed(r Result, p Pace) []move {
 		return []move{{Down, because("check failed on probation", r.Err)}}
 	}
 	return nil
+}
+
+// heed tells whether a hint is to be followed, and remembers that it was.
+func (s *server) heed(at time.Time) bool {
+	if s.state != Up || at.Before(s.hints.until) {
+		return false
+	}
+	s.hinted = true
+	return true
 }
 
 // doubt is an exchange that failed. It cannot end a suspicion or a probation
@@ -203,7 +213,7 @@ func because(what string, err error) string {
 func (t *trust) learn(refuted bool, at time.Time, p Pace) {
 	if refuted {
 		longest := 12 * p.Interval
-		t.window = min(p.retry()<<min(t.refuted, 6), longest)
+		t.window = min(p.retry()<<min(t.refuted, 8), longest)
 		t.refuted++
 		t.until = at.Add(t.window)
 	} else if at.After(t.until.Add(t.window)) {
@@ -212,7 +222,8 @@ func (t *trust) learn(refuted bool, at time.Time, p Pace) {
 }
 
 // measure smooths the round trip as RFC 6298 section 2 does, by an eighth, and
-// remembers the slowest, fading as slowly.
+// remembers the slowest, fading by a quarter: a machine that was busy when it
+// started is not waited for much longer.
 func (s *server) measure(rtt time.Duration) {
 	if rtt <= 0 {
 		return
@@ -221,12 +232,12 @@ func (s *server) measure(rtt time.Duration) {
 		s.rtt = rtt
 	}
 	s.rtt += (rtt - s.rtt) / 8
-	s.slow = max(rtt, s.slow-s.slow/8)
+	s.slow = max(rtt, s.slow-s.slow/4)
 }
 
 // patience is how long a check of this server may take: the timeout, unless
-// the server answers and is known to be quick. Then a fifth of the interval is
-// enough, so that with short intervals a loss is noticed soon, but never less
+// the server answers and is known to be quick. Then the time between two hurried
+// checks is enough, so that a loss is noticed soon, but never less
 // than three times its slowest answer of late. A server that grows slower than
 // that goes down once, is then given the full timeout, and is measured anew.
 func (s *server) patience(p Pace) time.Duration {

@@ -33,6 +33,9 @@ func (s *Set) Serving(site string) bool {
 	return slices.ContainsFunc(s.Servers, func(v Server) bool { return v.Site == site })
 }
 
+// up tells whether a server of the set is up: those stand first.
+func (s *Set) up() bool { return s.Servers[0].State == Up }
+
 func (s *Set) equal(o *Set) bool {
 	return o != nil && s.Mode == o.Mode && s.Home == o.Home && s.Fit == o.Fit && slices.Equal(s.Servers, o.Servers)
 }
