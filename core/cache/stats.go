@@ -43,33 +43,37 @@ func (n *counters) total() uint64 {
 
 // Figures are what a cache counted since it was made, and what it holds now.
 type Figures struct {
-	Hits, Misses, Stale, Failures uint64 // look-ups by state
+	// Look-ups by state.
+	Hits     uint64 `json:"hits"`
+	Misses   uint64 `json:"misses"`
+	Stale    uint64 `json:"stale"`
+	Failures uint64 `json:"failures"`
 
-	Fetches   uint64 // questions sent upstream, refreshes among them
-	Joined    uint64 // askers who joined a question already in the air
-	Refreshes uint64 // fetches ahead of expiry
-	Refreshed uint64 // of them those that brought an answer
+	Fetches   uint64 `json:"fetches"`   // questions sent upstream, refreshes among them
+	Joined    uint64 `json:"joined"`    // askers who joined a question already in the air
+	Refreshes uint64 `json:"refreshes"` // fetches ahead of expiry
+	Refreshed uint64 `json:"refreshed"` // of them those that brought an answer
 	// RefreshesDropped are refreshes that were due when too many were waiting.
-	RefreshesDropped uint64
+	RefreshesDropped uint64 `json:"refreshes_dropped"`
 
-	UpstreamFailed  uint64 // fetches that ended in an error, or a response code that is one
-	UpstreamRefused uint64 // upstream messages that were malformed, truncated, or answered another question
-	Trimmed         uint64 // records not stored, as they had nothing to do with the question
+	UpstreamFailed  uint64 `json:"upstream_failed"`  // fetches that ended in an error, or a response code that is one
+	UpstreamRefused uint64 `json:"upstream_refused"` // upstream messages that were malformed, truncated, or answered another question
+	Trimmed         uint64 `json:"trimmed"`          // records not stored, as they had nothing to do with the question
 
-	StaleReplies  uint64 // late replies that were stale
-	FailedReplies uint64 // late replies that were SERVFAIL
-	OverFlights   uint64 // askers turned away because too many questions were in the air
-	OverWaiters   uint64 // askers turned away because too many waited for the same
+	StaleReplies  uint64 `json:"stale_replies"`  // late replies that were stale
+	FailedReplies uint64 `json:"failed_replies"` // late replies that were SERVFAIL
+	OverFlights   uint64 `json:"over_flights"`   // askers turned away because too many questions were in the air
+	OverWaiters   uint64 `json:"over_waiters"`   // askers turned away because too many waited for the same
 
-	Stored   uint64 // entries written
-	Rejected uint64 // entries not worth their bytes
-	Evicted  uint64 // entries given up for others
+	Stored   uint64 `json:"stored"`   // entries written
+	Rejected uint64 `json:"rejected"` // entries not worth their bytes
+	Evicted  uint64 `json:"evicted"`  // entries given up for others
 
-	Entries int64 // entries held
-	Bytes   int64 // bytes they take, with index and counters
-	Limit   int64 // Options.Size
-	Flights int64 // questions in the air
-	Waiting int64 // askers waiting
+	Entries int64 `json:"entries"` // entries held
+	Bytes   int64 `json:"bytes"`   // bytes they take, with index and counters
+	Limit   int64 `json:"limit"`   // Options.Size
+	Flights int64 `json:"flights"` // questions in the air
+	Waiting int64 `json:"waiting"` // askers waiting
 }
 
 // Stats reads the counters. They are read one after the other, not at one moment.
