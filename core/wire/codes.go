@@ -37,14 +37,15 @@ const (
 
 // Response codes; those above 15 need EDNS.
 const (
-	RcodeSuccess  = 0
-	RcodeFormErr  = 1
-	RcodeServFail = 2
-	RcodeNXDomain = 3
-	RcodeNotImp   = 4
-	RcodeRefused  = 5
-	RcodeYXDomain = 6
-	RcodeBadVers  = 16
+	RcodeSuccess   = 0
+	RcodeFormErr   = 1
+	RcodeServFail  = 2
+	RcodeNXDomain  = 3
+	RcodeNotImp    = 4
+	RcodeRefused   = 5
+	RcodeYXDomain  = 6
+	RcodeBadVers   = 16
+	RcodeBadCookie = 23 // RFC 7873 §8
 )
 
 // Header bits, as they stand in the second 16-bit word of the header.
@@ -79,6 +80,7 @@ const (
 	optionEDE           uint16 = 15
 	OptionECS           uint16 = 8
 	OptionCookie        uint16 = 10
+	OptionPadding       uint16 = 12
 	ednsDO              uint16 = 1 << 15
 	optFixed                   = 11 // an OPT record without options
 	HeaderLen                  = 12

@@ -37,6 +37,11 @@ type Query struct {
 	// Options is the OPT record's data within the packet: gone once a reply's
 	// first record is written.
 	Options []byte
+	Extras  Extras // of the reply, none after Parse
+
+	// View is which view of the names the asker has, where there are several; 0 after
+	// Parse. It is not in the packet: whoever serves sets it.
+	View uint32
 
 	// Hash[i] is the hash of the suffix that begins with label i: Hash[0] the
 	// whole name, Hash[Labels] the root.
@@ -66,7 +71,8 @@ func (q *Query) Limit(stream bool, most int) int {
 // Parse reads msg. Whatever the outcome, ID, Flags, End and the EDNS fields are
 // set as far as they could be read, so that the error can be answered.
 func (q *Query) Parse(msg []byte) Outcome {
-	q.EDNS, q.DO, q.UDPSize, q.Options = false, false, MinUDP, nil
+	q.EDNS, q.DO, q.UDPSize, q.Options, q.View = false, false, MinUDP, nil, 0
+	q.Extras.size, q.Extras.pad = 0, false
 	q.End, q.nameN, q.Labels = HeaderLen, 0, 0
 	if len(msg) < HeaderLen || msg[2]&0x80 != 0 {
 		return Silence

@@ -25,6 +25,7 @@ type Reply struct {
 	do     bool
 	ede    uint16
 	text   string
+	extras *Extras // the query's
 }
 
 // A Mark is a place in a reply to go back to.
@@ -38,7 +39,7 @@ const ServerUDPSize = DefaultUDP
 
 // Begin starts the reply to q in data, the packet that brought q. limit is what
 // q.Limit gave; the array's capacity limits it too. The asker's ID, its opcode,
-// RD, CD, and the question in its own case are kept.
+// RD, CD, and the question in its own case are kept. q's Extras are read by Finish.
 func (r *Reply) Begin(data []byte, q *Query, limit int) {
 	r.msg = data[:cap(data)]
 	r.n = q.End
@@ -47,8 +48,9 @@ func (r *Reply) Begin(data []byte, q *Query, limit int) {
 	r.flags = FlagQR | q.Flags&(opcodeMask|FlagRD|FlagCD)
 	r.rcode = RcodeSuccess
 	r.edns, r.do, r.ede, r.text = q.EDNS, q.DO, EDENone, ""
+	r.extras = &q.Extras
 	if r.edns {
-		r.limit -= optFixed
+		r.limit -= optFixed + q.Extras.room()
 	}
 }
 
@@ -213,17 +215,20 @@ func (r *Reply) putOPT() {
 	}
 	r.n += optFixed
 	r.counts[Additional]++
-	if r.ede == EDENone {
-		return
+	options := r.n
+	if r.ede != EDENone {
+		n := 6 + len(r.text)
+		o := r.msg[r.n : r.n+n]
+		binary.BigEndian.PutUint16(o, optionEDE)
+		binary.BigEndian.PutUint16(o[2:], uint16(2+len(r.text)))
+		binary.BigEndian.PutUint16(o[4:], r.ede)
+		copy(o[6:], r.text)
+		r.n += n
 	}
-	n := 6 + len(r.text)
-	b[10] = byte(n)
-	o := r.msg[r.n : r.n+n]
-	binary.BigEndian.PutUint16(o, optionEDE)
-	binary.BigEndian.PutUint16(o[2:], uint16(2+len(r.text)))
-	binary.BigEndian.PutUint16(o[4:], r.ede)
-	copy(o[6:], r.text)
-	r.n += n
+	if r.extras.size > 0 || r.extras.pad {
+		r.n = r.extras.put(r.msg[:min(len(r.msg), MaxMessage)], r.n)
+	}
+	binary.BigEndian.PutUint16(b[9:], uint16(r.n-options))
 }
 
 // Error answers a query with nothing but a response code. The result is empty
