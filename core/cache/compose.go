@@ -178,7 +178,8 @@ func (b *builder) negative(msg []byte, ttl uint32, o *Options) (life uint32, err
 }
 
 // denial writes the records that prove a name or type not to be (RFC 4035
-// §3.1.3.1 and §3.1.3.2), as far as they are in the SOA record's zone.
+// §3.1.3.1 and §3.1.3.2), as far as they are in the SOA record's zone, or in one that
+// signed an alias: that may have been made from a wildcard.
 func (b *builder) denial(msg []byte, soa *wire.Record, ttl uint32) error {
 	n, _, _ := wire.ReadName(msg, soa.Name, &b.name)
 	b.link(b.name[:n])
@@ -195,7 +196,7 @@ func (b *builder) denial(msg []byte, soa *wire.Record, ttl uint32) error {
 		}
 		n, _, _ := wire.ReadName(msg, rec.Name, &b.name)
 		wire.Fold(b.name[:n])
-		if !wire.IsSubdomain(b.name[:n], zone) {
+		if !wire.IsSubdomain(b.name[:n], zone) && !b.inSigningZone(msg, rec) {
 			b.trimmed++
 			continue
 		}
@@ -236,8 +237,8 @@ func (b *builder) entry(key uint64, now Instant, life uint32) *entry {
 	}
 	e := &entry{
 		key: key, data: data, stored: now, life: life,
-		question: uint16(b.body - wire.HeaderLen), answers: uint16(b.answers), rest: uint16(b.rest),
-		ede: wire.EDENone, rcode: uint8(b.rcode), marks: b.question.marks(),
+		view: b.question.View, nameLen: uint8(len(b.question.Name)), answers: uint16(b.answers), rest: uint16(b.rest),
+		ede: wire.EDENone, marks: b.question.marks() | marks(b.rcode)<<rcodeShift,
 	}
 	e.findRotation()
 	return e

@@ -16,6 +16,7 @@ const (
 	markFailure                   // no answer, but the memory of having got none
 
 	questionMarks = markDO | markCD
+	rcodeShift    = 4 // the response code stands above the marks
 )
 
 // An entry is one answer. All but the atomic fields is immutable once the entry
@@ -39,12 +40,13 @@ type entry struct {
 	life uint32        // ms that the answer is fresh for
 	uses atomic.Uint32 // how often it was asked for: uses.go
 
-	question       uint16 // octets of question in data
+	view uint32 // of the question
+
 	answers, rest  uint16 // records in the answer and in the authority section
 	rotate, rotary uint16 // where the data of the first address in the records is, and how many addresses; 0 for none
 	ede            uint16 // extended error of a failure
-	rcode          uint8
-	marks          marks
+	nameLen        uint8  // octets of the name in data
+	marks          marks  // and the response code
 }
 
 // entryOverhead is what an entry costs beside its data: the entry itself. Index
@@ -74,15 +76,12 @@ func (e *entry) lead() Instant {
 	return max(Instant(e.life)/10, min(Instant(e.life)/2, refreshLead))
 }
 
-func (e *entry) name() []byte { return e.data[:e.question-4] }
-func (e *entry) qtype() uint16 {
-	return binary.BigEndian.Uint16(e.data[e.question-4:])
-}
-func (e *entry) class() uint16 {
-	return binary.BigEndian.Uint16(e.data[e.question-2:])
-}
+func (e *entry) name() []byte  { return e.data[:e.nameLen] }
+func (e *entry) qtype() uint16 { return binary.BigEndian.Uint16(e.data[e.nameLen:]) }
+func (e *entry) class() uint16 { return binary.BigEndian.Uint16(e.data[int(e.nameLen)+2:]) }
+func (e *entry) rcode() int    { return int(e.marks >> rcodeShift) }
 
-func (e *entry) records() []byte { return e.data[e.question : len(e.data)-2*e.total()] }
+func (e *entry) records() []byte { return e.data[int(e.nameLen)+4 : len(e.data)-2*e.total()] }
 func (e *entry) offsets() []byte { return e.data[len(e.data)-2*e.total():] }
 func (e *entry) total() int      { return int(e.answers) + int(e.rest) }
 
@@ -90,13 +89,13 @@ func (e *entry) total() int      { return int(e.answers) + int(e.rest) }
 func (e *entry) asked() Question {
 	return Question{
 		Name: e.name(), Type: e.qtype(), Class: e.class(),
-		DO: e.marks&markDO != 0, CD: e.marks&markCD != 0,
+		DO: e.marks&markDO != 0, CD: e.marks&markCD != 0, View: e.view,
 	}
 }
 
 // answersTo reports whether the entry's question is this one; equal keys are not enough.
-func (e *entry) answersTo(name []byte, typ, class uint16, m marks) bool {
-	return e.marks&questionMarks == m && e.qtype() == typ && e.class() == class &&
+func (e *entry) answersTo(name []byte, typ, class uint16, m marks, view uint32) bool {
+	return e.marks&questionMarks == m && e.view == view && e.qtype() == typ && e.class() == class &&
 		string(e.name()) == string(name)
 }
 
@@ -110,7 +109,7 @@ func (e *entry) usable(now, staleFor Instant) bool {
 
 // staleCode is the extended error that goes with the entry when stale (RFC 8914 §4.4, §4.20).
 func (e *entry) staleCode() uint16 {
-	if e.rcode == wire.RcodeNXDomain {
+	if e.rcode() == wire.RcodeNXDomain {
 		return wire.EDEStaleNXDomain
 	}
 	return wire.EDEStaleAnswer
@@ -122,16 +121,17 @@ func (e *entry) reply(q *wire.Query, data []byte, limit int, now Instant) []byte
 	var r wire.Reply
 	r.Begin(data, q, limit)
 	r.SetFlags(wire.FlagRA)
-	if e.marks&markAD != 0 && (q.DO || q.Flags&wire.FlagAD != 0) { // RFC 6840 §5.7
+	fresh := e.fresh(now)
+	if e.marks&markAD != 0 && (q.DO || q.Flags&wire.FlagAD != 0) && fresh { // RFC 6840 §5.7; signatures may have expired with TTLs
 		r.SetFlags(wire.FlagAD)
 	}
-	r.SetRcode(int(e.rcode))
+	r.SetRcode(e.rcode())
 	if !r.PutBody(e.records(), [3]uint16{e.answers, e.rest}) {
 		r.Truncate(q)
 		return r.Finish()
 	}
 	body := r.Written(q.End, r.Len())
-	if e.fresh(now) {
+	if fresh {
 		e.age(body, uint32(max(now-e.stored, 0)/1000))
 		if e.ede != wire.EDENone {
 			r.SetEDE(e.ede, "")

@@ -36,7 +36,7 @@ func (d *desk) giveBack() { desks.Put(d) }
 // ask writes a question about name and has the rules say what they make of it. ok
 // is false where it cannot be asked.
 func (d *desk) ask(rules *Rules, name []byte, like *cache.Question, edns *wire.EDNS) (v policy.Verdict, ok bool) {
-	flags := wire.FlagRD
+	flags := wire.FlagRD | wire.FlagAD
 	if like.CD {
 		flags |= wire.FlagCD
 	}

@@ -11,7 +11,7 @@ import (
 func (f *flight) appendQuery(dst []byte, id uint16, mix uint64, edns bool) []byte {
 	flags := uint16(0)
 	if f.rd {
-		flags |= wire.FlagRD
+		flags |= wire.FlagRD | wire.FlagAD // AD: whether it is authentic is understood (RFC 6840 §5.7)
 	}
 	if f.cd {
 		flags |= wire.FlagCD
