@@ -32,11 +32,11 @@ func (c *Cache) Answer(q *wire.Query, data []byte, limit int, now Instant) ([]by
 // fresh is known. It takes no lock and allocates nothing.
 func (c *Cache) Rcode(q *wire.Query, typ uint16, now Instant) (int, bool) {
 	m := queryMarks(q)
-	e := c.index.find(keyOf(q.Hash[0], typ, q.Class, m), q.Name(), typ, q.Class, m)
+	e := c.index.find(keyOf(q.Hash[0], typ, q.Class, m, q.View), q.Name(), typ, q.Class, m, q.View)
 	if e == nil || !e.fresh(now) || e.marks&markFailure != 0 {
 		return 0, false
 	}
-	return int(e.rcode), true
+	return e.rcode(), true
 }
 
 // state tells what an entry is good for at this moment.

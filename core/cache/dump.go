@@ -34,7 +34,7 @@ func (e *entry) item(now Instant) Item {
 	q := e.asked()
 	q.Name = append([]byte(nil), q.Name...)
 	return Item{
-		Question: q, Rcode: int(e.rcode),
+		Question: q, Rcode: e.rcode(),
 		TTL:     time.Duration(e.expires()-now) * time.Millisecond,
 		Stored:  time.Duration(now-e.stored) * time.Millisecond,
 		Failure: e.marks&markFailure != 0, Bytes: int(e.cost()),
@@ -44,7 +44,7 @@ func (e *entry) item(now Instant) Item {
 
 // appendMessage appends the entry as a whole message.
 func (e *entry) appendMessage(dst []byte) []byte {
-	flags := wire.FlagQR | wire.FlagRD | wire.FlagRA | uint16(e.rcode)
+	flags := wire.FlagQR | wire.FlagRD | wire.FlagRA | uint16(e.rcode())
 	if e.marks&markAD != 0 {
 		flags |= wire.FlagAD
 	}

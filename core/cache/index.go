@@ -37,9 +37,9 @@ func (x *index) bucket(key uint64) int { return int(key >> x.shift) }
 func (x *index) stripe(bucket int) *sync.Mutex { return &x.stripes[bucket%len(x.stripes)] }
 
 // find returns the entry that answers exactly this question, or nil.
-func (x *index) find(key uint64, name []byte, typ, class uint16, m marks) *entry {
+func (x *index) find(key uint64, name []byte, typ, class uint16, m marks, view uint32) *entry {
 	for e := x.buckets[x.bucket(key)].Load(); e != nil; e = e.next.Load() {
-		if e.key == key && e.answersTo(name, typ, class, m) {
+		if e.key == key && e.answersTo(name, typ, class, m, view) {
 			return e
 		}
 	}
@@ -49,12 +49,12 @@ func (x *index) find(key uint64, name []byte, typ, class uint16, m marks) *entry
 // query is find for a parsed query.
 func (x *index) query(q *wire.Query) *entry {
 	m := queryMarks(q)
-	return x.find(keyOf(q.Hash[0], q.Type, q.Class, m), q.Name(), q.Type, q.Class, m)
+	return x.find(keyOf(q.Hash[0], q.Type, q.Class, m, q.View), q.Name(), q.Type, q.Class, m, q.View)
 }
 
 // question is find for a question.
 func (x *index) question(q *Question, key uint64) *entry {
-	return x.find(key, q.Name, q.Type, q.Class, q.marks())
+	return x.find(key, q.Name, q.Type, q.Class, q.marks(), q.View)
 }
 
 // holds reports whether e is what is found under its key.

@@ -102,10 +102,10 @@ func errorCode(err error) uint16 {
 
 // failure is an entry that remembers a failure for life milliseconds.
 func failure(q *Question, key uint64, now Instant, life uint32, rcode uint8, ede uint16) *entry {
-	text := q.appendTo(nil)
+	text := q.appendTo(nil)[:len(q.Name)+4]
 	return &entry{
-		key: key, data: text[:len(text)-1], stored: now, life: life,
-		question: uint16(len(text) - 1), ede: ede, rcode: rcode, marks: q.marks() | markFailure,
+		key: key, data: text, stored: now, life: life, view: q.View,
+		nameLen: uint8(len(q.Name)), ede: ede, marks: q.marks() | markFailure | marks(rcode)<<rcodeShift,
 	}
 }
 

@@ -112,6 +112,7 @@ type record struct {
 	stored int64 // ms since 1970
 	life   uint32
 	marks  marks
+	view   uint32
 	msg    []byte
 }
 
@@ -134,6 +135,7 @@ func (rec *record) read(r io.Reader) (bool, error) {
 	rec.stored = int64(binary.BigEndian.Uint64(head[4:]))
 	rec.life = binary.BigEndian.Uint32(head[12:])
 	rec.marks = marks(head[16]) & questionMarks
+	rec.view = binary.BigEndian.Uint32(head[17:])
 	if cap(rec.msg) < int(size) {
 		rec.msg = make([]byte, size)
 	}
@@ -157,7 +159,7 @@ func (c *Cache) restore(rec *record, now Instant, wall int64) bool {
 	wire.Fold(name)
 	q := Question{
 		Name: name, Type: binary.BigEndian.Uint16(rec.msg[end-4:]), Class: binary.BigEndian.Uint16(rec.msg[end-2:]),
-		DO: rec.marks&markDO != 0, CD: rec.marks&markCD != 0,
+		DO: rec.marks&markDO != 0, CD: rec.marks&markCD != 0, View: rec.view,
 	}
 	stored := min(Instant(max(rec.stored, 0)-wall), now)
 	e, err := c.understand(&q, q.key(), rec.msg, stored)

@@ -18,13 +18,13 @@ import (
 //	records  length of the message, 4 octets, never 0;
 //	         when it was stored, 8 octets, ms since 1970;
 //	         for how long it was fresh, 4 octets, ms;
-//	         the question's marks, 1 octet: 1 DO, 2 CD;
+//	         the question's marks, 1 octet: 1 DO, 2 CD; its view, 4 octets;
 //	         the message, a whole DNS reply
 //	end      length 0, 4 octets
 //	sum      CRC-64 (ECMA-182) of all before it, 8 octets
 const (
-	fileMagic   = "strata cache\n\x01"
-	recordFixed = 8 + 4 + 1
+	fileMagic   = "strata cache\n\x02"
+	recordFixed = 8 + 4 + 1 + 4
 )
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
@@ -105,6 +105,7 @@ func (e *entry) appendRecord(dst []byte, wall int64) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(wall+int64(e.stored)))
 	dst = binary.BigEndian.AppendUint32(dst, e.life)
 	dst = append(dst, byte(e.marks&questionMarks))
+	dst = binary.BigEndian.AppendUint32(dst, e.view)
 	dst = e.appendMessage(dst)
 	binary.BigEndian.PutUint32(dst, uint32(len(dst)-4-recordFixed))
 	return dst

@@ -116,7 +116,7 @@ func TestLoadCorrupt(t *testing.T) {
 	cases := map[string][]byte{
 		"empty":        {},
 		"text":         []byte("this is no cache file at all, but it is long enough for one"),
-		"version":      bytes.Replace(good, []byte("cache\n\x01"), []byte("cache\n\x02"), 1),
+		"version":      bytes.Replace(good, []byte("cache\n\x02"), []byte("cache\n\x01"), 1),
 		"more behind":  append(bytes.Clone(good), 0),
 		"without end":  sum(good[:len(good)-12]),
 		"huge record":  sum(append(bytes.Clone(good[:len(fileMagic)]), 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0)),

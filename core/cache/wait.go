@@ -16,7 +16,7 @@ type Waiter interface{ Deliver(reply []byte, how State) }
 // gets one reply: the answer; a stale one when upstream failed or the client
 // timer has passed; or SERVFAIL with an extended error.
 func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
-	c.judge.missed(keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q)))
+	c.judge.missed(keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q), q.View))
 	me := &waiting{
 		to: w, packet: append([]byte(nil), data[:q.End]...),
 		limit: int32(limit), edns: q.EDNS, do: q.DO,
@@ -36,7 +36,7 @@ func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
 // was stored meanwhile, a stale one where the client timer has passed, and a
 // failure where there are too many. me may be nil: a refresh.
 func (c *Cache) join(q *Question, me *waiting, now Instant) (*flight, *entry) {
-	var buf [wire.MaxName + 5]byte
+	var buf [wire.MaxName + 9]byte
 	text := q.appendTo(buf[:0])
 	key := q.key()
 	l := c.flights.lot(key)
