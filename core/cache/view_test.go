@@ -52,7 +52,7 @@ func (s *scene) serveAll(fail bool) {
 // flight that is joined, or read from a file.
 func TestViews(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		file := filepath.Join(t.TempDir(), "cache")
+		file, leak := filepath.Join(t.TempDir(), "cache"), ""
 		play(t, Options{Prefetch: true, StaleFor: time.Hour}, func(s *scene) {
 			type asker struct {
 				view uint32
@@ -68,7 +68,7 @@ func TestViews(t *testing.T) {
 					case b := <-a.box:
 						m := unpack(t, b)
 						if m.Rcode == dns.RcodeSuccess && (len(m.Answer) != 1 || m.Answer[0].(*dns.A).A.String() != viewAddress(a.view)) {
-							t.Fatalf("view %x, %s: %v", a.view, a.name, m.Answer)
+							leak = fmt.Sprintf("view %x, %s: %v", a.view, a.name, m.Answer)
 						}
 					default:
 						left = append(left, a)
@@ -90,17 +90,20 @@ func TestViews(t *testing.T) {
 					time.Sleep(time.Duration(rapid.IntRange(1, 70_000).Draw(rt, "ms")) * time.Millisecond)
 				case "save":
 					if _, err := s.Save(file); err != nil {
-						t.Fatal(err)
+						leak = err.Error()
 					}
 					s.Flush(Match{})
 					if _, err := s.Load(file); err != nil {
-						t.Fatal(err)
+						leak = err.Error()
 					}
 				}
 				read()
 			}
 			s.serveAll(false)
 		})
+		if leak != "" {
+			rt.Fatal(leak)
+		}
 	})
 }
 
