@@ -52,6 +52,7 @@ func (s *scene) serveAll(fail bool) {
 // flight that is joined, or read from a file.
 func TestViews(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
+		steps := rapid.SliceOfN(rapid.IntRange(0, 1<<20), 1, 60).Draw(rt, "steps")
 		file, leak := filepath.Join(t.TempDir(), "cache"), ""
 		play(t, Options{Prefetch: true, StaleFor: time.Hour}, func(s *scene) {
 			type asker struct {
@@ -76,10 +77,10 @@ func TestViews(t *testing.T) {
 				}
 				open = left
 			}
-			for range rapid.IntRange(1, 60).Draw(rt, "steps") {
-				switch rapid.SampledFrom([]string{"ask", "ask", "ask", "serve", "fail", "pass", "save"}).Draw(rt, "what") {
+			for _, step := range steps {
+				switch [...]string{"ask", "ask", "ask", "serve", "fail", "pass", "ask", "save"}[step&7] {
 				case "ask":
-					a := asker{view: rapid.SampledFrom(views).Draw(rt, "view"), name: rapid.SampledFrom([]string{"a.example.", "b.example."}).Draw(rt, "name")}
+					a := asker{view: views[step>>3&3], name: [...]string{"a.example.", "b.example."}[step>>5&1]}
 					a.box = s.waitIn(a.view, a.name, dns.TypeA)
 					open = append(open, a)
 				case "serve":
@@ -87,7 +88,7 @@ func TestViews(t *testing.T) {
 				case "fail":
 					s.serveAll(true)
 				case "pass":
-					time.Sleep(time.Duration(rapid.IntRange(1, 70_000).Draw(rt, "ms")) * time.Millisecond)
+					time.Sleep(time.Duration(step>>3) * time.Millisecond)
 				case "save":
 					if _, err := s.Save(file); err != nil {
 						leak = err.Error()
