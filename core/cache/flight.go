@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/strata-dns/strata/core/wire"
 )
 
 // A flight is a question in the air: asked upstream once, however many wait.
@@ -32,6 +34,7 @@ type waiting struct {
 	limit  int32
 	edns   bool
 	do     bool
+	extras wire.Extras
 }
 
 // A lot is a share of the flights, found by question. All flights have the same

@@ -19,7 +19,7 @@ func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
 	c.judge.missed(keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q), q.View))
 	me := &waiting{
 		to: w, packet: append([]byte(nil), data[:q.End]...),
-		limit: int32(limit), edns: q.EDNS, do: q.DO,
+		limit: int32(limit), edns: q.EDNS, do: q.DO, extras: q.Extras,
 	}
 	asked, now := ask(q), c.Now()
 	opened, answer := c.join(&asked, me, now)
@@ -133,7 +133,7 @@ func (c *Cache) deliver(w *waiting, e *entry, now Instant) {
 	}
 	d := desks.Get().(*desk)
 	defer desks.Put(d)
-	const opt = 64 // more than an OPT record with an extended error takes
+	const opt = 64 + wire.ExtrasRoom // more than an OPT record with an extended error takes
 	if need := len(w.packet) + len(e.data) + opt; need > len(d.buf) {
 		d.buf = make([]byte, need)
 	}
@@ -141,5 +141,6 @@ func (c *Cache) deliver(w *waiting, e *entry, now Instant) {
 	copy(d.buf, w.packet)
 	q.ID, q.Flags = wire.ID(w.packet), wire.Flags(w.packet)
 	q.End, q.EDNS, q.DO, q.Options = len(w.packet), w.edns, w.do, nil
+	q.Extras = w.extras
 	w.to.Deliver(e.reply(q, d.buf[:len(w.packet)], int(w.limit), now), how)
 }
