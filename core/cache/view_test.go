@@ -52,7 +52,18 @@ func (s *scene) serveAll(fail bool) {
 // flight that is joined, or read from a file.
 func TestViews(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		steps := rapid.SliceOfN(rapid.IntRange(0, 1<<20), 1, 60).Draw(rt, "steps")
+		type step struct {
+			what, name string
+			view       uint32
+			ms         int
+		}
+		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
+			return step{
+				rapid.SampledFrom([]string{"ask", "ask", "ask", "serve", "fail", "pass", "save"}).Draw(rt, "what"),
+				rapid.SampledFrom([]string{"a.example.", "b.example."}).Draw(rt, "name"),
+				rapid.SampledFrom(views).Draw(rt, "view"), rapid.IntRange(1, 70_000).Draw(rt, "ms"),
+			}
+		}), 1, 60).Draw(rt, "steps")
 		file, leak := filepath.Join(t.TempDir(), "cache"), ""
 		play(t, Options{Prefetch: true, StaleFor: time.Hour}, func(s *scene) {
 			type asker struct {
@@ -78,9 +89,9 @@ func TestViews(t *testing.T) {
 				open = left
 			}
 			for _, step := range steps {
-				switch [...]string{"ask", "ask", "ask", "serve", "fail", "pass", "ask", "save"}[step&7] {
+				switch step.what {
 				case "ask":
-					a := asker{view: views[step>>3&3], name: [...]string{"a.example.", "b.example."}[step>>5&1]}
+					a := asker{view: step.view, name: step.name}
 					a.box = s.waitIn(a.view, a.name, dns.TypeA)
 					open = append(open, a)
 				case "serve":
@@ -88,7 +99,7 @@ func TestViews(t *testing.T) {
 				case "fail":
 					s.serveAll(true)
 				case "pass":
-					time.Sleep(time.Duration(step>>3) * time.Millisecond)
+					time.Sleep(time.Duration(step.ms) * time.Millisecond)
 				case "save":
 					if _, err := s.Save(file); err != nil {
 						leak = err.Error()
