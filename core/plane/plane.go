@@ -51,6 +51,14 @@ type Queue interface {
 	Close() error
 }
 
+// A Batcher is a Queue to which several late replies together are cheaper.
+type Batcher interface {
+	Queue
+	// DeliverAll is Deliver for the Data and the Return of each packet; all else of
+	// it is left aside.
+	DeliverAll(replies []Packet) error
+}
+
 // A Handler answers a batch in place. It gets batches, because looking 32 names
 // up together hides memory latency. late is where answers go that are not
 // ready yet; it stays valid after Answer returns.

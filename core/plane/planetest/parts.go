@@ -195,6 +195,47 @@ func lateFromMany(t *testing.T, s Subject) {
 	wantAll(t, c, count)
 }
 
+// lateTogether delivers replies of several clients in one call, where the queue takes
+// that, some of them of the same size.
+func lateTogether(t *testing.T, s Subject) {
+	batcher, ok := s.Queue.(plane.Batcher)
+	if !ok {
+		t.Skip("no plane.Batcher")
+	}
+	const clients, each = 3, 70
+	ways := make(chan plane.Packet, clients*each)
+	serve(t, s.Queue, handle(func(p *plane.Packet, _ plane.Queue) {
+		ways <- plane.Packet{Data: flip(bytes.Clone(p.Data)), Return: p.Return}
+		p.Data, p.Late = nil, true
+	}))
+	var askers []Asker
+	for range clients {
+		c := s.dial(t)
+		askers = append(askers, c)
+		for i := range uint32(each) {
+			ask(t, c, query(i, 40+int(i%7)))
+		}
+	}
+	var replies []plane.Packet
+	for len(replies) < clients*each {
+		select {
+		case r := <-ways:
+			replies = append(replies, r)
+		case <-time.After(patience):
+			t.Fatalf("%d queries, want %d", len(replies), clients*each)
+		}
+	}
+	if err := batcher.DeliverAll(replies); err != nil {
+		t.Fatalf("DeliverAll: %v", err)
+	}
+	for i := range replies {
+		clear(replies[i].Data) // they are ours again
+	}
+	for _, c := range askers {
+		wantAll(t, c, each)
+	}
+}
+
 // roomOfItsOwn has each packet of a batch fill its whole room before any is
 // looked at again: they must not overlap, and stay as they are until Send.
 func roomOfItsOwn(t *testing.T, s Subject) {
@@ -271,6 +312,11 @@ func afterClose(t *testing.T, s Subject) {
 	}
 	if err := s.Queue.Deliver(to, query(1, 40)); !errors.Is(err, net.ErrClosed) {
 		t.Fatalf("Deliver after Close: %v, want net.ErrClosed", err)
+	}
+	if b, ok := s.Queue.(plane.Batcher); ok {
+		if err := b.DeliverAll([]plane.Packet{{Data: query(1, 40), Return: to}}); !errors.Is(err, net.ErrClosed) {
+			t.Fatalf("DeliverAll after Close: %v, want net.ErrClosed", err)
+		}
 	}
 	if got, err := c.Reply(quiet); err == nil {
 		t.Fatalf("a reply of %d octets after Close", len(got))

@@ -61,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"drop", drop},
 		{"late", late},
 		{"late from many", lateFromMany},
+		{"late together", lateTogether},
 		{"room of its own", roomOfItsOwn},
 		{"close ends receive", closeEndsReceive},
 		{"after close", afterClose},

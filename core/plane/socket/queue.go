@@ -176,9 +176,9 @@ func (q *udpQueue) flush(o *outbox, batch []plane.Packet) (n outcome) {
 			taken = 0
 		}
 		for i := range messages[:taken] {
-			n.sent += messages[i].Iovlen
+			n.sent += uint64(messages[i].Iovlen)
 			if messages[i].Iovlen > 1 {
-				n.segmented += messages[i].Iovlen
+				n.segmented += uint64(messages[i].Iovlen)
 			}
 		}
 		messages = messages[taken:]
@@ -188,7 +188,7 @@ func (q *udpQueue) flush(o *outbox, batch []plane.Packet) (n outcome) {
 			q.whole.Store(true)
 			messages = o.unfold(messages, batch, q)
 		default:
-			n.unsent += messages[0].Iovlen
+			n.unsent += uint64(messages[0].Iovlen)
 			messages = messages[1:]
 		}
 	}
