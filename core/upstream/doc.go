@@ -7,6 +7,9 @@
 // while a query is sent or a reply read. One goroutine of a shard receives, in
 // batches, from all of its sockets; another turns its wheel.
 //
+// Questions that are asked in a batch leave in one ([Engine.Hold]), and the answers that
+// were received in one are handed over together ([Engine.Together]).
+//
 // A question lives as a flight: the server with the best round-trip time is asked
 // first, another one when the first is later than its 95th percentile, and so
 // on until an answer is good or the budget is over. A reply is believed when it
@@ -20,6 +23,6 @@
 // Dependency order of the files: quantile, health, choose (pure, driven by the
 // time they are given); wheel, table, lots, ports, socket, conn (the shard's
 // things); query, inspect, reply (wire form); flight, attempt (the life of a
-// question); shard, receive, outbox (what runs it); address, server, tally, engine,
+// question); shard, receive, hold, bundle, outbox (what runs it); address, server, tally, engine,
 // set (what callers see).
 package upstream

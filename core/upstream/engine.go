@@ -42,8 +42,12 @@ type Engine struct {
 	shards   []*shard
 	turn     atomic.Uint32
 	inFlight atomic.Int64
-	running  sync.WaitGroup
-	closing  sync.Once
+	holders  atomic.Int32                 // Hold without Release
+	together atomic.Pointer[func(func())] // nil where none is set
+
+	noSegments atomic.Bool // the kernel, a device or a route cannot cut messages
+	running    sync.WaitGroup
+	closing    sync.Once
 
 	mu      sync.Mutex
 	servers map[Server]*server

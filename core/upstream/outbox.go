@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,12 +18,16 @@ type outbox struct {
 	done    []completion
 	silent  []*conn // to be given up; within the lock
 	failed  []failure
+	bundle  *bundle // nil until it is needed
+	run     func()  // complete, made once
 }
 
 type datagram struct {
 	socket   *socket
 	from, to int // of outbox.packets
 }
+
+func (d *datagram) size() int { return d.to - d.from }
 
 type completion struct {
 	done   func(Answer)
@@ -50,7 +56,7 @@ func (o *outbox) exchange(to *server, ok bool, rtt time.Duration, err error) {
 // flush does it all. A packet that cannot be sent may make another one.
 func (o *outbox) flush(s *shard) {
 	for len(o.sends) > 0 {
-		o.sendAll()
+		o.sendAll(s.engine)
 		if len(o.failed) == 0 {
 			break
 		}
@@ -68,25 +74,60 @@ func (o *outbox) flush(s *shard) {
 			on(e.server.Addr, e.ok, e.rtt, e.err)
 		}
 	}
-	for i := range o.done {
-		o.done[i].done(o.done[i].answer)
+	if run := s.engine.together.Load(); run != nil && len(o.done) > 1 {
+		if o.run == nil {
+			o.run = o.complete
+		}
+		(*run)(o.run)
+	} else {
+		o.complete()
 	}
 	clear(o.events)
 	clear(o.done)
 	o.events, o.done = o.events[:0], o.done[:0]
 }
 
-// sendAll sends the packets and keeps the errors. A full buffer on the way out is
-// a lost packet, and treated like one.
-func (o *outbox) sendAll() {
-	for i, d := range o.sends {
-		errno := d.socket.send(o.packets[d.from:d.to])
-		o.sends[i] = datagram{}
-		if errno == 0 || errno == unix.EAGAIN || errno == unix.ENOBUFS || errno == unix.EINTR {
-			d.socket.sends.Add(-1)
-			continue
-		}
-		o.failed = append(o.failed, failure{d.socket, errno})
+func (o *outbox) complete() {
+	for i := range o.done {
+		o.done[i].done(o.done[i].answer)
 	}
+}
+
+// sendAll sends the packets, those from one socket together, and keeps the errors. A
+// full buffer on the way out is a lost packet, and treated like one.
+func (o *outbox) sendAll(e *Engine) {
+	if len(o.sends) > 1 {
+		slices.SortFunc(o.sends, func(a, b datagram) int {
+			return cmp.Or(a.socket.fd-b.socket.fd, b.size()-a.size())
+		})
+		if o.bundle == nil {
+			o.bundle = new(bundle)
+		}
+	}
+	for rest := o.sends; len(rest) > 0; {
+		k, n := rest[0].socket, 1
+		for n < len(rest) && rest[n].socket == k {
+			n++
+		}
+		errno := o.send(k, rest[:n], e)
+		rest = rest[n:]
+		if errno != 0 {
+			o.failed = append(o.failed, failure{k, errno})
+			n-- // the descriptor is kept until that is dealt with
+		}
+		k.sends.Add(int32(-n))
+	}
+	clear(o.sends)
 	o.sends, o.packets = o.sends[:0], o.packets[:0]
+}
+
+// send sends packets from one socket.
+func (o *outbox) send(k *socket, sends []datagram, e *Engine) unix.Errno {
+	if len(sends) > 1 {
+		return o.bundle.send(k.fd, o.packets, sends, &e.noSegments)
+	}
+	if errno := k.send(o.packets[sends[0].from:sends[0].to]); !lost(errno) {
+		return errno
+	}
+	return 0
 }

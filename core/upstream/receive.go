@@ -179,6 +179,7 @@ func (s *shard) take(b *batch, o *outbox) {
 	}
 	now := s.engine.now()
 	s.mu.Lock()
+	s.bunch++
 	for i := range b.n {
 		if k := s.byFD[b.from[i]]; k != nil {
 			msg, cut := b.message(i)

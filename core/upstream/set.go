@@ -98,7 +98,7 @@ func (s *Set) ask(q *Question, budget time.Duration, done func(Answer)) {
 	}
 	shard := e.shards[0]
 	if n := uint32(len(e.shards)); n > 1 {
-		shard = e.shards[e.turn.Add(1)%n]
+		shard = e.shards[e.turn.Add(1)/heldMost%n] // who asks for much has it leave together
 	}
 	shard.begin(q, servers, budget, done)
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,9 +23,13 @@ type shard struct {
 	conns     map[*conn]struct{}
 	flights   []*flight // unused
 	lingering int
-	asks      uint64 // since the shard began
+	asks      uint64  // since the shard began
+	bunch     uint64  // queries that leave together
+	held      *outbox // of questions while the engine is held; nil for none
 	scratch   [64]byte
 	due       []*flight
+
+	holds atomic.Bool // held is not nil
 
 	wakeAt int64         // when the clock goroutine looks next
 	wake   chan struct{} // earlier than that
@@ -42,32 +47,34 @@ const (
 func newShard(e *Engine, index int) (*shard, error) {
 	s := &shard{
 		engine: e, index: index, byFD: map[int32]*socket{}, conns: map[*conn]struct{}{},
-		wake: make(chan struct{}, 1), wakeAt: idleForever,
+		wake: make(chan struct{}, 1), wakeAt: idleForever, bunch: 1,
 	}
 	return s, s.epoll.open()
 }
 
 // begin starts a flight; it ends with one call of done.
 func (s *shard) begin(q *Question, servers []*server, budget time.Duration, done func(Answer)) {
-	o := outboxes.Get().(*outbox)
 	now := s.engine.now()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		outboxes.Put(o)
 		s.engine.inFlight.Add(-1)
 		done(Answer{Err: net.ErrClosed})
 		return
 	}
 	s.asks++
+	o := s.questions()
 	f := s.flight()
 	f.fill(q)
 	f.servers, f.done = servers, done
 	f.began, f.deadline = now, now+int64(budget)
 	s.launch(f, now, o)
+	o = s.letGo(o)
 	s.mu.Unlock()
-	o.flush(s)
-	outboxes.Put(o)
+	if o != nil {
+		o.flush(s)
+		outboxes.Put(o)
+	}
 }
 
 // flight returns an empty one.
@@ -140,6 +147,7 @@ func (s *shard) keepTime() {
 // turn looks at flights that are due, at most turnMost: those who ask wait for the
 // lock meanwhile.
 func (s *shard) turn(now int64, o *outbox) {
+	s.bunch++
 	s.due = s.wheel.turn(now, s.due[:0], turnMost)
 	for i, f := range s.due {
 		s.due[i] = nil

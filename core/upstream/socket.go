@@ -44,6 +44,8 @@ type socket struct {
 // A pool is what one shard has open to one server.
 type pool struct {
 	sockets [poolSize]*socket
+	lot     int    // which of them was drawn
+	bunch   uint64 // for what
 	conns   []*conn
 	redial  int64 // when to connect again
 	wait    time.Duration
@@ -60,10 +62,14 @@ func (k *socket) spent(now int64, crowded bool) bool {
 }
 
 // socket picks one of a server's sockets by lot and replaces it where it is
-// spent.
+// spent. Queries that leave together take the same, with IDs drawn for each: who
+// guesses has to find its port as well.
 func (s *shard) socket(to *server, now int64) (*socket, error) {
 	p := &to.pools[s.index]
-	at := &p.sockets[s.lots.uint16()%poolSize]
+	if p.bunch != s.bunch {
+		p.lot, p.bunch = int(s.lots.uint16()%poolSize), s.bunch
+	}
+	at := &p.sockets[p.lot]
 	if *at != nil && !(*at).spent(now, len(s.sockets) > socketsPlenty) {
 		return *at, nil
 	}

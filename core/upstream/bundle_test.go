@@ -1,0 +1,168 @@
+package upstream
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestPack finds each packet in one message, with segments that the kernel cuts where
+// packets end.
+func TestPack(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	sizes := []int{30, 31, 31, 60, segmentMost, segmentMost + 1, 1400}
+	for round := range 2000 {
+		var packets []byte
+		var sends []datagram
+		for range 1 + r.IntN(bundleMost) {
+			from := len(packets)
+			packets = append(packets, bytes.Repeat([]byte{byte(len(sends))}, sizes[r.IntN(len(sizes))])...)
+			sends = append(sends, datagram{from: from, to: len(packets)})
+		}
+		slices.SortFunc(sends, func(a, b datagram) int { return b.size() - a.size() })
+		var b bundle
+		b.pack(packets, sends, round%4 > 0)
+		seen := 0
+		for i := range b.messages[:b.count] {
+			h := &b.messages[i].header
+			vectors := unsafe.Slice(h.Iov, h.Iovlen)
+			first, total := int(vectors[0].Len), 0
+			for at, v := range vectors {
+				if d := sends[seen]; v.Base != &packets[d.from] || int(v.Len) != d.size() {
+					t.Fatalf("packet %d is not where it should be", seen)
+				}
+				if int(v.Len) > first || int(v.Len) < first && at < len(vectors)-1 {
+					t.Fatalf("segment %d of %d has %d octets, the first %d", at, len(vectors), v.Len, first)
+				}
+				total += int(v.Len)
+				seen++
+			}
+			cut := h.Controllen > 0
+			if cut != (len(vectors) > 1) || cut && (round%4 == 0 || first > segmentMost || int(b.controls[i].size) != first) || total > messageMost {
+				t.Fatalf("%d packets, %d octets, the first %d, of control %d", len(vectors), total, first, h.Controllen)
+			}
+		}
+		if seen != len(sends) {
+			t.Fatalf("%d packets in messages, want %d", seen, len(sends))
+		}
+	}
+}
+
+// TestHold has questions of many sizes leave at Release, not before, and their answers
+// come together; also where the kernel refuses to cut messages, as it does on a
+// socket without checksums.
+func TestHold(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		t.Run(fmt.Sprintf("refused %v", refused), func(t *testing.T) {
+			e := newEngine(t, Options{Shards: 1})
+			conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			s := newSet(t, e, Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()})
+
+			const count = 40
+			var answered sync.WaitGroup
+			e.Hold()
+			for i := range count {
+				answered.Add(1)
+				s.Ask(question(strings.Repeat("x", 1+i%9)+fmt.Sprintf("%d.example.com", i)), func(a Answer) {
+					if a.Err != nil {
+						t.Error(a.Err)
+					}
+					answered.Done()
+				})
+			}
+			if refused {
+				withoutChecksums(t, e)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			buf := make([]byte, 2048)
+			if n, _, err := conn.ReadFromUDPAddrPort(buf); err == nil {
+				t.Fatalf("%d octets before Release", n)
+			}
+			e.Release()
+			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			for range count {
+				n, from, err := conn.ReadFromUDPAddrPort(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				buf[2] |= 0x80
+				if _, err := conn.WriteToUDPAddrPort(buf[:n], from); err != nil {
+					t.Fatal(err)
+				}
+			}
+			answered.Wait()
+			if e.noSegments.Load() != refused {
+				t.Errorf("messages refused: %v", !refused)
+			}
+			if st := s.Stats()[0]; st.Asked != count || st.Answered != count {
+				t.Errorf("asked %d, answered %d, want %d", st.Asked, st.Answered, count)
+			}
+		})
+	}
+}
+
+// withoutChecksums has the kernel refuse to cut what an engine sends.
+func withoutChecksums(t *testing.T, e *Engine) {
+	t.Helper()
+	s := e.shards[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.sockets {
+		if err := unix.SetsockoptInt(k.fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestHoldUnderLoad asks from several goroutines that hold and release, and from one
+// that does neither: each question is answered once.
+func TestHoldUnderLoad(t *testing.T) {
+	e := newEngine(t, Options{})
+	s := newSet(t, e, Server{Addr: startEcho(t)})
+	e.Together(func(callbacks func()) { callbacks() })
+	var answered atomic.Int32
+	var askers sync.WaitGroup
+	const rounds, each = 40, 10
+	for g := range 3 {
+		askers.Go(func() {
+			for range rounds {
+				var open sync.WaitGroup
+				open.Add(each)
+				if g > 0 {
+					e.Hold()
+				}
+				for i := range each {
+					s.Ask(question(fmt.Sprintf("n%d.example.com", i)), func(a Answer) {
+						if a.Err != nil {
+							t.Error(a.Err)
+						}
+						answered.Add(1)
+						open.Done()
+					})
+				}
+				if g > 0 {
+					e.Release()
+				}
+				open.Wait()
+			}
+		})
+	}
+	askers.Wait()
+	if answered.Load() != 3*rounds*each || e.InFlight() != 0 {
+		t.Errorf("%d answers, %d in flight", answered.Load(), e.InFlight())
+	}
+}

@@ -1,0 +1,66 @@
+package upstream
+
+// Hold has the queries of questions asked from now on leave together, by fewer
+// system calls, at the Release that belongs to it: for who has a batch of questions
+// to ask, and no reason to wait in between. What others ask meanwhile may leave
+// with them. Between Hold and Release nobody may wait.
+func (e *Engine) Hold() { e.holders.Add(1) }
+
+// Release sends what Hold kept.
+func (e *Engine) Release() {
+	e.holders.Add(-1)
+	for _, s := range e.shards {
+		if s.holds.Load() {
+			s.sendHeld()
+		}
+	}
+}
+
+// Together has the callbacks of answers that came together called by run: it is to
+// call callbacks once, and may do what pays for several answers around that. It is
+// to be set before the first question is asked.
+func (e *Engine) Together(run func(callbacks func())) { e.together.Store(&run) }
+
+const heldMost = 64 // queries of a shard
+
+// questions is the outbox for a new question: that of those that are held, or one
+// of the asker's own.
+func (s *shard) questions() *outbox {
+	if s.engine.holders.Load() == 0 {
+		return outboxes.Get().(*outbox)
+	}
+	if s.held == nil {
+		s.held = outboxes.Get().(*outbox)
+		s.holds.Store(true)
+	}
+	return s.held
+}
+
+// letGo gives the outbox of a new question to whoever is to flush it now; nil where
+// it is held.
+func (s *shard) letGo(o *outbox) *outbox {
+	if o == s.held {
+		if len(o.sends) < heldMost {
+			return nil
+		}
+		s.held = nil
+		s.holds.Store(false)
+	}
+	s.bunch++
+	return o
+}
+
+// sendHeld flushes what is held. Who found the engine held has put his question
+// into the outbox under the lock before, or finds it free behind this.
+func (s *shard) sendHeld() {
+	s.mu.Lock()
+	o := s.held
+	s.held = nil
+	s.holds.Store(false)
+	s.bunch++
+	s.mu.Unlock()
+	if o != nil {
+		o.flush(s)
+		outboxes.Put(o)
+	}
+}
