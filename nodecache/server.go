@@ -64,7 +64,7 @@ func newServer(c *Config, log *slog.Logger) (*server, error) {
 	fresh, err := s.open(c)
 	if err == nil {
 		s.routes.Store(fresh)
-		s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: log, Observe: c.Observe, JSON: c.Log.Format == "json"})
+		s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, Engine: s.engine, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: log, Observe: c.Observe, JSON: c.Log.Format == "json"})
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.engine.Close())

@@ -23,6 +23,8 @@ type answerer struct {
 	wall   time.Time     // of this batch, where a rate is to be kept
 	tap    *observe.Tap
 	seen   bool           // somebody looks at this query
+	held   bool           // questions wait for the end of the batch
+	began  time.Time      // the first of these
 	ruling policy.Verdict // of the last query that rules decided
 	q      wire.Query
 }
@@ -47,6 +49,7 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 		}
 	}
 	a.counts.add(&a.tally)
+	a.release()
 }
 
 // answer gives the reply to a packet, empty where there is none now, and what is
@@ -87,6 +90,7 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 		return a.looped(p, limit), loopKind
 	}
 	p.Late = true
+	a.hold()
 	a.r.cache.Wait(q, p.Data, limit, a.late(p, late))
 	return p.Data[:0], int(cache.Miss)
 }

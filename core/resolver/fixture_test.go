@@ -231,7 +231,7 @@ func play(t testing.TB, p plot) *scene {
 	if p.cache.Size == 0 {
 		p.cache.Size, p.cache.StaleFor, p.cache.Prefetch = 4<<20, time.Hour, true
 	}
-	s.Resolver, err = New(Options{Cache: p.cache, Rules: rules, Route: route, MaxUDP: 1232, Log: slog.New(slog.DiscardHandler), Observe: p.look})
+	s.Resolver, err = New(Options{Cache: p.cache, Rules: rules, Route: route, Engine: s.engine, MaxUDP: 1232, Log: slog.New(slog.DiscardHandler), Observe: p.look})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,21 +21,21 @@ type lateReply struct {
 
 // late makes the way back of the query that is being answered.
 func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
-	l := &lateReply{queue: queue, to: p.Return, r: a.r, began: time.Now()}
+	l := &lateReply{queue: queue, to: p.Return, r: a.r, began: a.began}
 	if a.seen {
 		l.seen = a.tap.Late(&a.q, p)
 	}
 	return l
 }
 
-// Deliver implements cache.Waiter. A client that is gone is not an error.
+// Deliver implements cache.Waiter.
 func (l *lateReply) Deliver(reply []byte, how cache.State) {
 	ready := time.Now()
-	_ = l.queue.Deliver(l.to, reply)
-	l.r.waits.WithLabelValues(lateName(how)).Observe(ready.Sub(l.began).Seconds())
+	l.r.waited[how].Observe(ready.Sub(l.began).Seconds())
 	if l.seen != nil {
 		l.seen.Answer(reply, ready, lateSource+int(how))
 	}
+	l.r.post.deliver(l.queue, &l.to, reply)
 }
 
 // lateName says where a late reply came from.
@@ -46,15 +46,16 @@ func lateName(how cache.State) string {
 	return how.String()
 }
 
-// newWaits makes the histogram of how long askers waited for what memory had not.
-func newWaits() *prometheus.HistogramVec {
-	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+// newWaits makes the histogram of how long askers waited for what memory had not, and
+// its parts by outcome.
+func newWaits() (h *prometheus.HistogramVec, by [cache.Failure + 1]prometheus.Observer) {
+	h = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "strata_resolver_answer_seconds",
 		Help:    "Seconds that askers waited whom memory could not answer, by what they got: upstream, stale, failure.",
 		Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 1.5, 2, 2.5, 5},
 	}, []string{"outcome"})
 	for _, how := range []cache.State{cache.Hit, cache.Stale, cache.Failure} {
-		h.WithLabelValues(lateName(how))
+		by[how] = h.WithLabelValues(lateName(how))
 	}
-	return h
+	return h, by
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/observe"
 	"github.com/strata-dns/strata/core/plane"
+	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 )
 
@@ -22,6 +23,8 @@ type Resolver struct {
 	cache  *cache.Cache
 	rules  atomic.Pointer[Rules]
 	route  Route
+	engine *upstream.Engine // nil where none is known
+	post   post
 	maxUDP int
 	file   string
 	log    *slog.Logger
@@ -31,6 +34,7 @@ type Resolver struct {
 
 	observer *observe.Observer // of single queries
 	waits    *prometheus.HistogramVec
+	waited   [cache.Failure + 1]prometheus.Observer // parts of waits
 
 	mu      sync.Mutex
 	workers []*counts // of answerers there were, in order
@@ -42,8 +46,9 @@ type Options struct {
 	Cache  CacheConfig
 	Rules  Rules
 	Route  Route
-	MaxUDP int           // octets of the largest reply over UDP
-	Budget time.Duration // a client's whole wait; 0: DefaultBudget
+	Engine *upstream.Engine // that the route asks by, so that what is asked and answered in batches travels in such; or nil
+	MaxUDP int              // octets of the largest reply over UDP
+	Budget time.Duration    // a client's whole wait; 0: DefaultBudget
 	Log    *slog.Logger
 
 	Observe observe.Config
@@ -52,7 +57,8 @@ type Options struct {
 
 // New makes a resolver and reads its cache's file, where there is one.
 func New(o Options) (*Resolver, error) {
-	r := &Resolver{route: o.Route, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, loops: newLoops(o.Log), streams: new(counts), waits: newWaits()}
+	r := &Resolver{route: o.Route, engine: o.Engine, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, loops: newLoops(o.Log), streams: new(counts)}
+	r.waits, r.waited = newWaits()
 	var err error
 	if r.observer, err = observe.New(observe.Options{Version: "strata " + daemon.Version, Sources: sources(), Log: o.Log, JSON: o.JSON}, o.Observe); err != nil {
 		return nil, err
@@ -66,6 +72,9 @@ func New(o Options) (*Resolver, error) {
 		return nil, err
 	}
 	r.rules.Store(&o.Rules)
+	if r.engine != nil {
+		r.engine.Together(r.post.together)
+	}
 	r.load()
 	return r, nil
 }
@@ -90,8 +99,8 @@ func (r *Resolver) Forget(domains []string) {
 	}
 }
 
-// Waiting is how many askers wait for upstream.
-func (r *Resolver) Waiting() int64 { return r.cache.Stats().Waiting }
+// Waiting is how many askers wait for upstream, or for their replies to leave.
+func (r *Resolver) Waiting() int64 { return r.cache.Stats().Waiting + r.post.owed.Load() }
 
 // Worker makes the handler of one worker, whose queries come in at an address.
 func (r *Resolver) Worker(at netip.AddrPort) plane.Handler {

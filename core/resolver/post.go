@@ -1,0 +1,118 @@
+package resolver
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/strata-dns/strata/core/plane"
+)
+
+// A post sends late replies. Those that answers bring which came together leave
+// together, by queue: none waits longer than for the batch that its answer came in.
+type post struct {
+	holders atomic.Int32
+	owed    atomic.Int64 // replies that are kept
+
+	mu   sync.Mutex
+	bags []*bag // one a queue
+	free []*bag
+}
+
+// A bag is late replies of one queue.
+type bag struct {
+	queue   plane.Batcher
+	replies []plane.Packet // Data is set when the bag is full: text may move
+	ends    []int          // of each in text
+	text    []byte
+}
+
+const (
+	bagMost  = 64 // replies
+	bagsKept = 16
+)
+
+// together calls deliver, which delivers the replies of a batch.
+func (p *post) together(deliver func()) {
+	p.holders.Add(1)
+	deliver()
+	p.holders.Add(-1)
+	for b := p.take(); b != nil; b = p.take() {
+		p.send(b)
+	}
+}
+
+// deliver sends a reply, at once or with the batch. A client that is gone is not an
+// error.
+func (p *post) deliver(queue plane.Queue, to *plane.Return, reply []byte) {
+	batcher, ok := queue.(plane.Batcher)
+	if !ok || p.holders.Load() == 0 {
+		_ = queue.Deliver(*to, reply)
+		return
+	}
+	if full := p.keep(batcher, to, reply); full != nil {
+		p.send(full)
+	}
+}
+
+// keep puts a reply into its queue's bag, and gives that when it is full. Who holds
+// looks for bags behind everybody who found him holding, but for those who are in
+// this very function: hence the second look.
+func (p *post) keep(queue plane.Batcher, to *plane.Return, reply []byte) *bag {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, at := p.bag(queue)
+	b.replies = append(b.replies, plane.Packet{Return: *to})
+	b.text = append(b.text, reply...)
+	b.ends = append(b.ends, len(b.text))
+	p.owed.Add(1)
+	if len(b.ends) < bagMost && p.holders.Load() > 0 {
+		return nil
+	}
+	p.bags = append(p.bags[:at], p.bags[at+1:]...)
+	return b
+}
+
+// bag is the one of a queue, and where it is.
+func (p *post) bag(queue plane.Batcher) (*bag, int) {
+	for i, b := range p.bags {
+		if b.queue == queue {
+			return b, i
+		}
+	}
+	b := new(bag)
+	if n := len(p.free); n > 0 {
+		b, p.free = p.free[n-1], p.free[:n-1]
+	}
+	b.queue = queue
+	p.bags = append(p.bags, b)
+	return b, len(p.bags) - 1
+}
+
+func (p *post) take() *bag {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.bags)
+	if n == 0 {
+		return nil
+	}
+	b := p.bags[n-1]
+	p.bags = p.bags[:n-1]
+	return b
+}
+
+// send delivers what is in a bag, which nobody else has.
+func (p *post) send(b *bag) {
+	from := 0
+	for i, end := range b.ends {
+		b.replies[i].Data = b.text[from:end]
+		from = end
+	}
+	_ = b.queue.DeliverAll(b.replies)
+	p.owed.Add(-int64(len(b.ends)))
+	b.queue, b.replies, b.ends, b.text = nil, b.replies[:0], b.ends[:0], b.text[:0]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) < bagsKept {
+		p.free = append(p.free, b)
+	}
+}
