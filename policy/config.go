@@ -61,15 +61,17 @@ type Synth struct {
 	To   string   `mapstructure:"to"`  // site: the domain put in the zone's place; {site} is this site's name
 }
 
-// Rate limits the queries of one client; a PerSecond of 0 switches it off.
+// Rate limits the queries of one client: a PerSecond of 0 switches off how many there
+// are in a second, an InFlight of 0 how many wait at once.
 type Rate struct {
 	PerSecond int      `mapstructure:"per_second"`
-	Burst     int      `mapstructure:"burst"`   // queries at once, PerSecond when 0
-	Slip      int      `mapstructure:"slip"`    // one limited query in this many is answered TC; 0: none
-	Clients   int      `mapstructure:"clients"` // active at once, 65536 when 0
-	IPv4      int      `mapstructure:"ipv4"`    // prefix length that counts as one client, 32 when 0
-	IPv6      int      `mapstructure:"ipv6"`    // the same, 56 when 0
-	Exempt    []string `mapstructure:"exempt"`  // prefixes without limit
+	Burst     int      `mapstructure:"burst"`     // queries at once, PerSecond when 0
+	Slip      int      `mapstructure:"slip"`      // one limited query in this many is answered TC; 0: none
+	Clients   int      `mapstructure:"clients"`   // active at once, 65536 when 0
+	IPv4      int      `mapstructure:"ipv4"`      // prefix length that counts as one client, 32 when 0
+	IPv6      int      `mapstructure:"ipv6"`      // the same, 56 when 0
+	Exempt    []string `mapstructure:"exempt"`    // prefixes without limit
+	InFlight  int      `mapstructure:"in_flight"` // queries that wait for upstream at once
 }
 
 // Env is what the binary knows beside the policy's own configuration.

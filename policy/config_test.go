@@ -49,7 +49,7 @@ rate: {per_second: 100, burst: 200, slip: 2, clients: 1024, ipv4: 24, ipv6: 56, 
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}
-	if l, err := NewLimiter(c.Rate); err != nil || len(l.slots) != 1024 || l.bits4 != 24 || l.slip != 2 {
+	if l, err := NewLimiter(c.Rate); err != nil || len(l.slots) != 1024 || l.bits.v4 != 24 || l.slip != 2 {
 		t.Errorf("limiter: %v, %+v", err, l)
 	}
 }

@@ -25,8 +25,7 @@ type Limiter struct {
 	interval uint64 // µs a query
 	burst    uint64 // µs ahead that are still good
 	slip     int
-	bits4    int
-	bits6    int
+	bits     prefixBits
 	exempt   prefixMap
 	limited  count
 	full     count
@@ -69,6 +68,7 @@ func (c Rate) problems() (all Problems) {
 		{"clients", c.Clients, 1, maxTable},
 		{"ipv4", c.IPv4, 1, 32},
 		{"ipv6", c.IPv6, 1, 128},
+		{"in_flight", c.InFlight, 0, maxInFlight},
 	} {
 		if n.v < n.low || n.v > n.high {
 			all = append(all, Problem{"policy.rate." + n.key, fmt.Errorf("%d is not within %d and %d", n.v, n.low, n.high)})
@@ -92,7 +92,7 @@ func NewLimiter(c Rate) (*Limiter, error) {
 		return nil, nil
 	}
 	c = c.filled()
-	l := &Limiter{seed: maphash.MakeSeed(), start: time.Now(), slip: c.Slip, bits4: c.IPv4, bits6: c.IPv6}
+	l := &Limiter{seed: maphash.MakeSeed(), start: time.Now(), slip: c.Slip, bits: prefixBits{c.IPv4, c.IPv6}, exempt: c.exempt()}
 	size := bucketSlots
 	for size < c.Clients {
 		size *= 2
@@ -100,13 +100,30 @@ func NewLimiter(c Rate) (*Limiter, error) {
 	l.slots = make([]atomic.Uint64, size)
 	l.interval = uint64(time.Second/time.Microsecond) / uint64(c.PerSecond)
 	l.burst = l.interval * uint64(c.Burst)
+	return l, nil
+}
+
+// exempt are the prefixes without limit. They were found to be such.
+func (c Rate) exempt() prefixMap {
 	var exempt []prefixValue
 	for _, s := range c.Exempt {
 		prefix, _ := parsePrefix(s)
 		exempt = append(exempt, prefixValue{prefix, 1})
 	}
-	l.exempt = newPrefixMap(exempt)
-	return l, nil
+	return newPrefixMap(exempt)
+}
+
+// prefixBits are the lengths of the prefixes that count as one client.
+type prefixBits struct{ v4, v6 int }
+
+// key is a client's prefix.
+func (b prefixBits) key(client netip.Addr) key128 {
+	bits := b.v6
+	if client.Is4() {
+		bits = b.v4
+	}
+	prefix, _ := client.Prefix(bits)
+	return keyOf(prefix.Addr())
 }
 
 // Ask counts a query and gives Pass, Drop or Truncate. Ask it for datagrams only:
@@ -170,13 +187,7 @@ func find(bucket []atomic.Uint64, tag, t uint64) (slot *atomic.Uint64, at uint64
 // place hashes the client's prefix, with a seed of this process's, to a bucket and
 // a tag within it.
 func (l *Limiter) place(client netip.Addr) (tag uint64, bucket []atomic.Uint64) {
-	bits := l.bits6
-	if client.Is4() {
-		bits = l.bits4
-	}
-	prefix, _ := client.Prefix(bits)
-	k := keyOf(prefix.Addr())
-	h := maphash.Comparable(l.seed, k)
+	h := maphash.Comparable(l.seed, l.bits.key(client))
 	at := h % uint64(len(l.slots)/bucketSlots) * bucketSlots
 	return h >> timeBits, l.slots[at : at+bucketSlots]
 }

@@ -1,0 +1,111 @@
+package policy
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync/atomic"
+)
+
+// InFlight bounds the queries of each client that wait for upstream at once. What a
+// client may have shrinks as the sum of all grows, to nothing when there is no room for
+// any more: however many clients ask for all they can get, there is room left for one
+// who asks for little.
+//
+// It is a table of fixed size without locks, counted twice under different hashes (a
+// count-min sketch): a client is over its limit only where both counts say so.
+type InFlight struct {
+	rows    [2][]atomic.Int32
+	seeds   [2]maphash.Seed
+	most    int64 // of one client
+	waiting atomic.Int64
+	bits    prefixBits
+	exempt  prefixMap
+	refused count
+}
+
+// A Place is what a waiting query has of the table, until Leave.
+type Place struct{ at [2]uint32 }
+
+const (
+	inFlightRow  = 1 << 16
+	maxInFlight  = 100_000
+	inFlightRoom = 100_000 // queries of all clients: as many as upstream is asked at once
+	leastAllowed = 4       // as long as there is room
+)
+
+// NewInFlight makes the table of a configuration, nil where there is no limit. Its
+// error is of type [Problems]; Compile reports the same.
+func NewInFlight(c Rate) (*InFlight, error) {
+	if problems := c.problems(); len(problems) > 0 {
+		return nil, problems
+	}
+	if c.InFlight == 0 {
+		return nil, nil
+	}
+	c = c.filled()
+	f := &InFlight{most: int64(c.InFlight), bits: prefixBits{c.IPv4, c.IPv6}, exempt: c.exempt()}
+	for i := range f.rows {
+		f.rows[i], f.seeds[i] = make([]atomic.Int32, inFlightRow), maphash.MakeSeed()
+	}
+	return f, nil
+}
+
+// Take counts a query that is about to wait. Where its client has too many waiting
+// already it reports false. A nil InFlight, as an exempt client, has room for all.
+func (f *InFlight) Take(client netip.Addr) (Place, bool) {
+	if f == nil {
+		return Place{}, true
+	}
+	client = client.Unmap().WithZone("")
+	if f.exempt.find(client) != 0 {
+		return Place{}, true
+	}
+	allowed := f.allowed(f.waiting.Add(1))
+	k := f.bits.key(client)
+	var p Place
+	over := true
+	for i := range f.rows {
+		at := uint32(maphash.Comparable(f.seeds[i], k) % inFlightRow)
+		p.at[i] = 1 + at
+		if int64(f.rows[i][at].Add(1)) <= allowed {
+			over = false
+		}
+	}
+	if over {
+		f.Leave(p)
+		f.refused.n.Add(1)
+		return Place{}, false
+	}
+	return p, true
+}
+
+// allowed is how many queries one client may have waiting while there are so many in
+// all. The fourth power leaves a hundred greedy clients 270 of a thousand each, and room
+// for as many again; ten thousand have seven each.
+func (f *InFlight) allowed(all int64) int64 {
+	if all > inFlightRoom {
+		return 0
+	}
+	free := 1 - float64(all)/inFlightRoom
+	free *= free
+	return max(int64(float64(f.most)*free*free+0.5), min(f.most, leastAllowed))
+}
+
+// Leave gives back what Take gave.
+func (f *InFlight) Leave(p Place) {
+	if p.at[0] == 0 {
+		return
+	}
+	for i := range f.rows {
+		f.rows[i][p.at[i]-1].Add(-1)
+	}
+	f.waiting.Add(-1)
+}
+
+// Refused is how many queries found no room.
+func (f *InFlight) Refused() uint64 {
+	if f == nil {
+		return 0
+	}
+	return f.refused.n.Load()
+}
