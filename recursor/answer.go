@@ -26,7 +26,11 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	r := s.routes.Load()
 	to := r.zones.Find(q.Name)
 	if to == nil {
-		s.askOutside(r, q, done)
+		if r.external == nil {
+			done(upstream.Answer{Err: errNowhere})
+			return
+		}
+		r.external.ask(s.resolver.Question(q, true), done)
 		return
 	}
 	// An authoritative server answers without recursion.
@@ -37,30 +41,6 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 			return
 		}
 		done(a)
-	})
-}
-
-// askOutside asks the external resolvers of now. Where they fail, and failover has
-// chosen others meanwhile, those are asked once as well: who asked just before a
-// swing gets an answer, too, if there is time.
-func (s *server) askOutside(r *routes, q *cache.Question, done func(a upstream.Answer)) {
-	x := r.external
-	if x == nil {
-		done(upstream.Answer{Err: errNowhere})
-		return
-	}
-	question := s.resolver.Question(q, true)
-	trail := question.Options
-	w := x.now()
-	question.Options = append(trail, w.options...)
-	resolver.Exchange(x.set, &question, func(a upstream.Answer) {
-		now := x.now()
-		if now == w || a.Err == nil && wire.RcodeOf(a.Msg) != wire.RcodeServFail && wire.RcodeOf(a.Msg) != wire.RcodeRefused {
-			done(a)
-			return
-		}
-		question.Options = append(trail, now.options...)
-		resolver.Exchange(x.set, &question, done)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,14 +22,16 @@ import (
 type checks struct {
 	log     *slog.Logger
 	fleet   *failover.Fleet
+	asked   *upstream.Set                // for clients
+	hint    func(server upstream.Server) // that one has fallen silent
 	engine  *upstream.Engine
 	config  atomic.Pointer[Config]
 	changed chan struct{}
 	zone    atomic.Pointer[string] // what is wrong with the check zone; "" or nil: nothing
 }
 
-func newChecks(fleet *failover.Fleet, c *Config, log *slog.Logger) (*checks, error) {
-	k := &checks{log: log, fleet: fleet, changed: make(chan struct{}, 1)}
+func newChecks(x *external, c *Config) (*checks, error) {
+	k := &checks{log: x.log, fleet: x.fleet, asked: x.set, hint: x.hint, changed: make(chan struct{}, 1)}
 	k.config.Store(c)
 	var err error
 	k.engine, err = c.Exchange.Engine(upstream.Options{Shards: 1, Idle: time.Second})
@@ -91,13 +94,11 @@ func (k *checks) check(ctx context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
-	said := make(chan struct{})
-	go func() {
-		defer close(said)
-		k.examine(ctx, c)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { k.examine(ctx, c) })
+	beside.Go(func() { k.listen(ctx) })
 	err = checker.Run(ctx)
-	<-said
+	beside.Wait()
 	return err
 }
 

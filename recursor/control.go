@@ -68,6 +68,7 @@ func (x *external) event(e failover.Event) {
 		what = "site"
 	}
 	x.moves.WithLabelValues(what, e.From, e.To).Inc()
+	x.now() // questions in the air are not to wait for the next one
 	x.log.Log(context.Background(), level, "failover", "subject", e.Subject(), "site", e.Site, "from", e.From, "to", e.To, "why", e.Why)
 }
 
@@ -87,6 +88,12 @@ func newMoves() *prometheus.CounterVec {
 	}, []string{"of", "from", "to"})
 }
 
+func newAgain() prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "strata_failover_asked_again_total", Help: "Questions in the air asked anew of others, as those who had them were found not to answer.",
+	})
+}
+
 var (
 	servingDesc = prometheus.NewDesc("strata_failover_serving", "1 for each site whose external resolvers are in use.", []string{"site", "home"}, nil)
 	serverDesc  = prometheus.NewDesc("strata_failover_server_state", "1 for the state that an external resolver is in.", []string{"site", "server", "state"}, nil)
@@ -96,6 +103,7 @@ var (
 // Describe implements prometheus.Collector.
 func (x *external) Describe(ch chan<- *prometheus.Desc) {
 	x.moves.Describe(ch)
+	x.again.Describe(ch)
 	ch <- servingDesc
 	ch <- serverDesc
 	ch <- checksDesc
@@ -104,6 +112,7 @@ func (x *external) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (x *external) Collect(ch chan<- prometheus.Metric) {
 	x.moves.Collect(ch)
+	x.again.Collect(ch)
 	set := x.fleet.Current()
 	for _, site := range x.fleet.Status().Sites {
 		serving := 0.0

@@ -3,7 +3,6 @@ package main
 import (
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,29 +15,26 @@ import (
 )
 
 // An external is the way to the rest of the world: failover says which resolvers
-// serve now, and one upstream set follows it.
+// serve now, and two upstream sets follow it.
 type external struct {
-	log    *slog.Logger
-	fleet  *failover.Fleet
-	set    *upstream.Set
-	checks *checks
-	moves  *prometheus.CounterVec // transitions
+	log     *slog.Logger
+	fleet   *failover.Fleet
+	set     *upstream.Set // who is asked
+	rest    *upstream.Set // the last resort
+	errands errands
+	checks  *checks
+	moves   *prometheus.CounterVec // transitions
+	again   prometheus.Counter     // errands asked anew
 
 	mu    sync.Mutex                                // of what follows, to be written
 	ecs   []byte                                    // the home site's prefix as an EDNS option, nil for none
-	way   atomic.Pointer[way]                       // what set was made for
+	way   atomic.Pointer[way]                       // what the sets were made for
 	known atomic.Pointer[map[netip.AddrPort]string] // resolvers, as failover calls them
-}
-
-// A way is one state of the fleet and what goes with the questions meanwhile.
-type way struct {
-	fleet   *failover.Set
-	options []byte // EDNS, in wire form
 }
 
 // newExternal makes the way out of a config that has one.
 func newExternal(c *Config, engine *upstream.Engine, log *slog.Logger) (*external, error) {
-	x := &external{log: log, moves: newMoves()}
+	x := &external{log: log, moves: newMoves(), again: newAgain()}
 	f := c.fleet()
 	f.OnEvent = x.event
 	var err error
@@ -48,7 +44,10 @@ func newExternal(c *Config, engine *upstream.Engine, log *slog.Logger) (*externa
 	if x.set, err = engine.Set(nil, upstream.SetOptions{}); err != nil {
 		return nil, err
 	}
-	if x.checks, err = newChecks(x.fleet, c, log); err != nil {
+	if x.rest, err = engine.Set(nil, upstream.SetOptions{}); err != nil {
+		return nil, err
+	}
+	if x.checks, err = newChecks(x, c); err != nil {
 		return nil, err
 	}
 	x.follow(c)
@@ -66,8 +65,8 @@ func (x *external) reload(c *Config) error {
 	return nil
 }
 
-// now brings the upstream set in line with failover, and gives the options that go
-// with a question to it.
+// now brings the upstream sets in line with failover, and gives the way that
+// questions go.
 func (x *external) now() *way {
 	w := x.way.Load()
 	if w.fleet != x.fleet.Current() {
@@ -76,10 +75,8 @@ func (x *external) now() *way {
 	return w
 }
 
-// follow makes the upstream set what failover says: those that are believed to
-// answer, or, where nobody is, all. Where another site's resolvers may answer, the
-// home site's prefix goes along, so that answers that depend on the asker's place
-// stay near (RFC 7871). c is a new configuration, or nil.
+// follow makes the upstream sets what failover says. c is a new configuration, or
+// nil.
 func (x *external) follow(c *Config) *way {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -87,28 +84,23 @@ func (x *external) follow(c *Config) *way {
 		x.take(c)
 	}
 	// Asked for under the lock, lest an older state come behind a newer one.
-	w := &way{fleet: x.fleet.Current()}
-	fit := w.fleet.Servers[:w.fleet.Fit]
-	if len(fit) == 0 {
-		fit = w.fleet.Servers
+	w := newWay(x.fleet.Current(), x.ecs)
+	x.replace(x.set, w.servers)
+	x.replace(x.rest, w.rest())
+	if before := x.way.Swap(w); before != nil && w.beyond(before) {
+		go x.askAgain(w)
 	}
-	servers := make([]upstream.Server, 0, len(fit))
-	for _, s := range fit {
-		server, err := upstream.ParseServer(s.Address)
-		if err != nil {
-			x.log.Error("external resolver not taken up", "server", s.Address, "err", err)
-			continue
-		}
-		servers = append(servers, server)
+	return w
+}
+
+func (x *external) replace(set *upstream.Set, list []failover.Server) {
+	servers, err := parse(list)
+	if err == nil {
+		err = set.Replace(servers)
 	}
-	if slices.ContainsFunc(fit, func(s failover.Server) bool { return s.Away }) {
-		w.options = x.ecs
-	}
-	if err := x.set.Replace(servers[:min(len(servers), 64)]); err != nil {
+	if err != nil {
 		x.log.Error("external resolvers not taken up", "err", err)
 	}
-	x.way.Store(w)
-	return w
 }
 
 // take reads out of a config what the fleet does not know of.
@@ -130,6 +122,13 @@ func (x *external) take(c *Config) {
 func (x *external) result(server netip.AddrPort, ok bool, rtt time.Duration, err error) {
 	if name := (*x.known.Load())[server]; name != "" { // not an authoritative server of ours
 		x.fleet.Result(failover.Result{Server: name, At: time.Now(), OK: ok, How: failover.Passive, RTT: rtt, Err: err})
+	}
+}
+
+// hint tells failover that a resolver has fallen silent.
+func (x *external) hint(server upstream.Server) {
+	if name := (*x.known.Load())[server.Addr]; name != "" {
+		x.fleet.Hint(name, time.Now())
 	}
 }
 
