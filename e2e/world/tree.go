@@ -14,12 +14,12 @@ type Zone struct{ Apex, File string }
 // A Tree is the zones of the small internet, by the server they are on. No server has a
 // zone and the one above it.
 type Tree struct {
-	Root, Top    Zone
-	Leaves       []Zone
-	BelowLeaves  []Zone
-	Hints        string // file of root hints
-	Anchor       string // file of the root's DS, as unbound reads it
-	BindAnchor   string // the same, as delv does
+	Root, Top   Zone
+	Leaves      []Zone
+	BelowLeaves []Zone
+	Hints       string // file of root hints
+	Anchor      string // file of the root's DS, as unbound reads it
+	BindAnchor  string // the same, as delv does
 
 	dir  string
 	addr Addresses
