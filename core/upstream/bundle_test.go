@@ -87,6 +87,7 @@ func TestHold(t *testing.T) {
 			if refused {
 				withoutChecksums(t, e)
 			}
+			holdsReplies(t, e)
 			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 			buf := make([]byte, 2048)
 			if n, _, err := conn.ReadFromUDPAddrPort(buf); err == nil {
@@ -124,6 +125,20 @@ func withoutChecksums(t *testing.T, e *Engine) {
 	for _, k := range s.sockets {
 		if err := unix.SetsockoptInt(k.fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// holdsReplies has an engine's sockets have room for the replies to what they ask.
+func holdsReplies(t *testing.T, e *Engine) {
+	t.Helper()
+	s := e.shards[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const small = 768 // octets that the kernel counts for a small datagram, at least
+	for _, k := range s.sockets {
+		if n, err := unix.GetsockoptInt(k.fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err != nil || n < socketQueries*small {
+			t.Errorf("receive buffer of %d octets, %v", n, err)
 		}
 	}
 }

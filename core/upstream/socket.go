@@ -21,6 +21,9 @@ const (
 	crowdedQueries = 16384           // … they are used longer: descriptors are scarce
 	floodReplies   = 16              // made-up replies to one socket that are an attack
 	portDraws      = 16
+	// receiveBuffer holds replies to all the queries of a socket at once, small ones
+	// (the kernel doubles it and counts 768 octets and more for each).
+	receiveBuffer = 1 << 20
 )
 
 // A socket is a connected UDP socket on a source port drawn by lot: the kernel
@@ -126,6 +129,9 @@ func (s *shard) connect(to *server) (fd int, err error) {
 			_ = unix.Close(fd)
 		}
 	}()
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer) // as much as an unprivileged process may
+	}
 	if err = s.bind(fd, to.sockaddr.family); err != nil {
 		return fd, fmt.Errorf("bind a socket to %s: %w", to.Addr, err)
 	}

@@ -206,6 +206,9 @@ func (s *Server) held() bool {
 	}
 }
 
+// ReceiveBuffer is [UDP.ReceiveBuffer].
+func (s *Server) ReceiveBuffer() int { return s.udp.ReceiveBuffer() }
+
 // String names the server: "socket 127.0.0.1:53".
 func (s *Server) String() string { return "socket " + s.Address().String() }
 

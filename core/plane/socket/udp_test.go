@@ -252,6 +252,23 @@ func TestSegments(t *testing.T) {
 	}
 }
 
+// TestBurst has the kernel keep a burst that comes while nobody receives.
+func TestBurst(t *testing.T) {
+	u := listenUDP(t, "127.0.0.1:0", UDPOptions{})
+	if n := u.ReceiveBuffer(); n < DefaultReceiveBuffer {
+		t.Skipf("the kernel grants %d octets of %d: not privileged, and net.core.rmem_max is lower", n, DefaultReceiveBuffer)
+	}
+	c := dialFar(t, "udp", u.Address())
+	const burst = 20_000
+	for i := range burst {
+		if err := c.Ask(fmt.Appendf(nil, "a query of forty octets, number %08d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serveAll(t, u.Queues(), mirror)
+	eventually(t, "the whole burst received", func() bool { return u.Counts()[0].Received == burst })
+}
+
 // TestStop answers what the kernel had taken in, and leaves it to the next
 // process where the socket came from the service manager.
 func TestStop(t *testing.T) {
