@@ -14,19 +14,21 @@ import (
 // memory does not have goes the long way and comes back late. It belongs to one
 // goroutine.
 type answerer struct {
-	r      *Resolver
-	counts *counts
-	tally  [kinds]uint32
-	rules  *Rules        // of this batch
-	policy *policy.Tally // asks and counts by rules.Policy
-	now    cache.Instant // of this batch
-	wall   time.Time     // of this batch, where a rate is to be kept
-	tap    *observe.Tap
-	seen   bool           // somebody looks at this query
-	held   bool           // questions wait for the end of the batch
-	began  time.Time      // the first of these
-	ruling policy.Verdict // of the last query that rules decided
-	q      wire.Query
+	r       *Resolver
+	counts  *counts
+	tally   [kinds]uint32
+	cookies [wire.CookieStates]uint32
+	rules   *Rules        // of this batch
+	policy  *policy.Tally // asks and counts by rules.Policy
+	now     cache.Instant // of this batch
+	wall    time.Time     // of this batch, where a rate is to be kept or cookies have an age
+	tap     *observe.Tap
+	secured bool           // the queries come over TLS
+	seen    bool           // somebody looks at this query
+	held    bool           // questions wait for the end of the batch
+	began   time.Time      // the first of these
+	ruling  policy.Verdict // of the last query that rules decided
+	q       wire.Query
 }
 
 // Answer implements plane.Handler.
@@ -35,7 +37,7 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 	if rules := a.r.rules.Load(); rules != a.rules {
 		a.rules, a.policy = rules, rules.Policy.Tally()
 	}
-	if a.rules.Limiter != nil {
+	if a.rules.Limiter != nil || a.rules.Cookies != nil {
 		a.wall = time.Now()
 	}
 	if until := a.tap.Begin(); until > 0 {
@@ -48,7 +50,7 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 			a.tally[kind]++
 		}
 	}
-	a.counts.add(&a.tally)
+	a.counts.add(&a.tally, &a.cookies)
 	a.release()
 }
 
@@ -56,10 +58,13 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 // counted.
 func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	q := &a.q
-	o := q.Parse(p.Data)
-	if a.rules.Limiter != nil && !p.Stream && o != wire.Silence {
-		if reply, limited := a.limit(p, o); limited {
-			return reply, limitedKind
+	o, proven := q.Parse(p.Data), p.Stream
+	if len(q.Options) > 0 {
+		o, proven = a.options(p, o)
+	}
+	if a.rules.Limiter != nil && !proven && o != wire.Silence {
+		if reply, kind := a.limit(p, o); kind != 0 {
+			return reply, kind
 		}
 	}
 	if o != wire.Valid {
@@ -89,9 +94,15 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	case a.r.loops.closed(q):
 		return a.looped(p, limit), loopKind
 	}
+	place, ok := a.rules.InFlight.Take(p.Client.Addr())
+	if !ok {
+		return a.crowded(p, limit), crowdedKind
+	}
 	p.Late = true
 	a.hold()
-	a.r.cache.Wait(q, p.Data, limit, a.late(p, late))
+	way := a.late(p, late)
+	way.share = share{a.rules.InFlight, place}
+	a.r.cache.Wait(q, p.Data, limit, way)
 	return p.Data[:0], int(cache.Miss)
 }
 
@@ -127,27 +138,5 @@ func (a *answerer) unasked(p *plane.Packet, limit int) []byte {
 
 // refuse says REFUSED, and why.
 func (a *answerer) refuse(p *plane.Packet, limit int, ede uint16, why string) []byte {
-	var reply wire.Reply
-	reply.Begin(p.Data, &a.q, limit)
-	reply.SetFlags(wire.FlagRA)
-	reply.SetRcode(wire.RcodeRefused)
-	reply.SetEDE(ede, why)
-	return reply.Finish()
-}
-
-// limit holds a datagram against its client's rate. What is no valid question is
-// not asked to come again over TCP.
-func (a *answerer) limit(p *plane.Packet, o wire.Outcome) ([]byte, bool) {
-	switch a.rules.Limiter.Ask(p.Client.Addr(), a.wall) {
-	case policy.Pass:
-		return nil, false
-	case policy.Truncate:
-		if o == wire.Valid {
-			var reply wire.Reply
-			reply.Begin(p.Data, &a.q, wire.MinUDP)
-			reply.Truncate(&a.q)
-			return reply.Finish(), true
-		}
-	}
-	return p.Data[:0], true
+	return a.bare(p, wire.RcodeRefused, limit, ede, why)
 }

@@ -17,6 +17,7 @@ type lateReply struct {
 	r     *Resolver
 	began time.Time
 	seen  *observe.Late // nil where nobody looks
+	share share
 }
 
 // late makes the way back of the query that is being answered.
@@ -31,6 +32,7 @@ func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
 // Deliver implements cache.Waiter.
 func (l *lateReply) Deliver(reply []byte, how cache.State) {
 	ready := time.Now()
+	l.share.giveBack()
 	l.r.waited[how].Observe(ready.Sub(l.began).Seconds())
 	if l.seen != nil {
 		l.seen.Answer(reply, ready, lateSource+int(how))

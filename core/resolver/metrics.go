@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/policy"
 )
 
@@ -14,6 +15,7 @@ var (
 	ruleDesc    = prometheus.NewDesc("strata_policy_rule_decided_total", "Queries that one rule decided; rule is what it says, or \"others\" for those of its kind beyond policy.rule_metrics.", []string{"kind", "rule"}, nil)
 	limitedDesc = prometheus.NewDesc("strata_rate_limited_total", "Queries over their client's limit.", []string{"why"}, nil)
 	fetchDesc   = prometheus.NewDesc("strata_cache_fetches_total", "Questions sent upstream: all, those that refreshed an entry ahead of its expiry and had an answer, and how others ended; and askers who joined one.", []string{"what"}, nil)
+	cookieDesc  = prometheus.NewDesc("strata_cookies_total", "Queries with EDNS options by the DNS cookie among them.", []string{"transport", "worker", "cookie"}, nil)
 	lateDesc    = prometheus.NewDesc("strata_cache_late_total", "Askers who waited, by how that ended other than well.", []string{"what"}, nil)
 	storeDesc   = prometheus.NewDesc("strata_cache_entries_total", "Entries by what became of them: stored, rejected as not worth their bytes, evicted for others.", []string{"what"}, nil)
 	entriesDesc = prometheus.NewDesc("strata_cache_entries", "Entries held.", nil, nil)
@@ -41,6 +43,11 @@ func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
 				counter(answersDesc, n, transport, worker, kindName(k))
 			}
 		}
+		for state := range c.cookies {
+			if n := c.cookies[state].Load(); n != 0 {
+				counter(cookieDesc, n, transport, worker, wire.CookieState(state).String())
+			}
+		}
 	})
 	rules := r.rules.Load()
 	rules.collect(counter)
@@ -48,6 +55,9 @@ func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
 		limited, full := rules.Limiter.Limited()
 		counter(limitedDesc, limited-min(full, limited), "rate") // they are not read at one moment
 		counter(limitedDesc, full, "table full")
+	}
+	if rules.InFlight != nil {
+		counter(limitedDesc, rules.InFlight.Refused(), "in flight")
 	}
 	f := r.cache.Stats()
 	counter(fetchDesc, f.Fetches, "sent")
@@ -108,4 +118,5 @@ func (r *Resolver) eachCount(f func(transport, worker string, c *counts)) {
 		f("udp", strconv.Itoa(i), c)
 	}
 	f("tcp", "", r.streams)
+	f("tls", "", r.secured)
 }

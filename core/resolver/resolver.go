@@ -39,6 +39,7 @@ type Resolver struct {
 	mu      sync.Mutex
 	workers []*counts // of answerers there were, in order
 	streams *counts   // of all answerers for streams together
+	secured *counts   // of those for TLS
 }
 
 // Options of a resolver.
@@ -57,7 +58,7 @@ type Options struct {
 
 // New makes a resolver and reads its cache's file, where there is one.
 func New(o Options) (*Resolver, error) {
-	r := &Resolver{route: o.Route, engine: o.Engine, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, loops: newLoops(o.Log), streams: new(counts)}
+	r := &Resolver{route: o.Route, engine: o.Engine, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, loops: newLoops(o.Log), streams: new(counts), secured: new(counts)}
 	r.waits, r.waited = newWaits()
 	var err error
 	if r.observer, err = observe.New(observe.Options{Version: "strata " + daemon.Version, Sources: sources(), Log: o.Log, JSON: o.JSON}, o.Observe); err != nil {
@@ -114,4 +115,9 @@ func (r *Resolver) Worker(at netip.AddrPort) plane.Handler {
 // Stream makes the handler of one queue of streams. They count together.
 func (r *Resolver) Stream(at netip.AddrPort) plane.Handler {
 	return &answerer{r: r, counts: r.streams, tap: r.observer.Tap(at)}
+}
+
+// Secure makes the handler of one queue of streams within TLS. They count together.
+func (r *Resolver) Secure(at netip.AddrPort) plane.Handler {
+	return &answerer{r: r, counts: r.secured, secured: true, tap: r.observer.Tap(at)}
 }

@@ -13,12 +13,15 @@ import (
 // Rules are what a query is held against: compiled policy and rate limit. They
 // are replaced as a whole at a reload.
 type Rules struct {
-	Policy  *policy.Policy
-	Limiter *policy.Limiter // nil: no limit
+	Policy   *policy.Policy
+	Limiter  *policy.Limiter  // nil: no limit
+	InFlight *policy.InFlight // nil: no limit
+	Cookies  *wire.Cookies    // nil: not checked, and none given
 
 	rewrites bool // some rule makes aliases
 	rate     policy.Rate
-	series   int // rules of each kind that have metrics of their own
+	drawn    bool // the secret of Cookies was, at random
+	series   int  // rules of each kind that have metrics of their own
 }
 
 // NewRules compiles a policy. Its error is of type [policy.Problems].
@@ -31,7 +34,10 @@ func NewRules(c policy.Config, env policy.Env) (Rules, error) {
 	if r.Policy, err = policy.Compile(c, env); err != nil {
 		return Rules{}, err
 	}
-	r.Limiter, err = policy.NewLimiter(c.Rate)
+	if r.Limiter, err = policy.NewLimiter(c.Rate); err != nil {
+		return Rules{}, err
+	}
+	r.InFlight, err = policy.NewInFlight(c.Rate)
 	return r, err
 }
 
@@ -40,7 +46,10 @@ func NewRules(c policy.Config, env policy.Env) (Rules, error) {
 func (r *Rules) inherit(old *Rules) {
 	r.Policy.Inherit(old.Policy)
 	if reflect.DeepEqual(r.rate, old.rate) {
-		r.Limiter = old.Limiter
+		r.Limiter, r.InFlight = old.Limiter, old.InFlight
+	}
+	if r.drawn && old.drawn {
+		r.Cookies = old.Cookies
 	}
 }
 

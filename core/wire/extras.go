@@ -21,9 +21,12 @@ const padBlock = 468
 // replies that leave enciphered, to queries that had the option (RFC 7830 §4).
 func (x *Extras) Pad() { x.pad = true }
 
+// HasCookie tells whether the reply carries a cookie.
+func (x *Extras) HasCookie() bool { return x.size > 0 }
+
 // room is the octets that a reply has to keep for its cookie.
 func (x *Extras) room() int {
-	if x.size == 0 {
+	if !x.HasCookie() {
 		return 0
 	}
 	return 4 + int(x.size)
@@ -32,7 +35,7 @@ func (x *Extras) room() int {
 // put appends the options of an OPT record to m, which has n octets. Padding is the
 // last option, as it counts all others, and takes what room there is.
 func (x *Extras) put(m []byte, n int) int {
-	if x.size > 0 {
+	if x.HasCookie() {
 		n = putOption(m, n, OptionCookie, x.cookie[:x.size])
 	}
 	if x.pad && n+4 <= len(m) {

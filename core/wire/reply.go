@@ -225,7 +225,7 @@ func (r *Reply) putOPT() {
 		copy(o[6:], r.text)
 		r.n += n
 	}
-	if r.extras.size > 0 || r.extras.pad {
+	if r.extras.HasCookie() || r.extras.pad {
 		r.n = r.extras.put(r.msg[:min(len(r.msg), MaxMessage)], r.n)
 	}
 	binary.BigEndian.PutUint16(b[9:], uint16(r.n-options))

@@ -1,0 +1,74 @@
+package resolver
+
+import (
+	"github.com/strata-dns/strata/core/plane"
+	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/policy"
+)
+
+// options heeds what a query's OPT record asks of the reply, and tells whether the
+// client's address is proven: by a connection, or by a cookie (RFC 7873 §5.2).
+func (a *answerer) options(p *plane.Packet, o wire.Outcome) (_ wire.Outcome, proven bool) {
+	if a.secured && a.q.Option(wire.OptionPadding) != nil {
+		a.q.Extras.Pad()
+	}
+	if a.rules.Cookies == nil {
+		return o, p.Stream
+	}
+	state := a.rules.Cookies.Check(&a.q, p.Client.Addr(), uint32(a.wall.Unix()))
+	a.cookies[state]++
+	switch state {
+	case wire.ProvenCookie:
+		return o, true
+	case wire.BadCookie:
+		return wire.FormErr, p.Stream
+	}
+	return o, p.Stream
+}
+
+// limit holds a datagram against its client's rate. What is said to those over it is
+// no larger than what they could be sent directly: a client that knows cookies is
+// given one to come again with (RFC 7873 §5.2.3), others now and then come over TCP.
+// What is no valid question is not asked to come again. The kind is 0 where the
+// query is to be answered.
+func (a *answerer) limit(p *plane.Packet, o wire.Outcome) (reply []byte, kind int) {
+	action := a.rules.Limiter.Ask(p.Client.Addr(), a.wall)
+	switch {
+	case action == policy.Pass:
+		return nil, 0
+	case o == wire.Valid && a.q.Extras.HasCookie():
+		return a.bare(p, wire.RcodeBadCookie, wire.MinUDP, wire.EDENone, ""), badCookieKind
+	case o == wire.Valid && action == policy.Truncate:
+		var reply wire.Reply
+		reply.Begin(p.Data, &a.q, wire.MinUDP)
+		reply.Truncate(&a.q)
+		return reply.Finish(), limitedKind
+	}
+	return p.Data[:0], limitedKind
+}
+
+// crowded refuses to let a query wait whose client has too many waiting already: the
+// client turns to another server, or gives up, sooner than if it heard nothing.
+func (a *answerer) crowded(p *plane.Packet, limit int) []byte {
+	return a.bare(p, wire.RcodeServFail, limit, wire.EDEOther, "too many queries of this client wait for upstream")
+}
+
+// A share is what a waiting query has of its client's limit.
+type share struct {
+	of    *policy.InFlight
+	place policy.Place
+}
+
+func (s share) giveBack() { s.of.Leave(s.place) }
+
+// bare is a reply without records.
+func (a *answerer) bare(p *plane.Packet, rcode, limit int, ede uint16, text string) []byte {
+	var reply wire.Reply
+	reply.Begin(p.Data, &a.q, limit)
+	reply.SetFlags(wire.FlagRA)
+	reply.SetRcode(rcode)
+	if ede != wire.EDENone {
+		reply.SetEDE(ede, text)
+	}
+	return reply.Finish()
+}
