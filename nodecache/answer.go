@@ -10,14 +10,14 @@ import (
 // as a whole at a reload. (The way before this point, through rules and cache, is
 // resolver's answer.go.)
 type routes struct {
-	stubs resolver.Routes // names with servers of their own
-	site  *upstream.Set   // the site's recursors, for all the rest
+	stubs *resolver.Routes // names with servers of their own
+	site  *upstream.Set    // the site's recursors, for all the rest
 }
 
-// find gives whom to ask about a name.
-func (r *routes) find(name []byte) *upstream.Set {
-	if to := r.stubs.Find(name); to != nil {
-		return to
+// find gives whom to ask about a name in a view.
+func (r *routes) find(view uint32, name []byte) *upstream.Set {
+	if to := r.stubs.Find(view, name); to != nil {
+		return to.Set
 	}
 	return r.site
 }
@@ -26,7 +26,7 @@ func (r *routes) find(name []byte) *upstream.Set {
 func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	r := s.routes.Load()
 	question := s.resolver.Question(q, true)
-	resolver.Exchange(r.find(q.Name), &question, func(a upstream.Answer) {
+	resolver.Exchange(r.find(q.View, q.Name), &question, func(a upstream.Answer) {
 		if resolver.Gone(a.Err) && s.routes.Load() != r {
 			s.Ask(q, done)
 			return
@@ -36,7 +36,7 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 }
 
 // Apart implements resolver.Route.
-func (s *server) Apart(a, b []byte) bool {
+func (s *server) Apart(view uint32, a, b []byte) bool {
 	r := s.routes.Load()
-	return r.find(a) != r.find(b)
+	return r.find(view, a) != r.find(view, b)
 }

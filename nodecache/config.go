@@ -69,7 +69,9 @@ func (c *Config) Validate(report *config.Report) {
 
 // rules compiles policy and rate limit.
 func (c *Config) rules() (resolver.Rules, error) {
-	return resolver.NewRules(c.Policy, policy.Env{Zones: resolver.Names(c.Stubs), Allow: c.Allow})
+	rules, err := resolver.NewRules(c.Policy, policy.Env{Zones: resolver.Names(c.Stubs), Allow: c.Allow})
+	rules.Views = resolver.NewViews(c.Stubs)
+	return rules, err
 }
 
 func summary(c *Config) []slog.Attr {

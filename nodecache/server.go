@@ -88,8 +88,8 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	}
 	old := s.config
 	s.config = c
-	s.resolver.SetRules(rules)
 	s.routes.Swap(fresh).close()
+	s.resolver.SetRules(rules) // behind the routes, which know all views of them
 	s.resolver.Forget(resolver.Moved(old.Stubs, c.Stubs))
 	s.resolver.Forget(resolver.Rewritten(old.Policy, c.Policy))
 	resolver.Reloaded(s.log, old, c, live...)

@@ -133,3 +133,18 @@ func (r *ranges) find(k key128) int32 {
 	}
 	return r.values[low-1]
 }
+
+// Prefixes give the value of the longest prefix that holds an address.
+type Prefixes struct{ m prefixMap }
+
+// NewPrefixes makes them from masked prefixes with values above 0.
+func NewPrefixes(values map[netip.Prefix]int32) Prefixes {
+	all := make([]prefixValue, 0, len(values))
+	for p, v := range values {
+		all = append(all, prefixValue{p, v})
+	}
+	return Prefixes{newPrefixMap(all)}
+}
+
+// Find gives the value for an address, 0 where no prefix holds it.
+func (p *Prefixes) Find(addr netip.Addr) int32 { return p.m.find(addr) }

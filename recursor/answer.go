@@ -14,8 +14,9 @@ import (
 // resolver's answer.go; aliases that lead from one side to the other are followed
 // in its chase.go.)
 type routes struct {
-	zones    resolver.Routes // our own zones: their authoritative servers
-	external *external       // the rest of the world; nil where there is none
+	zones    *resolver.Routes // our own zones: their servers
+	listed   []Zone           // the same as in the config
+	external *external        // the rest of the world; nil where there is none
 }
 
 // errNowhere is a question that is neither ours nor to be asked outside.
@@ -24,7 +25,7 @@ var errNowhere = resolver.Faulty(errors.New("not in a zone of ours, and no exter
 // Ask implements resolver.Route.
 func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	r := s.routes.Load()
-	to := r.zones.Find(q.Name)
+	to := r.zones.Find(q.View, q.Name)
 	if to == nil {
 		if r.external == nil {
 			done(upstream.Answer{Err: errNowhere})
@@ -33,9 +34,8 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 		r.external.ask(s.resolver.Question(q, true), done)
 		return
 	}
-	// An authoritative server answers without recursion.
-	question := s.resolver.Question(q, false)
-	resolver.Exchange(to, &question, func(a upstream.Answer) {
+	question := s.resolver.Question(q, r.recursive(to)) // an authoritative server answers without recursion
+	resolver.Exchange(to.Set, &question, func(a upstream.Answer) {
 		if resolver.Gone(a.Err) && s.routes.Load() != r {
 			s.Ask(q, done)
 			return
@@ -46,7 +46,13 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 
 // Apart implements resolver.Route: what an authoritative server says about names
 // that are not its own, or the world about ours, is not believed.
-func (s *server) Apart(a, b []byte) bool {
+func (s *server) Apart(view uint32, a, b []byte) bool {
 	r := s.routes.Load()
-	return r.zones.Find(a) != r.zones.Find(b)
+	return r.zones.Find(view, a) != r.zones.Find(view, b)
+}
+
+// recursive reports whether a zone's servers resolve. (That of a view which is gone
+// has none.)
+func (r *routes) recursive(to *resolver.Target) bool {
+	return to.Place >= 0 && r.listed[to.Place].Recursive
 }

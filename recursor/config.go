@@ -25,7 +25,7 @@ type Config struct {
 	MaxUDP   int                     `mapstructure:"max_udp"` // octets of the largest reply over UDP
 	Site     string                  `mapstructure:"site"`
 	Allow    []string                `mapstructure:"allow"`
-	Zones    []resolver.Domains      `mapstructure:"zones"` // our own, and their authoritative servers
+	Zones    []Zone                  `mapstructure:"zones"` // our own, and their authoritative servers
 	External External                `mapstructure:"external"`
 	Cache    resolver.CacheConfig    `mapstructure:"cache"`
 	Exchange resolver.ExchangeConfig `mapstructure:"exchange"` // how servers are asked
@@ -36,6 +36,20 @@ type Config struct {
 
 // live are the keys that a reload takes up.
 var live = []string{"site", "allow", "zones", "external", "policy", "top", "query_log", "dnstap", "log.level"}
+
+// A Zone is names of our own, and who answers for them.
+type Zone struct {
+	resolver.Domains `mapstructure:",squash"`
+	Recursive        bool `mapstructure:"recursive"` // the servers resolve: they are asked with RD set
+}
+
+// domains are the zones' names and servers, in the same order.
+func (c *Config) domains() (list []resolver.Domains) {
+	for _, z := range c.Zones {
+		list = append(list, z.Domains)
+	}
+	return list
+}
 
 // External says who answers for the rest of the world.
 type External struct {
@@ -78,7 +92,7 @@ func (c *Config) Validate(report *config.Report) {
 	report.Under("exchange", c.Exchange.Validate)
 	report.Under("tcp", c.TCP.Validate)
 	c.Observe.Validate(report)
-	resolver.ValidateDomains(c.Zones, "zones", c.Listen, report)
+	resolver.ValidateDomains(c.domains(), "zones", c.Listen, report)
 	if len(c.External.Sites) > 0 {
 		c.validateSites(report)
 	}
@@ -128,9 +142,11 @@ func (c *Config) siteNames() (names []string) {
 
 // rules compiles policy and rate limit.
 func (c *Config) rules() (resolver.Rules, error) {
-	return resolver.NewRules(c.Policy, policy.Env{
-		Site: c.Site, Allow: c.Allow, Private: true, Zones: resolver.Names(c.Zones),
+	rules, err := resolver.NewRules(c.Policy, policy.Env{
+		Site: c.Site, Allow: c.Allow, Private: true, Zones: resolver.Names(c.domains()),
 	})
+	rules.Views = resolver.NewViews(c.domains())
+	return rules, err
 }
 
 func summary(c *Config) []slog.Attr {

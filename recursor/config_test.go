@@ -41,6 +41,10 @@ func TestConfigProblems(t *testing.T) {
 		{zone[:len(zone)-2] + ", {names: [A.example.], servers: [\"192.0.2.3:53\"]}]", "zones[1].names[0]", "stands in zones[0].names[0] already"},
 		{"listen: [\"192.0.2.1:53\"]\n" + zone, "zones[0].servers[0]", "this process itself"},
 		{"listen: [\"0.0.0.0:53\"]\nzones: [{names: [a.example], servers: [\"127.0.0.1:53\"]}]", "zones[0].servers[0]", "this process itself"},
+		{"zones: [{names: [a.example], servers: [\"192.0.2.1:53\"], clients: [10.2.0.1/16]}]", "zones[0].clients[0]", "10.2.0.0/16 is meant"},
+		{"zones: [{names: [a.example], servers: [\"192.0.2.1:53\"], clients: [here]}]", "zones[0].clients[0]", "here"},
+		{zone[:len(zone)-2] + ", {names: [b.example, a.example], servers: [\"192.0.2.3:53\"], clients: [10.2.0.0/16]}" +
+			", {names: [A.example.], servers: [\"192.0.2.3:53\"], clients: [10.3.0.0/16, 10.2.0.0/16]}]", "zones[2].names[0]", "stands in zones[1].names[1] already for 10.2.0.0/16"},
 		{strings.Replace(one, "site: dc1", "site: dc9", 1), "site", "\"dc9\" is none of external.sites: dc1"},
 		{"external:\n  sites: [" + dc1 + "]\n", "site", "is none of external.sites"},
 		{"site: dc1\nexternal:\n  sites: [{name: dc1}]", "external.sites[0].servers", "missing; the site's external resolvers"},
@@ -79,7 +83,8 @@ func TestConfigProblems(t *testing.T) {
 			t.Errorf("%s: want %s: …%s…, got\n%s", tt.lines, tt.key, tt.text, problems.Lines())
 		}
 	}
-	for _, lines := range []string{zone, one, two + "  check: {zone: a.example}", two + "  check: {expect: [{name: a.example, type: TXT, data: '\"a b\"'}]}"} {
+	for _, lines := range []string{zone, one, two + "  check: {zone: a.example}", two + "  check: {expect: [{name: a.example, type: TXT, data: '\"a b\"'}]}",
+		zone[:len(zone)-2] + ", {names: [a.example], servers: [\"192.0.2.3:53\"], clients: [10.2.0.0/16], recursive: true}, {names: [a.example], servers: [\"192.0.2.1:53\"], clients: [10.2.3.0/24]}]"} {
 		if _, err := load(t, lines); err != nil {
 			t.Errorf("%s: %v", lines, err)
 		}

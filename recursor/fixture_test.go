@@ -30,7 +30,7 @@ const patience = 10 * time.Second // of tests, for what must happen
 
 // A nameServer is a real server on loopback, over UDP and TCP. It gives every name
 // its own address, but for those under probe.example, which do not exist, and for
-// check.example, which is 192.0.2.99.
+// check.example, which is 192.0.2.99, and for those under broken.example, which fail.
 type nameServer struct {
 	addr    netip.AddrPort
 	address net.IP
@@ -106,6 +106,8 @@ func (s *nameServer) handle(w dns.ResponseWriter, q *dns.Msg) {
 	a := &dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: s.address}
 	switch {
 	case m.Rcode != 0:
+	case dns.IsSubDomain("broken.example.", name):
+		m.Rcode = dns.RcodeServerFailure
 	case check && name != "probe.example.":
 		m.Rcode = dns.RcodeNameError
 	case name == "check.example.":
@@ -153,6 +155,14 @@ func settings(home, away *nameServer) *Config {
 	}
 	c.External.Check = Check{Interval: 50 * time.Millisecond, Timeout: 100 * time.Millisecond, Fall: 2, Rise: 2, HoldDown: 100 * time.Millisecond, Zone: "probe.example"}
 	return &c
+}
+
+// ours are zones of our own as configs have them.
+func ours(list ...resolver.Domains) (zones []Zone) {
+	for _, d := range list {
+		zones = append(zones, Zone{Domains: d})
+	}
+	return zones
 }
 
 // A site is a running recursor that does not listen.

@@ -105,10 +105,10 @@ func TestAsksItself(t *testing.T) {
 	c := settings(good, good)
 	itself := freeAddress(t)
 	c.External.Sites = []Site{{Name: "dc1", Servers: resolver.Plain(itself)}}
-	c.Zones = []resolver.Domains{
-		{Names: []string{"ours.example"}, Servers: resolver.Plain(itself)},
-		{Names: []string{"good.example"}, Servers: resolver.Plain(good.addr)},
-	}
+	c.Zones = ours(
+		resolver.Domains{Names: []string{"ours.example"}, Servers: resolver.Plain(itself)},
+		resolver.Domains{Names: []string{"good.example"}, Servers: resolver.Plain(good.addr)},
+	)
 	start(t, c, itself)
 	for _, name := range []string{"www.example.", "db.ours.example."} {
 		begin := time.Now()

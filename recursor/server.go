@@ -68,7 +68,8 @@ func (s *server) open(c *Config, rules resolver.Rules) (err error) {
 		}
 	}
 	s.routes.Store(r)
-	if r.zones, err = resolver.OpenRoutes(s.engine, c.Zones); err != nil {
+	r.listed = c.Zones
+	if r.zones, err = resolver.OpenRoutes(s.engine, c.domains()); err != nil {
 		return err
 	}
 	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, Engine: s.engine, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log, Observe: c.Observe, JSON: c.Log.Format == "json"})
@@ -106,7 +107,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	if (x == nil) != (len(c.External.Sites) == 0) {
 		return errRestart
 	}
-	zones, err := resolver.OpenRoutes(s.engine, c.Zones)
+	zones, err := resolver.OpenRoutes(s.engine, c.domains())
 	if err != nil {
 		return err
 	}
@@ -122,9 +123,9 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	}
 	old := s.config
 	s.config = c
-	s.resolver.SetRules(rules)
-	s.routes.Swap(&routes{zones, x}).zones.Close()
-	s.resolver.Forget(resolver.Moved(old.Zones, c.Zones))
+	s.routes.Swap(&routes{zones, c.Zones, x}).zones.Close()
+	s.resolver.SetRules(rules) // behind the routes, which know all views of them
+	s.resolver.Forget(resolver.Moved(old.domains(), c.domains()))
 	was := old.Policy
 	if old.Site != c.Site { // {site} stands for another one
 		was = policy.Config{}

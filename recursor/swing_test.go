@@ -203,7 +203,7 @@ func TestReload(t *testing.T) {
 		t.Error("an unknown home is taken up")
 	}
 	bad = *c
-	bad.Zones = []resolver.Domains{{Names: []string{"a.example"}, Servers: resolver.Plain(netip.AddrPort{})}}
+	bad.Zones = ours(resolver.Domains{Names: []string{"a.example"}, Servers: resolver.Plain(netip.AddrPort{})})
 	if err := s.reload(t.Context(), &bad); err == nil {
 		t.Error("a zone without servers is taken up")
 	}
@@ -217,7 +217,7 @@ func TestReload(t *testing.T) {
 		{Name: "dc1", ECS: netip.MustParsePrefix("2001:db8::/48"), Servers: resolver.Plain(third.addr)},
 		{Name: "dc2", Servers: resolver.Plain(away.addr)},
 	}
-	fresh.Zones = []resolver.Domains{{Names: []string{"ours.example"}, Servers: resolver.Plain(home.addr)}}
+	fresh.Zones = ours(resolver.Domains{Names: []string{"ours.example"}, Servers: resolver.Plain(home.addr)})
 	if err := s.reload(t.Context(), &fresh); err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestNowhere(t *testing.T) {
 	home := serve(t, "192.0.2.1")
 	c := defaults()
 	c.Cache.Size = 1 << 20
-	c.Zones = []resolver.Domains{{Names: []string{"ours.example"}, Servers: resolver.Plain(home.addr)}}
+	c.Zones = ours(resolver.Domains{Names: []string{"ours.example"}, Servers: resolver.Plain(home.addr)})
 	var err error
 	s := &site{t: t, log: &lines{}}
 	if s.server, err = newServer(&c, nil); err != nil {

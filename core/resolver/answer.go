@@ -71,6 +71,9 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 		return q.Error(p.Data, o), invalid + int(o)
 	}
 	limit := q.Limit(p.Stream, a.r.maxUDP)
+	if a.rules.Views != nil {
+		q.View = a.rules.Views.Of(p.Client.Addr())
+	}
 	v := a.policy.Ask(q, p.Client.Addr())
 	switch v.Action {
 	case policy.Refuse, policy.Drop:

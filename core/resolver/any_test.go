@@ -25,7 +25,7 @@ type failing struct{}
 func (failing) Ask(_ *cache.Question, done func(upstream.Answer)) {
 	done(upstream.Answer{Err: errors.New("no way")})
 }
-func (failing) Apart(_, _ []byte) bool { return false }
+func (failing) Apart(uint32, []byte, []byte) bool { return false }
 
 // TestAnyPacket sends a million packets, of chance and of queries that were damaged:
 // each is answered as the protocol says or not at all, and memory does not grow.

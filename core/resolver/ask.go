@@ -44,6 +44,7 @@ func (d *desk) ask(rules *Rules, name []byte, like *cache.Question, edns *wire.E
 	if d.q.Parse(d.packet) != wire.Valid {
 		return v, false
 	}
+	d.q.View = like.View
 	return rules.Policy.AskNames(&d.q), true
 }
 

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/miekg/dns"
@@ -30,7 +31,7 @@ func (r *Resolver) fetch(q *cache.Question, done func(msg []byte, err error)) {
 
 // understand finds out what a message with aliases, or without an answer, needs.
 func (r *Resolver) understand(q *cache.Question, msg []byte, done func(msg []byte, err error)) {
-	s := scan{msg: msg, typ: q.Type, apart: func(name []byte) bool { return r.route.Apart(q.Name, name) || r.decides(q, name) }}
+	s := scan{msg: msg, typ: q.Type, apart: func(name []byte) bool { return r.route.Apart(q.View, q.Name, name) || r.decides(q, name) }}
 	switch s.read(q.Name) {
 	case whole:
 		done(msg, nil)
@@ -121,7 +122,7 @@ func (r *Resolver) follow(q *cache.Question, head *dns.Msg, target []byte, done 
 
 // questionText is different for different questions.
 func questionText(name []byte, q *cache.Question) string {
-	text := append(make([]byte, 0, wire.MaxName+4), name...)
+	text := append(make([]byte, 0, wire.MaxName+7), name...)
 	flags := byte(0)
 	if q.DO {
 		flags |= 1
@@ -129,7 +130,8 @@ func questionText(name []byte, q *cache.Question) string {
 	if q.CD {
 		flags |= 2
 	}
-	return string(append(text, byte(q.Type>>8), byte(q.Type), flags))
+	text = append(text, byte(q.Type>>8), byte(q.Type), flags)
+	return string(binary.BigEndian.AppendUint32(text, q.View))
 }
 
 // join puts what was found about an alias's target behind the alias.

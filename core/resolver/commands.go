@@ -21,7 +21,7 @@ func (r *Resolver) Commands() []control.Command {
 	return []control.Command{
 		{Name: "flush", Args: "NAME [TYPE] | --under ZONE | --type TYPE | --all", Help: "forget answers", Flags: flushFlags, Run: r.flushCommand},
 		{Name: "dump", Args: "[--under ZONE]", Help: "write the answers in memory, at and below a name or all", Flags: underFlag, Run: r.dumpCommand},
-		{Name: "lookup", Args: "NAME [TYPE]", Help: "resolve a name and say where the answer came from", Run: r.lookupCommand},
+		{Name: "lookup", Args: "NAME [TYPE] [--client ADDRESS]", Help: "resolve a name and say where the answer came from", Flags: clientFlag, Run: r.lookupCommand},
 		{Name: "top", Args: "[names|clients|junk|missing|suffixes] [N]", Help: "who and what is asked for most, in the last one to two minutes", Run: r.topCommand},
 		{Name: "policy explain", Args: "NAME [TYPE [CLIENT]]", Help: "say which rule decides about a question, and why", Run: r.explainCommand},
 	}

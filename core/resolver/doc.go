@@ -10,7 +10,7 @@
 // question; nobody is believed about others' names.
 //
 // Files, in the order of a query: answer, seen, counts (what is in the packet);
-// rules; hold, late, post, chase, scan, chain, ask (behind a miss); route, upstreams, domains
+// rules, view; hold, late, post, chase, scan, chain, ask (behind a miss); route, upstreams, domains
 // (whom to ask); resolver, life, reload, config (around it); commands, lookup,
 // memory, trace, dump, flush, top, metrics (for operators); fault (what askers are
 // told).

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/upstream"
@@ -16,6 +15,7 @@ import (
 type Domains struct {
 	Names   []string          `mapstructure:"names"`   // each with all below it
 	Servers []upstream.Server `mapstructure:"servers"` // any of which answers
+	Clients []netip.Prefix    `mapstructure:"clients"` // who are answered so; none: all others
 }
 
 // maxServers is how many servers an upstream.Set takes.
@@ -36,13 +36,32 @@ func ValidateDomains(list []Domains, key string, listen []netip.AddrPort, report
 				report.Add(here, "%q: %v", n, err)
 				continue
 			}
-			if before := seen[string(name)]; before != "" {
-				report.Add(here, "%s stands in %s already", n, before)
+			for _, whose := range clientTexts(&d) {
+				if before := seen[string(name)+whose]; before != "" {
+					report.Add(here, "%s stands in %s already%s", n, before, whose)
+				}
+				seen[string(name)+whose] = here
 			}
-			seen[string(name)] = here
+		}
+		for j, p := range d.Clients {
+			if p != p.Masked() {
+				report.Add(fmt.Sprintf("%s.clients[%d]", at, j), "%s has bits behind its length; %s is meant?", p, p.Masked())
+			}
 		}
 		ValidateServers(d.Servers, at+".servers", "who answers for these names", listen, report)
 	}
+}
+
+// clientTexts tell apart whose entry this is: one for each of its clients.
+func clientTexts(d *Domains) []string {
+	if len(d.Clients) == 0 {
+		return []string{""}
+	}
+	var all []string
+	for _, p := range d.Clients {
+		all = append(all, fmt.Sprintf(" for %s", p.Masked()))
+	}
+	return all
 }
 
 // ValidateServers checks a list of upstream servers; what says what they are for.
@@ -78,7 +97,7 @@ func isAt(server, l netip.AddrPort) bool {
 func Moved(old, fresh []Domains) (names []string) {
 	was, is := servedBy(old), servedBy(fresh)
 	for n, servers := range is {
-		if before, ok := was[n]; !ok || !slices.Equal(before, servers) {
+		if before, ok := was[n]; !ok || before != servers {
 			names = append(names, n)
 		}
 	}
@@ -90,15 +109,28 @@ func Moved(old, fresh []Domains) (names []string) {
 	return names
 }
 
-func servedBy(list []Domains) map[string][]upstream.Server {
-	by := map[string][]upstream.Server{}
+// servedBy says who answers for each domain but in views, which are told apart by
+// their numbers.
+func servedBy(list []Domains) map[string]string {
+	by := map[string]string{}
 	for _, d := range list {
-		servers := slices.SortedFunc(slices.Values(d.Servers), func(a, b upstream.Server) int { return strings.Compare(a.Text(), b.Text()) })
 		for _, n := range d.Names {
-			by[n] = servers
+			if len(d.Clients) == 0 {
+				by[n] = fmt.Sprint(sorted(d.Servers))
+			}
 		}
 	}
 	return by
+}
+
+// sorted are servers as configs write them, in order.
+func sorted(servers []upstream.Server) []string {
+	var all []string
+	for _, s := range servers {
+		all = append(all, s.Text())
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Names of all domains of a list.

@@ -27,6 +27,7 @@ type dumped struct {
 	Age     float64  `json:"age_seconds"`
 	Bytes   int      `json:"bytes"`
 	Failure bool     `json:"failure,omitempty"`
+	View    string   `json:"view,omitempty"` // the clients whose view it is, where that is not everybody's
 	Records []string `json:"records,omitempty"`
 }
 
@@ -53,7 +54,7 @@ func (r *Resolver) dumpCommand(_ context.Context, call *control.Call) error {
 		if !wire.IsSubdomain(item.Name, under) {
 			continue
 		}
-		d, err := describe(&item)
+		d, err := r.describe(&item)
 		if err != nil {
 			return err
 		}
@@ -69,11 +70,11 @@ func (r *Resolver) dumpCommand(_ context.Context, call *control.Call) error {
 	return out.Flush()
 }
 
-func describe(item *cache.Item) (*dumped, error) {
+func (r *Resolver) describe(item *cache.Item) (*dumped, error) {
 	d := &dumped{
 		Name: wire.NameString(item.Name), Type: dns.Type(item.Type).String(), Rcode: dns.RcodeToString[item.Rcode],
 		TTL: item.TTL.Round(time.Second).Seconds(), Age: item.Stored.Round(time.Second).Seconds(),
-		Bytes: item.Bytes, Failure: item.Failure,
+		Bytes: item.Bytes, Failure: item.Failure, View: r.rules.Load().Views.Name(item.View),
 	}
 	var m dns.Msg
 	if err := m.Unpack(item.Message); err != nil {
@@ -87,11 +88,14 @@ func describe(item *cache.Item) (*dumped, error) {
 
 // write writes an entry for people.
 func (d *dumped) write(w io.Writer) error {
-	failure := ""
+	more := ""
 	if d.Failure {
-		failure = ", a failure"
+		more = ", a failure"
 	}
-	_, err := fmt.Fprintf(w, "; %s %s %s, TTL %gs, stored %gs ago, %d octets%s\n", d.Name, d.Type, d.Rcode, d.TTL, d.Age, d.Bytes, failure)
+	if d.View != "" {
+		more += ", in the view of " + d.View
+	}
+	_, err := fmt.Fprintf(w, "; %s %s %s, TTL %gs, stored %gs ago, %d octets%s\n", d.Name, d.Type, d.Rcode, d.TTL, d.Age, d.Bytes, more)
 	for _, rr := range d.Records {
 		if err == nil {
 			_, err = fmt.Fprintln(w, rr)

@@ -160,24 +160,26 @@ func (s *nameServer) soa(name string) dns.RR {
 
 // A testRoute asks zones' servers, and others for the rest, as both binaries do.
 type testRoute struct {
-	zones    Routes
+	zones    *Routes
 	rest     *upstream.Set
 	resolver *Resolver
 }
 
-func (r *testRoute) find(name []byte) *upstream.Set {
-	if to := r.zones.Find(name); to != nil {
-		return to
+func (r *testRoute) find(view uint32, name []byte) *upstream.Set {
+	if to := r.zones.Find(view, name); to != nil {
+		return to.Set
 	}
 	return r.rest
 }
 
 func (r *testRoute) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	question := r.resolver.Question(q, true)
-	Exchange(r.find(q.Name), &question, done)
+	Exchange(r.find(q.View, q.Name), &question, done)
 }
 
-func (r *testRoute) Apart(a, b []byte) bool { return r.find(a) != r.find(b) }
+func (r *testRoute) Apart(view uint32, a, b []byte) bool {
+	return r.find(view, a) != r.find(view, b)
+}
 
 // A scene is a resolver with its upstream, and a client.
 type scene struct {
@@ -195,6 +197,7 @@ type scene struct {
 type plot struct {
 	rest   *nameServer
 	zones  map[string]*nameServer
+	split  []Domains // more zones
 	policy policy.Config
 	env    policy.Env
 	cache  CacheConfig
@@ -212,7 +215,7 @@ func play(t testing.TB, p plot) *scene {
 	if s.engine, err = upstream.New(upstream.Options{Budget: DefaultBudget}); err != nil {
 		t.Fatal(err)
 	}
-	route := &testRoute{zones: Routes{}}
+	route := &testRoute{}
 	set := func(n *nameServer) *upstream.Set {
 		var servers []netip.AddrPort
 		if n != nil {
@@ -225,9 +228,14 @@ func play(t testing.TB, p plot) *scene {
 		return set
 	}
 	route.rest = set(p.rest)
+	zones := p.split
 	for name, n := range p.zones {
-		route.zones[string(wireName(t, name))] = set(n)
+		zones = append(zones, Domains{Names: []string{name}, Servers: Plain(n.addr)})
 	}
+	if route.zones, err = OpenRoutes(s.engine, zones); err != nil {
+		t.Fatal(err)
+	}
+	rules.Views = NewViews(zones)
 	if p.cache.Size == 0 {
 		p.cache.Size, p.cache.StaleFor, p.cache.Prefetch = 4<<20, time.Hour, true
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/spf13/pflag"
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon/control"
@@ -25,6 +26,7 @@ type Found struct {
 	Why    string   `json:"why,omitempty"` // where there is no answer, the extended error (RFC 8914)
 	Answer []string `json:"answer,omitempty"`
 	Took   string   `json:"took"`
+	View   string   `json:"view,omitempty"` // the clients whose view it is, where that is not everybody's
 
 	Memory *Memory `json:"memory,omitempty"` // what it held when it was asked
 	Asked  []Hop   `json:"asked,omitempty"`  // upstream, for the name and the targets of its aliases
@@ -35,12 +37,19 @@ func (r *Resolver) lookupCommand(ctx context.Context, call *control.Call) error 
 	if err != nil {
 		return err
 	}
-	found, err := r.lookup(ctx, name, typ)
+	view, err := r.viewOf(call)
+	if err != nil {
+		return err
+	}
+	found, err := r.lookup(ctx, name, typ, view)
 	if err != nil {
 		return err
 	}
 	return call.Value(found, func(w io.Writer) {
 		fmt.Fprintf(w, "%s %s: %s from %s in %s\n", found.Name, found.Type, found.Rcode, found.From, found.Took)
+		if found.View != "" {
+			fmt.Fprintf(w, "in the view of %s\n", found.View)
+		}
 		if found.Why != "" {
 			fmt.Fprintln(w, found.Why)
 		}
@@ -71,16 +80,33 @@ func parseQuestion(args []string, most int) (name []byte, typ uint16, err error)
 	return name, typ, err
 }
 
-// lookup resolves a name as for a client whom no rule for clients concerns.
-func (r *Resolver) lookup(ctx context.Context, name []byte, typ uint16) (Found, error) {
-	found := Found{Name: wire.NameString(name), Type: dns.Type(typ).String()}
+func clientFlag(set *pflag.FlagSet) {
+	set.String("client", "", "in the view that this `address` has")
+}
+
+// viewOf is the view of the client that was named, or everybody's.
+func (r *Resolver) viewOf(call *control.Call) (uint32, error) {
+	text, _ := call.Flags.GetString("client")
+	if text == "" {
+		return 0, nil
+	}
+	client, err := netip.ParseAddr(text)
+	if err != nil {
+		return 0, fmt.Errorf("--client: %w", err)
+	}
+	return r.rules.Load().Views.Of(client), nil
+}
+
+// lookup resolves a name as for a client with a view whom no rule for clients concerns.
+func (r *Resolver) lookup(ctx context.Context, name []byte, typ uint16, view uint32) (Found, error) {
+	found := Found{Name: wire.NameString(name), Type: dns.Type(typ).String(), View: r.rules.Load().Views.Name(view)}
 	type answer struct {
 		reply []byte
 		from  source
 	}
 	answers := make(chan answer, 1)
-	q := cache.Question{Name: name, Type: typ, Class: wire.ClassIN}
-	memory, trace := r.remembers(&q), r.traces.begin(typ)
+	q := cache.Question{Name: name, Type: typ, Class: wire.ClassIN, View: view}
+	memory, trace := r.remembers(&q), r.traces.begin(typ, view)
 	start := time.Now()
 	r.ask(name, &q, func(reply []byte, from source) {
 		answers <- answer{slices.Clone(reply), from}

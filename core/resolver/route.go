@@ -6,7 +6,6 @@ import (
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/upstream"
-	"github.com/strata-dns/strata/core/wire"
 )
 
 // A Route is where the questions go that memory cannot answer.
@@ -15,51 +14,73 @@ type Route interface {
 	// any goroutine, with the whole reply or an error. The message needs to be
 	// valid during the call only.
 	Ask(q *cache.Question, done func(a upstream.Answer))
-	// Apart tells whether two folded names are asked of different servers: what
-	// those of one say about the other is not believed.
-	Apart(a, b []byte) bool
+	// Apart tells whether two folded names are asked of different servers, in a
+	// view: what those of one say about the other is not believed.
+	Apart(view uint32, a, b []byte) bool
 }
 
 // Routes find the servers to ask about a name: those given for the longest suffix
-// of it, cut at labels. Keys are folded wire names.
-type Routes map[string]*upstream.Set
+// of it, cut at labels.
+type Routes struct {
+	targets   []*Target // by place in the list of domains
+	everybody map[string]int
+	views     *Views
+	gone      *Target // for views of an earlier configuration: there is nobody to ask
+}
 
-// OpenRoutes opens a set of servers for each list of domains.
-func OpenRoutes(engine *upstream.Engine, list []Domains) (Routes, error) {
-	r := Routes{}
-	for _, d := range list {
-		set, err := engine.Set(d.Servers, upstream.SetOptions{})
-		if err != nil {
+// A Target is the servers of one entry in a list of domains.
+type Target struct {
+	*upstream.Set
+	Place int // in the list
+}
+
+// OpenRoutes opens a set of servers for each entry in a list of domains.
+func OpenRoutes(engine *upstream.Engine, list []Domains) (*Routes, error) {
+	r := &Routes{everybody: entriesByName(list).everybody(), views: NewViews(list)}
+	set, err := engine.Set(nil, upstream.SetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	r.gone = &Target{set, -1}
+	for i, d := range list {
+		if set, err = engine.Set(d.Servers, upstream.SetOptions{}); err != nil {
 			r.Close()
-			return nil, err
+			return nil, fmt.Errorf("route for %q: %w", d.Names, err)
 		}
-		for _, n := range d.Names {
-			name, err := wire.ParseName(n)
-			if err != nil {
-				set.Close()
-				r.Close()
-				return nil, fmt.Errorf("route for %q: %w", n, err)
-			}
-			r[string(name)] = set
-		}
+		r.targets = append(r.targets, &Target{set, i})
 	}
 	return r, nil
 }
 
-// Find gives whom to ask about a folded name, nil where nobody is named.
-func (r Routes) Find(name []byte) *upstream.Set {
+// Find gives whom to ask about a folded name in a view, nil where nobody is named.
+func (r *Routes) Find(view uint32, name []byte) *Target {
+	var own map[string]int
+	if view != 0 {
+		if own = r.views.entries(view); own == nil {
+			return r.gone
+		}
+	}
 	for {
-		if to := r[string(name)]; to != nil || name[0] == 0 {
-			return to
+		if place, ok := own[string(name)]; ok {
+			return r.targets[place]
+		}
+		if place, ok := r.everybody[string(name)]; ok {
+			return r.targets[place]
+		}
+		if name[0] == 0 {
+			return nil
 		}
 		name = name[1+int(name[0]):]
 	}
 }
 
 // Close lets go of the servers. Questions on their way are still answered.
-func (r Routes) Close() {
-	for _, set := range r {
-		set.Close()
+func (r *Routes) Close() {
+	if r == nil {
+		return
+	}
+	for _, to := range r.targets {
+		to.Close()
 	}
 }
 

@@ -17,6 +17,7 @@ type Rules struct {
 	Limiter  *policy.Limiter  // nil: no limit
 	InFlight *policy.InFlight // nil: no limit
 	Cookies  *wire.Cookies    // nil: not checked, and none given
+	Views    *Views           // nil: everybody has the same view of the names
 
 	rewrites bool // some rule makes aliases
 	rate     policy.Rate
@@ -59,7 +60,7 @@ func (r *Resolver) explain(name []byte, typ uint16, client netip.Addr) (policy.E
 	if err != nil || !e.AskA {
 		return e, err
 	}
-	q := wire.Query{Class: wire.ClassIN}
+	q := wire.Query{Class: wire.ClassIN, View: r.rules.Load().Views.Of(client)}
 	q.SetName(name)
 	if rcode, ok := r.cache.Rcode(&q, wire.TypeA, r.cache.Now()); ok && rcode == wire.RcodeNXDomain {
 		e.Rcode = "NXDOMAIN"

@@ -68,7 +68,7 @@ func TestQueryLogSources(t *testing.T) {
 	s.ask("quiet.example.", dns.TypeA) // nothing is known
 	stop()
 	for name, want := range map[string]string{"www.example": "stale: expired ", "quiet.example": "a failure, asked for anew in "} {
-		if found, err := s.lookup(t.Context(), wire.MustName(name), dns.TypeA); err != nil || found.From != "memory" || !strings.Contains(found.Memory.String(), want) {
+		if found, err := s.lookup(t.Context(), wire.MustName(name), dns.TypeA, 0); err != nil || found.From != "memory" || !strings.Contains(found.Memory.String(), want) {
 			t.Errorf("lookup of %s: %v, %+v, %v", name, err, found, found.Memory)
 		}
 	}

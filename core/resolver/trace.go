@@ -36,17 +36,18 @@ type traces struct {
 	open map[*trace]bool
 }
 
-// A trace is the questions of one type that are asked while it is open, by name.
+// A trace is the questions of one type, in one view, that are asked while it is open, by name.
 type trace struct {
 	typ  uint16
+	view uint32
 	hops map[string]Hop
 }
 
 // maxHops bounds a trace on a busy server.
 const maxHops = 10_000
 
-func (t *traces) begin(typ uint16) *trace {
-	one := &trace{typ: typ, hops: map[string]Hop{}}
+func (t *traces) begin(typ uint16, view uint32) *trace {
+	one := &trace{typ: typ, view: view, hops: map[string]Hop{}}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
@@ -78,7 +79,7 @@ func (t *traces) note(q *cache.Question, a upstream.Answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for one := range t.open {
-		if one.typ == q.Type && len(one.hops) < maxHops {
+		if one.typ == q.Type && one.view == q.View && len(one.hops) < maxHops {
 			one.hops[h.Name] = h
 		}
 	}
