@@ -105,7 +105,7 @@ func (tx *Tx) denialOf(z *Zone) *denial {
 		return nil
 	}
 	var d denial
-	if set, ok := apex.find(wire.TypeNSEC3PARAM); ok && set.Data()[0] == hashSHA1 {
+	if set, ok := apex.find(wire.TypeNSEC3PARAM); ok && serves(set.Data()) {
 		p := set.Data()
 		d.iterations, d.salt = int(binary.BigEndian.Uint16(p[2:])), bytes.Clone(p[5:])
 		tx.each(func(_ uint64, _ ref, n node) {
@@ -131,7 +131,17 @@ func (tx *Tx) denialOf(z *Zone) *denial {
 	return &d
 }
 
-const hashSHA1 = 1 // RFC 5155 §11
+// serves reports whether chains with these parameters are served.
+func serves(params []byte) bool {
+	return params[0] == hashSHA1 && binary.BigEndian.Uint16(params[2:]) <= maxIterations
+}
+
+const (
+	hashSHA1 = 1 // RFC 5155 §11
+	// maxIterations is where validators stop to believe (RFC 9276 §3.2): an answer that
+	// hashes four names is to cost microseconds.
+	maxIterations = 150
+)
 
 // addHash takes a name's NSEC3 record, if it is of the chain with these parameters.
 func (d *denial) addHash(n node, params []byte) {

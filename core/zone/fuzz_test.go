@@ -18,6 +18,8 @@ func FuzzLoad(f *testing.F) {
 	f.Add(head + "$ORIGIN sub.test.\n@ NS ns\nns AAAA ::1\n$GENERATE 1-3 h$ A 10.0.0.$\n")
 	f.Add(head + "a CNAME b\na TXT x\n")
 	f.Add(head + "x ( TXT\n a ) ; c\nTYPE1 \\# 4 0A000001\n")
+	f.Add(chained(false, 1, "a", "*.b"))
+	f.Add(chained(true, 1, "a", "*.b"))
 	f.Add("@ 1 SOA . . 1 2 3 4 5\n\\000.\\255 TYPE65534 \\# 3 010203\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		// Included files are none of the input's; $GENERATE may make 65,535 records.
@@ -69,14 +71,30 @@ func records(t *testing.T, table *Table) (all []string) {
 func askAll(t *testing.T, table *Table) {
 	r := table.NewReader()
 	defer r.Close()
+	asked := 0
 	table.Each(func(rec *Record) bool {
 		var q wire.Query
 		q.SetName(rec.Name)
 		r.Enter()
 		defer r.Leave()
+		asked++
+		for _, name := range []string{"", "x.", "*."} { // whatever proofs there are
+			if asked > 20 {
+				break
+			}
+			m, err := wantsDNSSEC(name+wire.NameString(rec.Name), rec.Type).Pack()
+			var dq wire.Query
+			if err == nil && dq.Parse(m) == wire.Valid {
+				r.Answer(&dq, append(make([]byte, 0, 4096), m...), 4096, -1)
+			}
+		}
 		res := r.Lookup(&q, rec.Type, -1)
 		switch res.Outcome {
 		case Referral, Substitution:
+		case NoName:
+			if n := r.find(q.Hash[0], q.Name()); n == nil || n.flags()&flagHash == 0 {
+				t.Fatalf("%s %s: %s", wire.NameString(rec.Name), dns.Type(rec.Type), res.Outcome)
+			}
 		case Hit:
 			if res.Set.Count != len(rec.Data) || !bytes.Equal(res.Set.Data(), rec.Data[0]) {
 				t.Fatalf("%s %s: %d records of %d", wire.NameString(rec.Name), dns.Type(rec.Type), res.Set.Count, len(rec.Data))
@@ -98,7 +116,12 @@ func FuzzAnswer(f *testing.F) {
 		}
 		f.Add(wire.AppendQuery(nil, uint16(i), wire.FlagRD, wire.MustName(c.name), dns.StringToType[c.typ], wire.ClassIN, edns), uint16(512+i*50))
 	}
-	table := loaded(f, "test", mainZone, "other", otherZone, "dept.test", deptZone, "example", wildZone)
+	for _, name := range []string{"x.w.nsec", "x.nsec3", "a.nsec"} {
+		f.Add(wire.AppendQuery(nil, 1, 0, wire.MustName(name), wire.TypeA, wire.ClassIN, &wire.EDNS{UDPSize: 1232, DO: true}), uint16(1232))
+	}
+	table := loaded(f, "test", mainZone, "other", otherZone, "dept.test", deptZone, "example", wildZone,
+		"nsec", strings.ReplaceAll(chained(false, 1, "a", "*.w", "b.c"), "test.", "nsec."),
+		"nsec3", strings.ReplaceAll(chained(true, 1, "a", "*.w", "b.c"), "test.", "nsec3."))
 	r := table.NewReader()
 	f.Cleanup(r.Close)
 	f.Fuzz(func(t *testing.T, msg []byte, most uint16) {

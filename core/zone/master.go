@@ -219,7 +219,9 @@ func (l *loader) read(tx *Tx) error {
 	if l.soa == nil {
 		return fmt.Errorf("%s: %w of %s has no SOA at its apex (RFC 1035 §5.2)", l.files.path, ErrMaster, wire.NameString(l.apex))
 	}
-	l.heed(tx)
+	if err := l.heed(tx); err != nil {
+		return err
+	}
 	if !l.ns {
 		l.warn(l.authority, "the zone has no NS at its apex (RFC 1034 §4.2.1)")
 	}
@@ -230,12 +232,19 @@ func (l *loader) read(tx *Tx) error {
 }
 
 // heed makes the zone's denial, before it begins to be answered from.
-func (l *loader) heed(tx *Tx) {
+func (l *loader) heed(tx *Tx) error {
 	tx.settle()
-	const most = 50 // each denial hashes up to four names
-	if d := tx.t.Zone(l.apex).denial; d != nil && d.iterations > most {
-		l.warn(l.authority, "NSEC3 with %d iterations: more than 0 harms (RFC 9276 §3.1), and validators give up above %d", d.iterations, most)
+	set, ok := tx.lookup(l.apex).find(wire.TypeNSEC3PARAM)
+	if !ok {
+		return nil
 	}
+	switch n := binary.BigEndian.Uint16(set.Data()[2:]); {
+	case n > maxIterations:
+		return l.authority.wrap(fmt.Errorf("NSEC3 with %d iterations: at most %d are served, 0 is right (RFC 9276 §3.1)", n, maxIterations))
+	case n > 0:
+		l.warn(l.authority, "NSEC3 with %d iterations costs much and protects nothing: 0 is right (RFC 9276 §3.1)", n)
+	}
+	return nil
 }
 
 func (l *loader) warn(at place, format string, args ...any) {

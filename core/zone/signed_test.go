@@ -1,0 +1,202 @@
+package zone
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// chained is a zone test. with A records for names, signed by a fake: its NSEC or NSEC3
+// chain is in order, its signatures are not. (Real ones are looked at in e2e.)
+func chained(hashed bool, serial int, names ...string) string {
+	const signature = " 13 2 3600 20300101000000 20200101000000 1 test. AAAA\n"
+	var b strings.Builder
+	sign := func(owner, typ string) { fmt.Fprintf(&b, "%s 60 RRSIG %s%s", owner, typ, signature) }
+	fmt.Fprintf(&b, "$ORIGIN test.\ntest. 300 SOA ns h %d 1 1 1 60\ntest. 300 NS ns\n", serial)
+	sign("test.", "SOA")
+	sign("test.", "NS")
+	owners := []string{"test."}
+	for _, n := range names {
+		fmt.Fprintf(&b, "%s.test. 300 A 192.0.2.1\n", n)
+		sign(n+".test.", "A")
+		owners = append(owners, n+".test.")
+	}
+	typ := "NSEC"
+	if hashed {
+		typ = "NSEC3"
+		b.WriteString("test. 0 NSEC3PARAM 1 0 2 AB\n")
+		for i, o := range owners {
+			h := (&denial{iterations: 2, salt: []byte{0xab}}).hash(wire.MustName(o))
+			owners[i] = hashText.EncodeToString(h[:]) + ".test."
+		}
+	}
+	slices.SortFunc(owners, func(a, b string) int { return canonical(wire.MustName(a), wire.MustName(b)) })
+	for i, o := range owners {
+		next := owners[(i+1)%len(owners)]
+		if hashed {
+			next = "1 0 2 AB " + strings.TrimSuffix(next, ".test.")
+		}
+		fmt.Fprintf(&b, "%s 60 %s %s A RRSIG\n", o, typ, next)
+		sign(o, typ)
+	}
+	return b.String()
+}
+
+func wantsDNSSEC(name string, typ uint16) *dns.Msg {
+	m := new(dns.Msg).SetQuestion(name, typ)
+	m.SetEdns0(4096, true)
+	return m
+}
+
+var denials = map[string]bool{"NSEC": false, "NSEC3": true}
+
+// Signatures and proofs come with DO and not without, and cost no allocation.
+func TestSigned(t *testing.T) {
+	for what, hashed := range denials {
+		t.Run(what, func(t *testing.T) {
+			table := loaded(t, "test", chained(hashed, 1, "a", "b", "*.w", "z"))
+			for _, tt := range []struct {
+				name   string
+				typ    uint16
+				answer int // records
+				proofs int // NSEC or NSEC3 records
+			}{
+				{"a.test.", dns.TypeA, 2, 0},
+				{"x.w.test.", dns.TypeA, 2, 1},
+				{"a.test.", dns.TypeMX, 0, 1},
+				{"nothing.test.", dns.TypeA, 0, map[bool]int{false: 2, true: 3}[hashed]},
+			} {
+				for _, do := range []bool{true, false} {
+					m := wantsDNSSEC(tt.name, tt.typ)
+					m.IsEdns0().SetDo(do)
+					reply := ask(t, table, m)
+					text := reply.String()
+					switch got := countProofs(reply); {
+					case !do && (got > 0 || strings.Contains(text, "RRSIG")):
+						t.Errorf("%s %s without DO:\n%s", tt.name, dns.Type(tt.typ), text)
+					case do && hashed && got > tt.proofs, do && !hashed && got != tt.proofs, do && tt.proofs > 0 && got == 0, do && len(reply.Answer) != tt.answer:
+						t.Errorf("%s %s: %d proofs, want %d\n%s", tt.name, dns.Type(tt.typ), got, tt.proofs, text)
+					}
+				}
+				if n := allocations(t, table, wantsDNSSEC(tt.name, tt.typ)); n != 0 {
+					t.Errorf("%s %s: %v allocations", tt.name, dns.Type(tt.typ), n)
+				}
+			}
+		})
+	}
+}
+
+func countProofs(m *dns.Msg) (n int) {
+	for _, rr := range m.Ns {
+		if typ := rr.Header().Rrtype; typ == dns.TypeNSEC || typ == dns.TypeNSEC3 {
+			n++
+		}
+	}
+	return n
+}
+
+// allocations of one question's answer.
+func allocations(t *testing.T, table *Table, m *dns.Msg) float64 {
+	t.Helper()
+	r := table.NewReader()
+	defer r.Close()
+	b, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, len(b), 4096)
+	var q wire.Query
+	return testing.AllocsPerRun(100, func() {
+		copy(data, b)
+		q.Parse(data[:len(b)])
+		r.Enter()
+		r.Answer(&q, data[:len(b)], q.Limit(false, 4096), -1)
+		r.Leave()
+	})
+}
+
+// A reply that lacks a signature or proof for want of room says TC (RFC 4035 §3.1).
+func TestSignedTruncation(t *testing.T) {
+	for what, hashed := range denials {
+		t.Run(what, func(t *testing.T) {
+			table := loaded(t, "test", chained(hashed, 1, "a", "b", "c", "d", "e", "*.w", "z"))
+			r := table.NewReader()
+			defer r.Close()
+			for _, name := range []string{"a.test.", strings.Repeat("long.", 40) + "w.test.", strings.Repeat("long.", 40) + "test."} {
+				whole := askReader(t, r, wantsDNSSEC(name, dns.TypeA), wire.MaxMessage)
+				all := len(whole.Answer) + len(whole.Ns)
+				for limit := 512; limit < 1300; limit += 7 {
+					m := askReader(t, r, wantsDNSSEC(name, dns.TypeA), limit)
+					if got := len(m.Answer) + len(m.Ns); m.Truncated != (got < all) {
+						t.Fatalf("%s in %d octets: %d of %d records, TC %v", name, limit, got, all, m.Truncated)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A zone that is signed anew, or not any more, proves what is so then; owners of NSEC3
+// records are no names.
+func TestSignedAnew(t *testing.T) {
+	for what, hashed := range denials {
+		t.Run(what, func(t *testing.T) {
+			table := loaded(t, "test", chained(hashed, 1, "a", "z"))
+			for serial, names := range [][]string{2: {"a", "m", "z"}, 3: {"m"}} {
+				if len(names) == 0 {
+					continue
+				}
+				if _, err := table.Load(wire.MustName("test"), strings.NewReader(chained(hashed, serial, names...)), "test.zone", 0); err != nil {
+					t.Fatal(err)
+				}
+				d := table.Zone(wire.MustName("test")).denial
+				if got := len(d.at) + len(d.hashes); got != len(names)+1 {
+					t.Errorf("%v: %d proofs are known", names, got)
+				}
+				for i := range d.hashes {
+					owner := hashText.EncodeToString(d.hashes[i][:]) + ".test."
+					for _, typ := range []uint16{dns.TypeA, dns.TypeNSEC3} {
+						if m := ask(t, table, wantsDNSSEC(owner, typ)); m.Rcode != dns.RcodeNameError {
+							t.Errorf("%s %s:\n%v", owner, dns.Type(typ), m)
+						}
+					}
+				}
+				if m := ask(t, table, wantsDNSSEC("n.test.", dns.TypeA)); m.Rcode != dns.RcodeNameError || countProofs(m) == 0 {
+					t.Errorf("%v:\n%v", names, m)
+				}
+			}
+			if _, err := table.Load(wire.MustName("test"), strings.NewReader("@ 60 SOA ns h 4 1 1 1 60\n@ 60 NS ns\n"), "test.zone", 0); err != nil {
+				t.Fatal(err)
+			}
+			if z := table.Zone(wire.MustName("test")); z.denial != nil || z.cuts {
+				t.Errorf("no longer signed: %+v", z)
+			}
+		})
+	}
+}
+
+// Names that would have to be hashed often for each denial are warned of, or refused
+// (RFC 9276 §3).
+func TestIterations(t *testing.T) {
+	table := newTable(t)
+	defer table.Close()
+	addZone(t, table, "test")
+	load := func(iterations int) (Loaded, error) {
+		text := strings.ReplaceAll("@ 60 SOA ns h 4 1 1 1 60\n@ 60 NS ns\n@ 0 NSEC3PARAM 1 0 N -\n0p9mhaveqvm6t7vbl5lop2u3t2rp3tom 60 NSEC3 1 0 N - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A\n", "N -", fmt.Sprint(iterations, " -"))
+		return table.Load(wire.MustName("test"), strings.NewReader(text), "test.zone", 0)
+	}
+	if got, err := load(0); err != nil || len(got.Warnings) != 0 {
+		t.Errorf("none: %v, %+v", err, got)
+	}
+	if got, err := load(10); err != nil || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "test.zone:1: NSEC3 with 10 iterations") {
+		t.Errorf("some: %v, %+v", err, got)
+	}
+	if _, err := load(151); err == nil || !strings.Contains(err.Error(), "test.zone:1: master file: NSEC3 with 151 iterations") {
+		t.Errorf("many: %v", err)
+	}
+}
