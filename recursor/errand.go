@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
@@ -24,12 +26,15 @@ type errand struct {
 	open       int             // exchanges awaited
 	again      int             // how often it was asked anew
 	resort     bool            // the last resort was asked, too
+	parked     bool            // it failed, and waits for what checks say of those who were asked
 	over       bool            // done has been, or is about to be, called
 	worst      upstream.Answer // what is answered for want of a better one
 }
 
-// mostAgain bounds how often one question follows the fleet.
-const mostAgain = 2
+const (
+	mostAgain = 2           // how often one question follows the fleet
+	parkMost  = time.Second // checks have mostly been decided by then
+)
 
 // errands are those whose answers are awaited.
 type errands struct {
@@ -65,8 +70,8 @@ func (x *external) ask(question upstream.Question, done func(upstream.Answer)) {
 	e := &errand{x: x, question: question, done: done, way: w, open: 1}
 	x.errands.add(e)
 	x.send(e, x.set, w)
-	if now := x.way.Load(); now != w && now.beyond(w) { // as it changed, this one may not have been listed yet
-		x.askAgain(now)
+	if now := x.way.Load(); now != w { // as it changed, this one may not have been listed yet
+		x.attend(now)
 	}
 }
 
@@ -76,24 +81,32 @@ func (x *external) send(e *errand, to *upstream.Set, w *way) {
 	resolver.Exchange(to, &question, e.answered)
 }
 
-// askAgain puts questions in the air to those who serve in another's place.
-func (x *external) askAgain(w *way) {
-	x.errands.Lock()
-	var again []*errand
+// attend looks after the questions in the air when the way has changed: those who
+// were asked in vain are replaced, and who waited to know whether they are is told.
+func (x *external) attend(w *way) {
+	var again, told []*errand
 	var before *way
 	var beyond bool
+	x.errands.Lock()
 	for e := x.errands.first; e != nil; e = e.next {
 		if e.way != before {
 			before, beyond = e.way, w.beyond(e.way)
 		}
-		if beyond && e.again < mostAgain {
+		switch {
+		case beyond && e.again < mostAgain:
 			e.follow(w)
 			again = append(again, e)
+		case e.parked && e.open == 0 && !w.doubt:
+			x.errands.end(e)
+			told = append(told, e)
 		}
 	}
 	x.errands.Unlock()
 	for _, e := range again {
 		x.send(e, x.set, w)
+	}
+	for _, e := range told {
+		e.done(e.worst)
 	}
 }
 
@@ -124,9 +137,14 @@ func (e *errand) answered(a upstream.Answer) {
 			}
 			return
 		}
-		if a.Err != nil && e.worst.Msg != nil {
-			a = e.worst
+		e.keep(a)
+		if w.doubt && !e.parked && !final(a.Err) {
+			e.parked = true
+			x.errands.Unlock()
+			e.wait(w)
+			return
 		}
+		a = e.worst
 	}
 	x.errands.end(e)
 	x.errands.Unlock()
@@ -152,9 +170,34 @@ func (e *errand) elsewhere(a upstream.Answer, w *way) *upstream.Set {
 
 // keep saves an answer that does not help. Its message is valid for a moment only.
 func (e *errand) keep(a upstream.Answer) {
-	if a.Err == nil {
+	if a.Err == nil || e.worst.Msg == nil {
 		a.Msg = slices.Clone(a.Msg)
 		e.worst = a
+	}
+}
+
+// final tells whether an error leaves no time, or nobody, to wait for.
+func final(err error) bool {
+	return errors.Is(err, upstream.ErrTimeout) || errors.Is(err, upstream.ErrMute) || errors.Is(err, upstream.ErrOverload) || errors.Is(err, net.ErrClosed)
+}
+
+// wait has a question that failed wait for attend: a check is on its way that tells
+// whether those who were asked are to blame, or the name. Where it does not tell in
+// time, the failure is what there is.
+func (e *errand) wait(w *way) {
+	time.AfterFunc(parkMost, func() {
+		l := &e.x.errands
+		l.Lock()
+		if e.over || e.open > 0 {
+			l.Unlock()
+			return
+		}
+		l.end(e)
+		l.Unlock()
+		e.done(e.worst)
+	})
+	if now := e.x.way.Load(); now != w { // as it changed, this one may not have been parked yet
+		e.x.attend(now)
 	}
 }
 

@@ -26,10 +26,11 @@ type external struct {
 	moves   *prometheus.CounterVec // transitions
 	again   prometheus.Counter     // errands asked anew
 
-	mu    sync.Mutex                                // of what follows, to be written
-	ecs   []byte                                    // the home site's prefix as an EDNS option, nil for none
-	way   atomic.Pointer[way]                       // what the sets were made for
-	known atomic.Pointer[map[netip.AddrPort]string] // resolvers, as failover calls them
+	mu      sync.Mutex                                // of what follows, to be written
+	ecs     []byte                                    // the home site's prefix as an EDNS option, nil for none
+	way     atomic.Pointer[way]                       // what the sets were made for
+	checked bool                                      // checks are made
+	known   atomic.Pointer[map[netip.AddrPort]string] // resolvers, as failover calls them
 }
 
 // newExternal makes the way out of a config that has one.
@@ -85,10 +86,11 @@ func (x *external) follow(c *Config) *way {
 	}
 	// Asked for under the lock, lest an older state come behind a newer one.
 	w := newWay(x.fleet.Current(), x.ecs)
+	w.doubt = w.doubt && x.checked
 	x.replace(x.set, w.servers)
 	x.replace(x.rest, w.rest())
-	if before := x.way.Swap(w); before != nil && w.beyond(before) {
-		go x.askAgain(w)
+	if before := x.way.Swap(w); before != nil && (w.beyond(before) || before.doubt && !w.doubt) {
+		go x.attend(w)
 	}
 	return w
 }
@@ -105,7 +107,7 @@ func (x *external) replace(set *upstream.Set, list []failover.Server) {
 
 // take reads out of a config what the fleet does not know of.
 func (x *external) take(c *Config) {
-	x.ecs = nil
+	x.ecs, x.checked = nil, c.External.Check.asks()
 	known := map[netip.AddrPort]string{}
 	for _, s := range c.External.Sites {
 		if s.Name == c.Site && s.ECS.IsValid() {

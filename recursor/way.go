@@ -12,6 +12,7 @@ type way struct {
 	fleet   *failover.Set
 	servers []failover.Server // who is asked
 	last    bool              // none of these is up, and there are others: the last resort
+	doubt   bool              // each of these is suspect, and about to be checked
 	options []byte            // EDNS, in wire form
 }
 
@@ -23,6 +24,7 @@ func newWay(fleet *failover.Set, ecs []byte) *way {
 	if fleet.Fit == 0 {
 		w.servers = fleet.Servers
 	}
+	w.doubt = fleet.Fit > 0 && w.servers[0].State != failover.Up
 	w.last = len(w.rest()) > 0 && w.servers[0].State != failover.Up
 	if slices.ContainsFunc(fleet.Servers, func(s failover.Server) bool { return s.Away }) {
 		w.options = ecs
