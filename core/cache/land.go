@@ -69,9 +69,14 @@ func (c *Cache) tally(err error) {
 // failed is what is answered when upstream gave no answer: what is known of the
 // question, be it stale, or a failure that is remembered. A good entry is never
 // replaced by one; it is not asked for anew within 30 s of this try (RFC 8767 §5).
+// What was not even tried is neither remembered, nor a try.
 func (c *Cache) failed(f *flight, err error, now Instant) *entry {
+	var untried interface{ Passing() bool }
+	passing := errors.As(err, &untried) && untried.Passing()
 	if e := c.index.question(&f.question, f.key); e != nil && e.usable(now, c.staleFor) {
-		e.hold.Store(int64(f.opened + retryAfter))
+		if !passing {
+			e.hold.Store(int64(f.opened + retryAfter))
+		}
 		return e
 	}
 	rcode := uint8(wire.RcodeServFail)
@@ -80,7 +85,7 @@ func (c *Cache) failed(f *flight, err error, now Instant) *entry {
 		rcode = wire.RcodeYXDomain
 	}
 	e := failure(&f.question, f.key, now, max(milliseconds(c.opts.FailureTTL), 1), rcode, errorCode(err))
-	if f.flushed == c.flushed.Load() {
+	if !passing && f.flushed == c.flushed.Load() {
 		c.keep(e)
 	}
 	return e

@@ -13,7 +13,8 @@ import (
 // q is valid until done was called.
 //
 // An error that has a method EDE() uint16 chooses the extended error the asker
-// is told (RFC 8914); otherwise timeouts give 22 and all else 23.
+// is told (RFC 8914); otherwise timeouts give 22 and all else 23. One that has a
+// method Passing() bool that says true is not remembered: nobody was asked.
 type Fetch func(q *Question, done func(msg []byte, err error))
 
 // Options of a cache. The zero value of each field but Fetch means its default.

@@ -57,6 +57,35 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// untried is the error of a question that nobody was asked.
+type untried struct{ error }
+
+func (untried) EDE() uint16   { return 22 }
+func (untried) Passing() bool { return true }
+
+// TestUntried remembers nothing of a question that was not asked: the next one is
+// tried at once.
+func TestUntried(t *testing.T) {
+	play(t, Options{}, func(s *scene) {
+		refuse := func() { s.next().done(nil, untried{errors.New("nobody was asked")}) }
+		s.fill("www.example.", dns.TypeA, address)
+		for range 2 {
+			box := s.wait("new.example.", dns.TypeA, withEDNS)
+			refuse()
+			check(t, "not known", s.reply(box), dns.RcodeServerFailure, 22, 0)
+		}
+		time.Sleep(61 * time.Second)
+		for range 2 {
+			box := s.wait("www.example.", dns.TypeA, withEDNS)
+			refuse()
+			check(t, "expired", s.reply(box), 0, int(dns.ExtendedErrorCodeStaleAnswer), 30)
+		}
+		box := s.wait("www.example.", dns.TypeA, withEDNS)
+		s.next().answer("www.example. 60 IN A 192.0.2.2")
+		check(t, "answered again", s.reply(box), 0, -1, 60)
+	})
+}
+
 func TestStaleAfterClientTimer(t *testing.T) {
 	play(t, Options{}, func(s *scene) {
 		s.fill("www.example.", dns.TypeA, address)

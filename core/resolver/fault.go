@@ -18,6 +18,12 @@ type fault struct {
 	ede uint16
 }
 
+// A refusal is the fault of a question that was not asked.
+type refusal struct{ fault }
+
+// Passing tells the cache that the next question of the kind may fare better.
+func (refusal) Passing() bool { return true }
+
 func (f fault) Error() string { return f.err.Error() }
 func (f fault) Unwrap() error { return f.err }
 
@@ -35,12 +41,14 @@ var (
 // upstreamFault tells the kinds of upstream's errors apart.
 func upstreamFault(err error) error {
 	switch {
+	case errors.Is(err, upstream.ErrMute):
+		return refusal{fault{err, wire.EDENoReachableAuth}}
 	case errors.Is(err, upstream.ErrTimeout), errors.Is(err, upstream.ErrNoServers):
 		return fault{err, wire.EDENoReachableAuth}
 	case errors.Is(err, net.ErrClosed):
 		return fault{err, wire.EDENotReady}
 	case errors.Is(err, upstream.ErrOverload):
-		return fault{err, wire.EDEOther}
+		return refusal{fault{err, wire.EDEOther}}
 	}
 	return fault{err, wire.EDENetworkError}
 }

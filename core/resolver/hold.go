@@ -3,18 +3,19 @@ package resolver
 import "time"
 
 // hold begins the wait for upstream of a batch's queries: what they ask leaves
-// together, at the batch's end.
+// together, at the batch's end, and so do replies that turn out not to be late.
 func (a *answerer) hold() {
 	if a.held {
 		return
 	}
 	a.held, a.began = true, time.Now()
+	a.r.post.hold()
 	if a.r.engine != nil {
 		a.r.engine.Hold()
 	}
 }
 
-// release sends what waits.
+// release sends what was held.
 func (a *answerer) release() {
 	if !a.held {
 		return
@@ -23,4 +24,5 @@ func (a *answerer) release() {
 	if a.r.engine != nil {
 		a.r.engine.Release()
 	}
+	a.r.post.release()
 }

@@ -33,8 +33,15 @@ const (
 
 // together calls deliver, which delivers the replies of a batch.
 func (p *post) together(deliver func()) {
-	p.holders.Add(1)
+	p.hold()
 	deliver()
+	p.release()
+}
+
+// hold keeps replies until the release that belongs to it. Nobody may wait in between.
+func (p *post) hold() { p.holders.Add(1) }
+
+func (p *post) release() {
 	p.holders.Add(-1)
 	for b := p.take(); b != nil; b = p.take() {
 		p.send(b)

@@ -70,7 +70,7 @@ func (m upstreamMetrics) Collect(ch chan<- prometheus.Metric) {
 		}{
 			{"asked", s.Asked}, {"hedge", s.Hedges}, {"resend", s.Resends}, {"answered", s.Answered}, {"failed", s.Failed},
 			{"garbled", s.Garbled}, {"truncated", s.Truncated}, {"timeout", s.Timeouts}, {"error", s.Errors}, {"mismatch", s.Mismatches},
-			{"late", s.Late}, {"flood", s.Floods}, {"connected", s.Connections}, {"closed", s.Closed},
+			{"late", s.Late}, {"refused", s.Refused}, {"flood", s.Floods}, {"connected", s.Connections}, {"closed", s.Closed},
 		} {
 			ch <- prometheus.MustNewConstMetric(exchangesDesc, prometheus.CounterValue, float64(c.n), name, c.what)
 		}

@@ -20,7 +20,7 @@
 // that comes behind the budget is counted and dropped: nobody waits for it, and the
 // next asker's question is a fresh one.
 //
-// Dependency order of the files: quantile, health, choose (pure, driven by the
+// Dependency order of the files: quantile, health, silence, choose (pure, driven by the
 // time they are given); wheel, table, lots, ports, socket, conn (the shard's
 // things); query, inspect, reply (wire form); flight, attempt (the life of a
 // question); shard, receive, hold, bundle, outbox (what runs it); address, server, tally, engine,

@@ -105,13 +105,16 @@ func (h *health) bad(now int64) {
 // overdue notes that a reply is late or missing, and backs the server off when
 // it has been silent for long enough, to enough queries.
 func (h *health) overdue(now int64) {
-	since := h.silent.Load()
-	if since == 0 || h.open.Load() < silentCount {
-		return
-	}
-	if time.Duration(now-since) >= max(silentLeast, 4*h.p95()) {
+	if h.quiet(now) {
 		h.fail(now)
 	}
+}
+
+// quiet reports whether there was no reply for so long, to so many queries, that it
+// says something.
+func (h *health) quiet(now int64) bool {
+	since := h.silent.Load()
+	return since != 0 && h.open.Load() >= silentCount && time.Duration(now-since) >= max(silentLeast, 4*h.p95())
 }
 
 // fail backs the server off, unless it is already.

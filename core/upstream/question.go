@@ -32,6 +32,7 @@ type Answer struct {
 // How a question may end without an answer, besides network errors.
 var (
 	ErrTimeout   = errors.New("no upstream server answered in time")
+	ErrMute      = errors.New("no upstream server answers, and enough questions wait to tell when one does")
 	ErrOverload  = errors.New("too many questions in flight upstream")
 	ErrNoServers = errors.New("no upstream server to ask")
 	ErrQuestion  = errors.New("question cannot be written in wire form")

@@ -67,6 +67,7 @@ type ServerStats struct {
 	OtherCase uint64
 	Late        uint64        // replies to what was answered already or given up
 	Floods      uint64        // times that mismatches made queries go over TCP
+	Refused     uint64        // questions not asked, as neither this server nor, behind it in their set, another one answered
 	Connections uint64        // TCP and TLS connections made
 	Closed      uint64        // of these, closed by the server with queries open
 	RTT         time.Duration // smoothed (RFC 6298); 0 before the first reply
@@ -99,6 +100,7 @@ type server struct {
 	noEDNS   atomic.Int64 // time in ns until which queries go without an OPT record
 	noMix    atomic.Int64 // time in ns until which the case of names is not mixed
 	lastErr  atomic.Pointer[error]
-	pools    []pool  // one a shard, under that shard's lock
-	tallies  []tally // one a shard
+	refused  atomic.Uint64 // questions
+	pools    []pool        // one a shard, under that shard's lock
+	tallies  []tally       // one a shard
 }

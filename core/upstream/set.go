@@ -22,6 +22,7 @@ type Set struct {
 	engine  *Engine
 	budget  time.Duration
 	servers atomic.Pointer[[]*server]
+	probes  probes
 	mu      sync.Mutex // of Replace and Close
 }
 
@@ -90,6 +91,9 @@ func (s *Set) ask(q *Question, budget time.Duration, done func(Answer)) {
 		return
 	case len(q.Name) == 0 || wire.NameLen(q.Name) != len(q.Name) || len(q.Options) > maxOptions:
 		done(Answer{Err: ErrQuestion})
+		return
+	case s.refuses(q, servers):
+		done(Answer{Err: ErrMute})
 		return
 	case e.inFlight.Add(1) > int64(e.options.MaxInFlight):
 		e.inFlight.Add(-1)

@@ -73,6 +73,7 @@ func (s *server) stats() ServerStats {
 		Connections: s.total(cConnections), Closed: s.total(cClosed),
 		RTT: s.smoothed(), P95: s.p95(), Down: s.down(),
 	}
+	st.Refused = s.refused.Load()
 	st.Mismatches = st.NoReply + st.OtherID + st.OtherQuestion + st.OtherCase
 	if err := s.lastErr.Load(); err != nil {
 		st.LastError = *err

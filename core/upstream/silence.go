@@ -1,0 +1,67 @@
+package upstream
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/strata-dns/strata/core/wire"
+)
+
+// While all servers of a set are silent, questions tell whether one is back: a few
+// of them are enough. The others are refused at once, so that what waits for nothing
+// does not take memory and processor time from what can be answered. Few questions
+// are never refused.
+const (
+	probePause  = 20 * time.Millisecond // between questions about names of one parent
+	probeBurst  = 32                    // so many at once
+	probeShares = 64                    // parents share by hash: a flood of names below one leaves the others' alone
+)
+
+// probes is when the questions admitted so far are paid for, by the parent of their
+// names: a leaky bucket (GCRA) each.
+type probes [probeShares]atomic.Int64
+
+// admit reports whether a question may be asked now.
+func (p *probes) admit(name []byte, now int64) bool {
+	paid := &p[wire.HashName(parent(name))%probeShares]
+	for {
+		was := paid.Load()
+		if was-now > (probeBurst-1)*int64(probePause) {
+			return false
+		}
+		if paid.CompareAndSwap(was, max(was, now)+int64(probePause)) {
+			return true
+		}
+	}
+}
+
+// parent is a name without its first label.
+func parent(name []byte) []byte { return name[min(1+int(name[0]), len(name)-1):] }
+
+// mute reports whether a server that is backed off has been silent, to more than a
+// few queries, for so long that nothing is to be expected of it. One that says that it cannot
+// help is not mute: that may be the question's fault.
+func (h *health) mute(now int64) bool { return h.down() && h.quiet(now) }
+
+// mute reports whether all servers are.
+func mute(servers []*server, now int64) bool {
+	for _, s := range servers {
+		if !s.mute(now) {
+			return false
+		}
+	}
+	return true
+}
+
+// refuses reports whether a question is not asked, for nobody would answer.
+func (s *Set) refuses(q *Question, servers []*server) bool {
+	if !servers[0].down() { // mostly
+		return false
+	}
+	now := s.engine.now()
+	if !mute(servers, now) || s.probes.admit(q.Name, now) {
+		return false
+	}
+	servers[0].refused.Add(1)
+	return true
+}
