@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,11 @@ type Options struct {
 	// Handler makes the handler of one worker of an address, for datagrams or for
 	// streams. Each is called by one goroutine.
 	Handler func(at netip.AddrPort, stream bool) plane.Handler
+	// Secured are the addresses for DNS over TLS, Secure makes the handler of one of
+	// their workers, and Certificate is shown to clients.
+	Secured     []netip.AddrPort
+	Secure      func(at netip.AddrPort) plane.Handler
+	Certificate *Certificate
 	// Pending is how many late answers are owed; nil: answers are never late.
 	Pending func() int
 }
@@ -42,11 +48,11 @@ func Add(d *daemon.Daemon, o Options) error {
 		return err
 	}
 	var servers []*socket.Server
-	for _, a := range o.Addresses {
+	for i, a := range slices.Concat(o.Addresses, o.Secured) {
 		if n := datagram(given[a]); n > o.Workers {
 			d.Log().Warn("more workers than configured: each socket needs one", "address", a, "workers", n)
 		}
-		s, err := o.open(d, a, given[a])
+		s, err := o.open(d, a, given[a], i >= len(o.Addresses))
 		if err != nil {
 			for _, s := range servers {
 				s.Close()
@@ -58,6 +64,10 @@ func Add(d *daemon.Daemon, o Options) error {
 	}
 	for a := range given {
 		d.Log().Warn("socket from the service manager or the old process not used: no such address in listen", "address", a)
+	}
+	if len(o.Secured) > 0 {
+		d.Add(o.Certificate)
+		d.Registry().MustRegister(o.Certificate.Metric())
 	}
 	for _, s := range servers {
 		d.Add(s)
@@ -74,7 +84,7 @@ func Add(d *daemon.Daemon, o Options) error {
 }
 
 // open opens one address, or uses the service manager's sockets for it.
-func (o *Options) open(d *daemon.Daemon, a netip.AddrPort, files []*os.File) (*socket.Server, error) {
+func (o *Options) open(d *daemon.Daemon, a netip.AddrPort, files []*os.File, secured bool) (*socket.Server, error) {
 	workers := max(o.Workers, datagram(files))
 	opts := socket.Options{
 		UDP:     socket.UDPOptions{Workers: workers, Room: max(o.MaxUDP, socket.DefaultRoom), Own: !d.Kept()},
@@ -83,6 +93,10 @@ func (o *Options) open(d *daemon.Daemon, a netip.AddrPort, files []*os.File) (*s
 		Hold:    d.Hold(),
 	}
 	opts.Handler = func(worker int) plane.Handler { return o.Handler(a, worker >= workers) }
+	if secured {
+		opts.TCP.TLS = o.Certificate.Config()
+		opts.Handler = func(int) plane.Handler { return o.Secure(a) }
+	}
 	if err := opts.Inherit(files); err != nil {
 		return nil, fmt.Errorf("listen %s: %w", a, err)
 	}

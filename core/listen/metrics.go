@@ -10,7 +10,7 @@ import (
 
 var (
 	datagramsDesc = prometheus.NewDesc("strata_udp_total", "What the UDP sockets did, by worker.", []string{"listen", "worker", "what"}, nil)
-	streamsDesc   = prometheus.NewDesc("strata_tcp_total", "What the TCP listener did.", []string{"listen", "what"}, nil)
+	streamsDesc   = prometheus.NewDesc("strata_tcp_total", "What the TCP or TLS listener did.", []string{"listen", "what"}, nil)
 	openDesc      = prometheus.NewDesc("strata_tcp_connections", "Connections that are open.", []string{"listen"}, nil)
 )
 
@@ -43,14 +43,12 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 				ch <- prometheus.MustNewConstMetric(datagramsDesc, prometheus.CounterValue, float64(f.n), listen, strconv.Itoa(worker), f.what)
 			}
 		}
-		for _, c := range streams {
-			for _, f := range [...]figure{
-				{"accepted", c.Accepted}, {"refused", c.Refused}, {"received", c.Received}, {"sent", c.Sent}, {"late", c.Late},
-				{"bequeathed", c.Bequeathed}, {"adopted", c.Adopted}, {"gone", c.Gone}, {"idle", c.Idle}, {"slow", c.Slow}, {"malformed", c.Malformed},
-			} {
-				ch <- prometheus.MustNewConstMetric(streamsDesc, prometheus.CounterValue, float64(f.n), listen, f.what)
-			}
-			ch <- prometheus.MustNewConstMetric(openDesc, prometheus.GaugeValue, float64(c.Open), listen)
+		for _, f := range [...]figure{
+			{"accepted", streams.Accepted}, {"refused", streams.Refused}, {"received", streams.Received}, {"sent", streams.Sent}, {"late", streams.Late},
+			{"bequeathed", streams.Bequeathed}, {"adopted", streams.Adopted}, {"gone", streams.Gone}, {"idle", streams.Idle}, {"slow", streams.Slow}, {"malformed", streams.Malformed},
+		} {
+			ch <- prometheus.MustNewConstMetric(streamsDesc, prometheus.CounterValue, float64(f.n), listen, f.what)
 		}
+		ch <- prometheus.MustNewConstMetric(openDesc, prometheus.GaugeValue, float64(streams.Open), listen)
 	}
 }

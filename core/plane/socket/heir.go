@@ -122,12 +122,7 @@ func (t *TCP) accepts(local netip.AddrPort) bool {
 // Adopt goes on with a connection that another process has given away, if it was
 // made to this address.
 func (s *Server) Adopt(conn *os.File) (ours bool, err error) {
-	for _, t := range s.streams {
-		if ours, err = t.Adopt(conn); ours || err != nil {
-			return ours, err
-		}
-	}
-	return false, nil
+	return s.stream.Adopt(conn)
 }
 
 // Bequeath makes Drain leave to another process, which has the Sockets already,
@@ -140,7 +135,7 @@ func (s *Server) Bequeath(heir func(conn *os.File) error) {
 
 // Sockets are copies of the bound sockets of the address, for another process to
 // use beside this one: datagram sockets, then the listening stream socket. They
-// are the caller's to close. Those of TLS are not among them.
+// are the caller's to close.
 func (s *Server) Sockets() (files []*os.File, err error) {
 	defer func() {
 		if err != nil {
@@ -161,7 +156,7 @@ func (s *Server) Sockets() (files []*os.File, err error) {
 		}
 		files = append(files, os.NewFile(uintptr(fd), s.String()))
 	}
-	raw, err := s.streams[0].listener.SyscallConn()
+	raw, err := s.stream.listener.SyscallConn()
 	if err != nil {
 		return files, err
 	}

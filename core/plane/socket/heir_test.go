@@ -131,7 +131,7 @@ func TestSuccession(t *testing.T) {
 		end()
 		s, end = next, endNext
 		_, streams := s.Counts()
-		adopted += streams[0].Adopted
+		adopted += streams.Adopted
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
 		}

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -16,12 +15,12 @@ import (
 	"github.com/strata-dns/strata/core/plane"
 )
 
-// A Server serves one address by UDP and TCP, and perhaps another by TLS. It has
-// the methods of a daemon's task: Run, Ready, String and Drain.
+// A Server serves one address by UDP and TCP, or by TLS alone. It has the methods of
+// a daemon's task: Run, Ready, String and Drain.
 type Server struct {
 	options Options
-	udp     *UDP
-	streams []*TCP
+	udp     *UDP // without queues where it serves TLS
+	stream  *TCP
 	begin   sync.Mutex // start is whole, or has not begun, to who holds it
 	ended   bool       // drained before it began: never starts
 	workers sync.WaitGroup
@@ -35,16 +34,12 @@ type Server struct {
 // Options are what a Server is made of.
 type Options struct {
 	UDP UDPOptions
-	TCP TCPOptions
-	// TLS, when set, adds a listener for DNS over TLS on TLSAddress, with the
-	// limits of TCP.
-	TLS        *tls.Config
-	TLSAddress netip.AddrPort
+	TCP TCPOptions // with TLS there is no UDP
 	// CPUs pins worker i to CPUs[i]; empty: none is pinned.
 	CPUs []int
 	// Handler makes the handler of one worker. Workers 0 to UDP.Workers-1 answer
-	// datagrams; each further one the streams of one queue. Each handler is
-	// called by one goroutine.
+	// datagrams, but for TLS; each further one the streams of one queue. Each handler
+	// is called by one goroutine.
 	Handler func(worker int) plane.Handler
 	// Pending tells how many late answers are owed; draining waits for them.
 	// nil: answers are never late.
@@ -67,15 +62,6 @@ func NewServer(address netip.AddrPort, o Options) (*Server, error) {
 	if err := s.listen(address); err != nil {
 		return nil, err
 	}
-	if o.TLS != nil {
-		secured := o.TCP
-		secured.TLS, secured.File = o.TLS, nil
-		tcp, err := ListenTCP(o.TLSAddress, secured)
-		if err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-		s.streams = append(s.streams, tcp)
-	}
 	return s, nil
 }
 
@@ -84,7 +70,13 @@ const portTries = 16
 
 // listen opens UDP and TCP on one address. Where any port will do, one that is
 // free for datagrams may be taken for streams: then another is tried.
-func (s *Server) listen(address netip.AddrPort) error {
+func (s *Server) listen(address netip.AddrPort) (err error) {
+	if s.options.TCP.TLS != nil {
+		if s.stream, err = ListenTCP(address, s.options.TCP); err == nil {
+			s.udp = &UDP{address: s.stream.Address()}
+		}
+		return err
+	}
 	for try := 1; ; try++ {
 		udp, err := ListenUDP(address, s.options.UDP)
 		if err != nil {
@@ -92,7 +84,7 @@ func (s *Server) listen(address netip.AddrPort) error {
 		}
 		tcp, err := ListenTCP(udp.Address(), s.options.TCP)
 		if err == nil {
-			s.udp, s.streams = udp, []*TCP{tcp}
+			s.udp, s.stream = udp, tcp
 			return nil
 		}
 		udp.Close()
@@ -124,14 +116,8 @@ func (o *Options) Inherit(files []*os.File) error {
 // Address is where it listens, with the port that was picked.
 func (s *Server) Address() netip.AddrPort { return s.udp.Address() }
 
-// Counts returns what each UDP worker has done, and the TCP and TLS listeners.
-func (s *Server) Counts() ([]Counts, []StreamCounts) {
-	var streams []StreamCounts
-	for _, t := range s.streams {
-		streams = append(streams, t.Counts())
-	}
-	return s.udp.Counts(), streams
-}
+// Counts returns what each UDP worker has done, and the TCP or TLS listener.
+func (s *Server) Counts() ([]Counts, StreamCounts) { return s.udp.Counts(), s.stream.Counts() }
 
 // Run answers queries until ctx is done, and returns once all is closed.
 func (s *Server) Run(ctx context.Context) error {
@@ -164,9 +150,7 @@ func (s *Server) start() {
 	}
 	queues := s.udp.Queues()
 	datagram := len(queues)
-	for _, t := range s.streams {
-		queues = append(queues, t.Queues()...)
-	}
+	queues = append(queues, s.stream.Queues()...)
 	s.failed = make(chan error, len(queues))
 	for worker, queue := range queues {
 		s.workers.Go(func() {
@@ -222,17 +206,13 @@ func (s *Server) Drain(ctx context.Context) error {
 	s.begin.Unlock()
 	s.serving.Store(false)
 	s.udp.stop(kept)
-	for _, t := range s.streams {
-		t.stop(kept, heir)
-	}
+	s.stream.stop(kept, heir)
 	ended := make(chan struct{})
 	go func() { s.workers.Wait(); close(ended) }()
 	select {
 	case <-ended:
 		s.awaitLate(ctx)
-		for _, t := range s.streams {
-			t.Settle(ctx)
-		}
+		s.stream.Settle(ctx)
 	case <-ctx.Done():
 	}
 	if err := ctx.Err(); err != nil {
@@ -261,9 +241,7 @@ func (s *Server) Close() error {
 	var errs []error
 	s.once.Do(func() {
 		errs = append(errs, s.udp.Close())
-		for _, t := range s.streams {
-			errs = append(errs, t.Close())
-		}
+		errs = append(errs, s.stream.Close())
 	})
 	return errors.Join(errs...)
 }
