@@ -72,7 +72,7 @@ func Add(d *daemon.Daemon, o Options) error {
 	for _, s := range servers {
 		d.Add(s)
 	}
-	for _, s := range servers {
+	for _, s := range servers[:len(o.Addresses)] {
 		if n := s.ReceiveBuffer(); n < socket.DefaultReceiveBuffer {
 			d.Log().Debug("small receive buffers: bursts of queries may be lost; raise net.core.rmem_max, or ReceiveBuffer= of the socket unit", "octets", n, "wanted", socket.DefaultReceiveBuffer)
 			break

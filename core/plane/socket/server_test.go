@@ -3,6 +3,7 @@ package socket
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -14,16 +15,28 @@ import (
 	"github.com/strata-dns/strata/core/plane"
 )
 
-// TestServer serves UDP, TCP and TLS on workers of their own, drains while an
+// TestServer serves UDP and TCP, or TLS, on workers of their own, drains while an
 // answer is owed, and ends with nothing left.
 func TestServer(t *testing.T) {
 	secured, client := certificate(t)
+	t.Run("plain", func(t *testing.T) {
+		serves(t, nil, 3, func(s *Server) []*far {
+			return []*far{dialFar(t, "udp", s.Address()), dialFar(t, "tcp", s.Address())}
+		})
+	})
+	t.Run("TLS", func(t *testing.T) {
+		serves(t, secured, 1, func(s *Server) []*far { return []*far{dialTLS(t, s.stream, client)} })
+	})
+}
+
+// serves tries a server out that has so many handlers.
+func serves(t *testing.T, secured *tls.Config, workers int64, dial func(s *Server) []*far) {
 	var owed atomic.Int64
 	var handlers atomic.Int64
 	release := make(chan struct{})
 	s, err := NewServer(at("127.0.0.1:0"), Options{
-		UDP: UDPOptions{Workers: 2},
-		TLS: secured, TLSAddress: at("127.0.0.1:0"),
+		UDP:  UDPOptions{Workers: 2},
+		TCP:  TCPOptions{TLS: secured},
 		CPUs: []int{0, 0},
 		Handler: func(int) plane.Handler {
 			handlers.Add(1)
@@ -53,17 +66,13 @@ func TestServer(t *testing.T) {
 	if want := "socket " + s.Address().String(); s.String() != want {
 		t.Errorf("called %q, want %q", s, want)
 	}
-	datagram, stream := dialFar(t, "udp", s.Address()), dialFar(t, "tcp", s.Address())
-	defer datagram.Close()
-	defer stream.Close()
-	tls := dialTLS(t, s.streams[1], client)
-	defer tls.Close()
-	all := []*far{datagram, stream, tls}
+	all := dial(s)
 	for _, c := range all {
+		defer c.Close()
 		echoes(t, c, "at once")
 		c.Ask([]byte("late"))
 	}
-	eventually(t, "three owed", func() bool { return owed.Load() == 3 })
+	eventually(t, "all owed", func() bool { return owed.Load() == int64(len(all)) })
 	drained := make(chan error)
 	go func() { drained <- s.Drain(context.Background()) }()
 	eventually(t, "not ready", func() bool { return !s.Ready() })
@@ -85,11 +94,11 @@ func TestServer(t *testing.T) {
 	if err := <-ran; err != nil {
 		t.Fatal(err)
 	}
-	if n := handlers.Load(); n != 4 {
-		t.Errorf("%d handlers, want one for each of 2 workers and 2 stream queues", n)
+	if n := handlers.Load(); n != workers {
+		t.Errorf("%d handlers, want %d", n, workers)
 	}
 	udp, streams := s.Counts()
-	if len(udp) != 2 || udp[0].Late+udp[1].Late != 1 || len(streams) != 2 || streams[0].Late != 1 || streams[1].Sent != 1 {
+	if streams.Late != 1 || streams.Sent != 1 || secured == nil && (len(udp) != 2 || udp[0].Late+udp[1].Late != 1) || secured != nil && len(udp) != 0 {
 		t.Errorf("counts %+v, %+v", udp, streams)
 	}
 }
@@ -139,7 +148,7 @@ func TestServerInherits(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error)
 	go func() { ran <- s.Run(ctx) }()
-	for _, c := range []*far{dialFar(t, "udp", s.Address()), dialFar(t, "tcp", s.streams[0].Address())} {
+	for _, c := range []*far{dialFar(t, "udp", s.Address()), dialFar(t, "tcp", s.stream.Address())} {
 		echoes(t, c, "inherited")
 		c.Close()
 	}
@@ -172,7 +181,7 @@ func TestServerRefuses(t *testing.T) {
 		{"127.0.0.1:0", Options{}, "no handler"},
 		{"127.0.0.1:0", Options{Handler: h, UDP: UDPOptions{Workers: 2}, CPUs: []int{0}}, "1 CPUs for 2 workers"},
 		{taken.Address().String(), Options{Handler: h}, "listen tcp " + taken.Address().String()},
-		{"127.0.0.1:0", Options{Handler: h, TLS: nil, UDP: UDPOptions{Room: 1}}, "512 to 4096"},
+		{"127.0.0.1:0", Options{Handler: h, UDP: UDPOptions{Room: 1}}, "512 to 4096"},
 	} {
 		if s, err := NewServer(at(c.address), c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, %v, want %q", s, err, c.want)
