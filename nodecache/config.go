@@ -26,13 +26,15 @@ type Config struct {
 	Cache     resolver.CacheConfig    `mapstructure:"cache"`
 	Exchange  resolver.ExchangeConfig `mapstructure:"exchange"` // how servers are asked
 	Policy    policy.Config           `mapstructure:"policy"`
+	Cookies   resolver.CookieConfig   `mapstructure:"cookies"`
 	TCP       listen.TCP              `mapstructure:"tcp"`
+	TLS       listen.TLS              `mapstructure:"tls"`
 	Observe   observe.Config          `mapstructure:",squash"` // single queries
 	Node      node.Config             `mapstructure:"node"`    // addresses of the host that are added
 }
 
 // live are the keys that a reload takes up.
-var live = []string{"allow", "upstreams", "stubs", "policy", "top", "query_log", "dnstap", "log.level"}
+var live = []string{"allow", "upstreams", "stubs", "policy", "cookies", "tls.cert", "tls.key", "top", "query_log", "dnstap", "log.level"}
 
 func defaults() Config {
 	return Config{
@@ -58,6 +60,7 @@ func (c *Config) Validate(report *config.Report) {
 	report.Under("cache", c.Cache.Validate)
 	report.Under("exchange", c.Exchange.Validate)
 	report.Under("tcp", c.TCP.Validate)
+	report.Under("tls", func(report *config.Report) { c.TLS.Validate(c.Listen, report) })
 	c.Observe.Validate(report)
 	report.Under("node", func(report *config.Report) { c.Node.Validate(c.Listen, report) })
 	resolver.ValidateServers(c.Upstreams, "upstreams", "the site's recursors", c.Listen, report)
@@ -71,6 +74,9 @@ func (c *Config) Validate(report *config.Report) {
 func (c *Config) rules() (resolver.Rules, error) {
 	rules, err := resolver.NewRules(c.Policy, policy.Env{Zones: resolver.Names(c.Stubs), Allow: c.Allow})
 	rules.Views = resolver.NewViews(c.Stubs)
+	if err == nil {
+		err = rules.UseCookies(c.Cookies)
+	}
 	return rules, err
 }
 

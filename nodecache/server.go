@@ -32,7 +32,7 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 		return nil, errors.Join(err, s.resolver.Discard(s.engine))
 	}
 	s.resolver.Attach(d, s.engine)
-	if err := s.resolver.Listen(d, &c.Base, c.TCP); err != nil {
+	if err := s.resolver.Listen(d, &c.Base, c.TCP, c.TLS); err != nil {
 		own.Close()
 		return nil, errors.Join(err, s.resolver.Discard(s.engine))
 	}
@@ -78,6 +78,10 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
+	certify, err := s.resolver.Recertify(c.TLS)
+	if err != nil {
+		return err
+	}
 	fresh, err := s.open(c)
 	if err != nil {
 		return err
@@ -88,6 +92,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	}
 	old := s.config
 	s.config = c
+	certify()
 	s.routes.Swap(fresh).close()
 	s.resolver.SetRules(rules) // behind the routes, which know all views of them
 	s.resolver.Forget(resolver.Moved(old.Stubs, c.Stubs))

@@ -30,12 +30,14 @@ type Config struct {
 	Cache    resolver.CacheConfig    `mapstructure:"cache"`
 	Exchange resolver.ExchangeConfig `mapstructure:"exchange"` // how servers are asked
 	Policy   policy.Config           `mapstructure:"policy"`
+	Cookies  resolver.CookieConfig   `mapstructure:"cookies"`
 	TCP      listen.TCP              `mapstructure:"tcp"`
+	TLS      listen.TLS              `mapstructure:"tls"`
 	Observe  observe.Config          `mapstructure:",squash"` // single queries
 }
 
 // live are the keys that a reload takes up.
-var live = []string{"site", "allow", "zones", "external", "policy", "top", "query_log", "dnstap", "log.level"}
+var live = []string{"site", "allow", "zones", "external", "policy", "cookies", "tls.cert", "tls.key", "top", "query_log", "dnstap", "log.level"}
 
 // A Zone is names of our own, and who answers for them.
 type Zone struct {
@@ -78,6 +80,8 @@ func defaults() Config {
 		}},
 		Cache:    resolver.CacheConfig{Size: 512 << 20, StaleFor: 24 * time.Hour, Prefetch: true},
 		Exchange: resolver.ExchangeConfig{Budget: resolver.DefaultBudget},
+		Policy:   policy.Config{Rate: policy.Rate{InFlight: 1000}},
+		Cookies:  resolver.CookieConfig{Enabled: true},
 		TCP:      listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
 		Observe:  observe.Defaults(),
 	}
@@ -91,6 +95,7 @@ func (c *Config) Validate(report *config.Report) {
 	report.Under("cache", c.Cache.Validate)
 	report.Under("exchange", c.Exchange.Validate)
 	report.Under("tcp", c.TCP.Validate)
+	report.Under("tls", func(report *config.Report) { c.TLS.Validate(c.Listen, report) })
 	c.Observe.Validate(report)
 	resolver.ValidateDomains(c.domains(), "zones", c.Listen, report)
 	if len(c.External.Sites) > 0 {
@@ -146,6 +151,9 @@ func (c *Config) rules() (resolver.Rules, error) {
 		Site: c.Site, Allow: c.Allow, Private: true, Zones: resolver.Names(c.domains()),
 	})
 	rules.Views = resolver.NewViews(c.domains())
+	if err == nil {
+		err = rules.UseCookies(c.Cookies)
+	}
 	return rules, err
 }
 

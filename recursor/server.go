@@ -36,7 +36,7 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 		d.Registry().MustRegister(x)
 		d.Add(x.checks)
 	}
-	if err := s.resolver.Listen(d, &c.Base, c.TCP); err != nil {
+	if err := s.resolver.Listen(d, &c.Base, c.TCP, c.TLS); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s.reload, nil
@@ -103,6 +103,10 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
+	certify, err := s.resolver.Recertify(c.TLS)
+	if err != nil {
+		return err
+	}
 	x := s.routes.Load().external
 	if (x == nil) != (len(c.External.Sites) == 0) {
 		return errRestart
@@ -123,6 +127,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	}
 	old := s.config
 	s.config = c
+	certify()
 	s.routes.Swap(&routes{zones, c.Zones, x}).zones.Close()
 	s.resolver.SetRules(rules) // behind the routes, which know all views of them
 	s.resolver.Forget(resolver.Moved(old.domains(), c.domains()))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon"
+	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/observe"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/upstream"
@@ -40,6 +41,8 @@ type Resolver struct {
 	workers []*counts // of answerers there were, in order
 	streams *counts   // of all answerers for streams together
 	secured *counts   // of those for TLS
+
+	certificate *listen.Certificate // shown to clients; nil where none comes over TLS
 }
 
 // Options of a resolver.
