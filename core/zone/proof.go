@@ -47,9 +47,6 @@ func (a *answer) sign(s wire.Section, owner int, n node, typ uint16, ttl uint32)
 // signAnswer puts the signatures over what a look-up found, which was written last,
 // and remembers wildcards.
 func (a *answer) signAnswer(res *Result, owner int) {
-	if !a.proving(res.Zone) {
-		return
-	}
 	a.sign(wire.Answer, owner, res.node, res.Set.Type, res.Set.TTL())
 	if res.Wildcard && a.wilds < len(a.r.wild) {
 		a.r.wild[a.wilds] = wild{res.Zone, a.nameAt}
@@ -57,12 +54,19 @@ func (a *answer) signAnswer(res *Result, owner int) {
 	}
 }
 
+// signHit signs what was asked for, and ends the chain of aliases that led there.
+func (a *answer) signHit(res *Result) {
+	if a.proving(res.Zone) {
+		a.signAnswer(res, a.nameAt)
+	}
+	if a.wilds > 0 {
+		a.expansions()
+	}
+}
+
 // expansions proves of each wildcard in the answer that nothing closer to the name was
 // there (RFC 4035 §3.1.3.3, RFC 5155 §7.2.6).
 func (a *answer) expansions() {
-	if a.wilds == 0 {
-		return
-	}
 	var now [wire.MaxName]byte
 	n := copy(now[:], a.q.Name())
 	for _, w := range a.r.wild[:a.wilds] {

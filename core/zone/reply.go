@@ -44,7 +44,9 @@ func (r *Reader) Answer(q *wire.Query, data []byte, limit, at int) ([]byte, Outc
 	for a.step(&res) {
 		res = r.Lookup(q, q.Type, -1)
 	}
-	a.expansions()
+	if a.wilds > 0 {
+		a.expansions()
+	}
 	return a.reply.Finish(), first
 }
 
@@ -64,8 +66,9 @@ func (a *answer) step(res *Result) bool {
 	case Hit:
 		if a.put(wire.Answer, a.nameAt, &res.Set) {
 			end := a.reply.Len()
-			a.signAnswer(res, a.nameAt)
-			a.expansions()
+			if a.q.DO {
+				a.signHit(res)
+			}
 			a.addresses(&res.Set, end)
 		}
 	case NoData:
@@ -150,7 +153,9 @@ func (a *answer) alias(res *Result) bool {
 	}
 	target := res.Set.Data()
 	at := a.reply.Len() - len(target)
-	a.signAnswer(res, a.nameAt)
+	if a.proving(res.Zone) {
+		a.signAnswer(res, a.nameAt)
+	}
 	return a.follow(target, at)
 }
 
@@ -179,7 +184,9 @@ func (a *answer) substitute(res *Result) bool {
 	if !a.put(wire.Answer, a.nameAt+prefix, &res.Set) {
 		return false
 	}
-	a.signAnswer(res, a.nameAt+prefix)
+	if a.proving(res.Zone) {
+		a.signAnswer(res, a.nameAt+prefix)
+	}
 	if n+len(target) > wire.MaxName {
 		a.reply.SetRcode(wire.RcodeYXDomain) // RFC 6672 §2.2
 		return false
@@ -223,10 +230,12 @@ func (a *answer) referral(res *Result) {
 // security writes what says whether a delegated zone is signed: its DS set, or the proof
 // that it has none (RFC 4035 §3.1.4, RFC 5155 §7.2.7).
 func (a *answer) security(res *Result) {
+	if a.wilds > 0 {
+		a.expansions()
+	}
 	if !a.proving(res.Zone) {
 		return
 	}
-	a.expansions()
 	owner := a.nameAt + int(a.q.Offset[res.Owner])
 	set, ok := res.node.find(wire.TypeDS)
 	if !ok {

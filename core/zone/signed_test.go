@@ -200,3 +200,25 @@ func TestIterations(t *testing.T) {
 		t.Errorf("many: %v", err)
 	}
 }
+
+// A wildcard's proof stands in the authority section also where its alias leads to a zone
+// that is not signed, and adds hosts or refers on.
+func TestExpansionLeads(t *testing.T) {
+	const other = "@ 60 SOA ns h 1 1 1 1 60\n@ 60 NS ns\nns A 192.0.2.53\nmail MX 10 ns\ncut NS ns.cut\nns.cut A 192.0.2.54\n"
+	table := loaded(t, "other", other)
+	for _, target := range []string{"mail.other.", "www.cut.other."} {
+		apex := wire.MustName("test")
+		if table.Zone(apex) == nil {
+			addZone(t, table, "test")
+		}
+		text := strings.ReplaceAll(chained(false, 1, "*.w"), "A 192.0.2.1\n", "CNAME "+target+"\n")
+		text = strings.ReplaceAll(text, "RRSIG A 13", "RRSIG CNAME 13")
+		if _, err := table.Load(apex, strings.NewReader(text), "test.zone", 5); err != nil {
+			t.Fatal(err)
+		}
+		m := ask(t, table, wantsDNSSEC("x.w.test.", dns.TypeMX))
+		if countProofs(m) != 1 || len(m.Extra) != 2 { // an address, and OPT
+			t.Errorf("%s:\n%v", target, m)
+		}
+	}
+}
