@@ -32,27 +32,42 @@ func (w *town) authoritative(h *hosts.Host, port int, zones map[string]string) *
 // from asks a server once, over UDP, from a host.
 func from(t *testing.T, h *hosts.Host, server, name string, typ uint16) (*dns.Msg, time.Duration) {
 	t.Helper()
-	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), typ)
-	query.SetEdns0(1232, false)
-	conn, err := h.Dial("udp", server, time.Second)
-	must(t, err)
-	defer conn.Close()
-	client := dns.Client{Timeout: stubTimeout}
-	reply, took, err := client.ExchangeWithConn(query, &dns.Conn{Conn: conn})
+	reply, took, err := tryFrom(h, server, name, typ)
 	if err != nil {
 		t.Fatalf("ask %s for %s from %s: %v", server, name, h.Name, err)
 	}
 	return reply, took
 }
 
+func tryFrom(h *hosts.Host, server, name string, typ uint16) (*dns.Msg, time.Duration, error) {
+	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), typ)
+	query.SetEdns0(1232, false)
+	conn, err := h.Dial("udp", server, time.Second)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer conn.Close()
+	client := dns.Client{Timeout: stubTimeout}
+	return client.ExchangeWithConn(query, &dns.Conn{Conn: conn})
+}
+
 // chain is a reply's whole answer: types and data.
 func chain(m *dns.Msg) string {
 	all := []string{dns.RcodeToString[m.Rcode]}
-	for _, rr := range m.Answer {
-		all = append(all, dns.Type(rr.Header().Rrtype).String()+" "+strings.TrimPrefix(rr.String(), rr.Header().String()))
+	if text := answers(m); text != "" {
+		all = append(all, text)
 	}
 	if code := edeOf(m); code >= 0 {
 		all = append(all, fmt.Sprint("EDE ", code))
+	}
+	return strings.Join(all, ", ")
+}
+
+// answers is a reply's answer section: types and data.
+func answers(m *dns.Msg) string {
+	var all []string
+	for _, rr := range m.Answer {
+		all = append(all, dns.Type(rr.Header().Rrtype).String()+" "+strings.TrimPrefix(rr.String(), rr.Header().String()))
 	}
 	return strings.Join(all, ", ")
 }
