@@ -118,10 +118,11 @@ func (tx *Tx) denialOf(z *Zone) *denial {
 			return &d
 		}
 	}
+	var buf [wire.MaxName]byte
 	tx.each(func(_ uint64, _ ref, n node) {
 		if _, ok := n.find(wire.TypeNSEC); ok && n.zone() == z.number {
 			d.at = append(d.at, uint32(len(d.names)))
-			d.names = append(d.names, n.name()...)
+			d.names = append(d.names, fromBeside(buf[:0], n.name(), z.Apex)...)
 		}
 	})
 	if d.at == nil {

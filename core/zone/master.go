@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -279,6 +280,9 @@ func (l *loader) take(tx *Tx, at place, name []byte, typ uint16, ttl uint32, dat
 	if err := l.startOwner(tx, name); err != nil {
 		return err
 	}
+	if l.atInner() && (typ == dns.TypeNSEC || typ == dns.TypeRRSIG) {
+		return l.takeBeside(tx, at, typ, ttl, data)
+	}
 	if taken, quietly := l.takes(typ); !taken {
 		if !quietly {
 			l.warn(at, "%s %s is not of this zone: left out", wire.NameString(name), dns.Type(typ))
@@ -295,6 +299,29 @@ func (l *loader) take(tx *Tx, at place, name []byte, typ uint16, ttl uint32, dat
 		}
 	}
 	l.collect(at, typ, ttl, data)
+	return nil
+}
+
+// atInner reports whether the present owner is the apex of a zone of ours below this one.
+func (l *loader) atInner() bool {
+	return l.inside && len(l.name) > len(l.apex) && slices.ContainsFunc(l.inner, func(apex []byte) bool { return string(apex) == string(l.name) })
+}
+
+// takeBeside takes what this zone says in NSEC and RRSIG where one of ours below it begins.
+func (l *loader) takeBeside(tx *Tx, at place, typ uint16, ttl uint32, data []byte) error {
+	name, ok := besideCut(nil, l.name, l.apex)
+	if !ok {
+		l.warn(at, "%s %s: the name is too long to be kept beside that zone: left out", wire.NameString(l.name), dns.Type(typ))
+		return nil
+	}
+	if err := l.flush(tx); err != nil {
+		return err
+	}
+	l.done.Records++
+	_, _, err := tx.Append(&Record{Name: name, Type: typ, TTL: ttl, Source: l.source, Data: [][]byte{data}})
+	if err != nil {
+		return at.wrap(fmt.Errorf("%s: %w", wire.NameString(l.name), err))
+	}
 	return nil
 }
 

@@ -23,6 +23,9 @@ func (a *answer) proving(z *Zone) bool { return a.q.DO && z.denial != nil }
 
 // sign puts a node's signatures over an RRset of it, with that one's TTL (RFC 4034 §3).
 func (a *answer) sign(s wire.Section, owner int, n node, typ uint16, ttl uint32) bool {
+	if n == nil {
+		return true
+	}
 	set, ok := n.find(wire.TypeRRSIG)
 	if !ok {
 		return true
@@ -47,7 +50,11 @@ func (a *answer) sign(s wire.Section, owner int, n node, typ uint16, ttl uint32)
 // signAnswer puts the signatures over what a look-up found, which was written last,
 // and remembers wildcards.
 func (a *answer) signAnswer(res *Result, owner int) {
-	a.sign(wire.Answer, owner, res.node, res.Set.Type, res.Set.TTL())
+	n := res.node
+	if res.Set.Type == wire.TypeDS {
+		n = a.r.upper(res.Zone, a.q.Name(), n)
+	}
+	a.sign(wire.Answer, owner, n, res.Set.Type, res.Set.TTL())
 	if res.Wildcard && a.wilds < len(a.r.wild) {
 		a.r.wild[a.wilds] = wild{res.Zone, a.nameAt}
 		a.wilds++
@@ -186,7 +193,7 @@ func (a *answer) prove(z *Zone, owner []byte, typ uint16) {
 			return
 		}
 	}
-	n := a.r.find(h, owner)
+	n := a.r.upper(z, owner, a.r.find(h, owner))
 	if n == nil { // taken out a moment ago
 		return
 	}

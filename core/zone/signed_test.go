@@ -222,3 +222,57 @@ func TestExpansionLeads(t *testing.T) {
 		}
 	}
 }
+
+// A signed zone and one below it on the same server: what the upper one says of the lower
+// one's DS comes with its own signature and proof, whichever is loaded, or loaded again,
+// last; and the lower one's apex with the lower one's.
+func TestBothSidesOfACut(t *testing.T) {
+	const signature = " 13 2 3600 20300101000000 20200101000000 1 test. AAAA\n"
+	upper := strings.ReplaceAll(chained(false, 1, "a", "sub", "unsigned", "z"), "sub.test. 300 A 192.0.2.1", "sub.test. 300 NS ns.sub\nsub.test. 300 DS 1 13 2 "+strings.Repeat("AB", 32))
+	upper = strings.ReplaceAll(upper, "sub.test. 60 RRSIG A", "sub.test. 60 RRSIG DS")
+	upper = strings.ReplaceAll(upper, "unsigned.test. 300 A 192.0.2.1", "unsigned.test. 300 NS ns.unsigned")
+	lower := "@ 300 SOA ns h 1 1 1 1 60\n@ 300 NS ns\n@ 60 NSEC www.sub.test. SOA NS\nwww 300 A 192.0.2.1\nwww 60 NSEC sub.test. A\n" +
+		strings.ReplaceAll("@ 60 RRSIG SOA"+signature+"@ 60 RRSIG NSEC"+signature+"@ 60 RRSIG NS"+signature, "test.", "sub.test.")
+	plain := "@ 300 SOA ns h 1 1 1 1 60\n@ 300 NS ns\n"
+	zones := []string{"test", upper, "sub.test", lower, "unsigned.test", plain}
+	table := loaded(t, zones...)
+	look := func(when string) {
+		t.Helper()
+		for _, tt := range []struct {
+			name string
+			typ  uint16
+			want string // NSEC records and signers
+		}{
+			{"sub.test.", dns.TypeDS, "RRSIG DS test."},
+			{"unsigned.test.", dns.TypeDS, "NSEC unsigned.test. z.test., RRSIG NSEC test., RRSIG SOA test."},
+			{"sub.test.", dns.TypeMX, "NSEC sub.test. www.sub.test., RRSIG NSEC sub.test., RRSIG SOA sub.test."},
+			{"sub.test.", dns.TypeNS, "RRSIG NS sub.test."},
+			{"nothing.test.", dns.TypeA, "NSEC a.test. sub.test., NSEC test. a.test., RRSIG NSEC test., RRSIG NSEC test., RRSIG SOA test."},
+		} {
+			m := ask(t, table, wantsDNSSEC(tt.name, tt.typ))
+			var got []string
+			for _, rr := range slices.Concat(m.Answer, m.Ns) {
+				switch rr := rr.(type) {
+				case *dns.NSEC:
+					got = append(got, "NSEC "+rr.Hdr.Name+" "+rr.NextDomain)
+				case *dns.RRSIG:
+					got = append(got, "RRSIG "+dns.Type(rr.TypeCovered).String()+" "+rr.SignerName)
+				}
+			}
+			slices.Sort(got)
+			if s := strings.Join(got, ", "); s != tt.want {
+				t.Errorf("%s, %s %s: %s; want %s\n%v", when, tt.name, dns.Type(tt.typ), s, tt.want, m)
+			}
+		}
+	}
+	look("loaded")
+	for _, i := range []int{0, 2, 4, 0} {
+		if _, err := table.Load(wire.MustName(zones[i]), strings.NewReader(zones[i+1]), "z", Source(i)); err != nil {
+			t.Fatal(err)
+		}
+		look(zones[i] + " loaded again")
+	}
+	if m := ask(t, table, wantsDNSSEC("sub.s.test.", dns.TypeNSEC)); m.Rcode != dns.RcodeNameError {
+		t.Errorf("what stands aside is found:\n%v", m)
+	}
+}
