@@ -43,10 +43,13 @@ func (c *Cache) Rcode(q *wire.Query, typ uint16, now Instant) (int, bool) {
 func (c *Cache) state(e *entry, now Instant) State {
 	switch {
 	case e.fresh(now) && e.marks&markFailure != 0:
+		if e.stored < c.retried() {
+			return Miss
+		}
 		return Failure
 	case e.fresh(now):
 		return Hit
-	case now < Instant(e.hold.Load()) && e.usable(now, c.staleFor):
+	case now < e.held(c.retried()) && e.usable(now, c.staleFor):
 		return Stale
 	}
 	return Miss

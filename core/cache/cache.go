@@ -40,6 +40,7 @@ type Cache struct {
 	refresh chan *entry   // entries to ask for anew, none waits for
 	stop    chan struct{} // closed by Close
 	done    sync.WaitGroup
+	retry   atomic.Int64  // Instant of the last Retry
 	flushed atomic.Uint32 // generation: what was asked before a flush is not stored after it
 	closed  atomic.Bool   // nothing is stored any more
 }

@@ -44,7 +44,7 @@ type entry struct {
 
 	answers, rest  uint16 // records in the answer and in the authority section
 	rotate, rotary uint16 // where the data of the first address in the records is, and how many addresses; 0 for none
-	ede            uint16 // extended error of a failure
+	ede            uint16 // extended error of a failure, or of what upstream gave as stale
 	nameLen        uint8  // octets of the name in data
 	marks          marks  // and the response code
 }

@@ -47,6 +47,10 @@ type builder struct {
 	trimmed       int
 }
 
+// staleLife is how long, in ms, what upstream gave as stale is fresh: longer would
+// hide that upstream knows better again.
+const staleLife = 5000
+
 // mostAliases bounds a chain of CNAME and DNAME records.
 const mostAliases = 16
 
@@ -73,6 +77,9 @@ func (c *Cache) understand(q *Question, key uint64, msg []byte, now Instant) (*e
 		return nil, err
 	}
 	e := b.entry(key, now, life)
+	if b.ede == wire.EDEStaleAnswer || b.ede == wire.EDEStaleNXDomain {
+		e.ede, e.life = b.ede, min(e.life, staleLife)
+	}
 	if msg[3]&byte(wire.FlagAD) != 0 {
 		e.marks |= markAD
 	}
