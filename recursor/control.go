@@ -69,6 +69,9 @@ func (x *external) event(e failover.Event) {
 	}
 	x.moves.WithLabelValues(what, e.From, e.To).Inc()
 	x.now() // questions in the air are not to wait for the next one
+	if what == "fleet" && e.To != failover.AllDown.String() {
+		x.retry() // who answers now may know what those before did not
+	}
 	x.log.Log(context.Background(), level, "failover", "subject", e.Subject(), "site", e.Site, "from", e.From, "to", e.To, "why", e.Why)
 }
 

@@ -25,6 +25,7 @@ type external struct {
 	checks  *checks
 	moves   *prometheus.CounterVec // transitions
 	again   prometheus.Counter     // errands asked anew
+	retry   func()                 // forgets failures
 
 	mu      sync.Mutex                                // of what follows, to be written
 	ecs     []byte                                    // the home site's prefix as an EDNS option, nil for none

@@ -72,8 +72,13 @@ func (s *server) open(c *Config, rules resolver.Rules) (err error) {
 	if r.zones, err = resolver.OpenRoutes(s.engine, c.domains()); err != nil {
 		return err
 	}
-	s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, Engine: s.engine, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log, Observe: c.Observe, JSON: c.Log.Format == "json"})
-	return err
+	if s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, Engine: s.engine, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log, Observe: c.Observe, JSON: c.Log.Format == "json"}); err != nil {
+		return err
+	}
+	if r.external != nil {
+		r.external.retry = s.resolver.Retry
+	}
+	return nil
 }
 
 // close ends the engines of a server that never ran.
