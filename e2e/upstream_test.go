@@ -405,8 +405,8 @@ func portOf(address string) string {
 	return port
 }
 
-// A hundred thousand questions are open to upstream servers that say nothing: memory
-// is bounded, and what is known is answered as ever.
+// A hundred thousand questions are open to an upstream server that says nothing to them,
+// while it answers others: memory is bounded, and what is known is answered as ever.
 func TestManyQuestionsToDeadUpstreams(t *testing.T) {
 	const questions, most = 100_000, 300 << 20
 	s := newStack(t, stack.Nothing)
@@ -441,8 +441,9 @@ func TestManyQuestionsToDeadUpstreams(t *testing.T) {
 		switch {
 		case i%10_000 == 0:
 			look()
-		case i%100 == 0: // its answer says that all before it were read
+		case i%100 == 0: // its answer says that all before it were read, and that the server lives
 			known()
+			honest(t, cache, fmt.Sprintf("fresh%d", i))
 		}
 	}
 	look()
@@ -460,6 +461,62 @@ func TestManyQuestionsToDeadUpstreams(t *testing.T) {
 	}
 	if slowest > time.Second {
 		t.Errorf("what is known was answered after %s", slowest)
+	}
+}
+
+// A server says nothing at all any more: of a flood of questions a few are asked and the
+// rest told at once why not (RFC 8914 §4.23). The first answer ends that.
+func TestFloodOfDeadUpstream(t *testing.T) {
+	s := newStack(t, stack.Nothing)
+	var dead atomic.Bool
+	server := startNasty(t, map[string]nasty.Behaviour{"load": func(q *nasty.Query) {
+		if !dead.Load() {
+			q.Honest()
+		}
+	}})
+	cache := cacheOf(t, s, "cache", "exchange: {budget: 1s}", server.Addr.String())
+	honest(t, cache, "known")
+	dead.Store(true)
+	conn, err := net.Dial("udp", cache.Address)
+	must(t, err)
+	defer conn.Close()
+	next := 0
+	flood := func(questions int) {
+		for range questions {
+			next++
+			query, err := new(dns.Msg).SetQuestion(fmt.Sprintf("n%07d.load.example.", next), dns.TypeA).Pack()
+			must(t, err)
+			_, err = conn.Write(query)
+			must(t, err)
+		}
+	}
+	refused := func() float64 {
+		now, err := cache.Counters(t.Context())
+		must(t, err)
+		return now.Sum("strata_upstream_exchanges_total", `what="refused"`)
+	}
+	within(t, "questions are refused", func() bool { flood(100); return refused() > 0 })
+	flood(1000)
+	reply, took := askPatiently(cache, "told.load.example")
+	opt := reply.IsEdns0()
+	if reply.Rcode != dns.RcodeServerFailure || opt == nil || len(opt.Option) != 1 || opt.Option[0].(*dns.EDNS0_EDE).InfoCode != dns.ExtendedErrorCodeNoReachableAuthority {
+		t.Errorf("answered %v", reply)
+	}
+	t.Logf("told after %s", took)
+	if reply, _ := askPatiently(cache, "known.good.example"); !answered(reply, nil, nasty.Good) {
+		t.Errorf("what is known is answered %v", reply)
+	}
+	dead.Store(false)
+	within(t, "names of the flood are answered", func() bool {
+		next++
+		reply, _ := askPatiently(cache, fmt.Sprintf("n%07d.load.example", next))
+		return answered(reply, nil, nasty.Good)
+	})
+	before := refused()
+	flood(100)
+	honest(t, cache, "after")
+	if n := refused() - before; n > 0 {
+		t.Errorf("%g refused while the server answers", n)
 	}
 }
 
