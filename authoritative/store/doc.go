@@ -15,7 +15,8 @@
 // quorum stops changes, never answers. A value that is none of ours is reported
 // with its key and left out; the rest is served.
 //
-// Writing. [Client.Add], [Client.Remove], [Client.Set], [Client.Write] and
+// Writing. [Client.Add], [Client.Remove], [Client.Set], [Client.Write],
+// [Client.WriteFenced] (for several who follow the same history) and
 // [Client.Import] are transactions guarded by the keys' mod revisions: what two
 // writers do at once is never lost, and a value already right is not written.
 //

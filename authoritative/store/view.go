@@ -40,6 +40,7 @@ type view struct {
 	decoder  *decoder
 	slots    map[string]*slot
 	order    []*slot
+	fence    []*mvccpb.KeyValue // as it was read
 }
 
 func newView(k keys, revision int64) *view {
@@ -136,6 +137,19 @@ func (v *view) txn() (cmps []clientv3.Cmp, ops []clientv3.Op, res Result, err er
 		}
 	}
 	return cmps, ops, res, nil
+}
+
+// fenced binds the transaction to the fence, if there is one: what must hold, and
+// what is done beside the edits. The error is ErrBehind.
+func (v *view) fenced(fence *Fence) (bounds []clientv3.Cmp, moves []clientv3.Op, err error) {
+	if fence == nil {
+		return nil, nil, nil
+	}
+	stands, bound, err := fence.stand(v.keys.fence(fence.Name), v.fence)
+	if err != nil {
+		return nil, nil, err
+	}
+	return []clientv3.Cmp{bound}, stands.move(), nil
 }
 
 // alone guards a new RRset against a CNAME that another writer puts beside it

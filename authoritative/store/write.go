@@ -62,6 +62,19 @@ const manyTries = 8
 // Errors: ErrEdit, ErrCNAME, ErrSingle (nothing was changed in that transaction),
 // ErrUnavailable (says whether it may have been changed), ErrConflict.
 func (c *Client) Write(ctx context.Context, edits ...Edit) (Result, error) {
+	return c.write(ctx, nil, edits)
+}
+
+// WriteFenced is Write by one of several who follow the same history. Errors:
+// Write's, and ErrBehind.
+func (c *Client) WriteFenced(ctx context.Context, fence Fence, edits ...Edit) (Result, error) {
+	if err := fence.check(); err != nil {
+		return Result{}, fmt.Errorf("write to etcd: %w", err)
+	}
+	return c.write(ctx, &fence, edits)
+}
+
+func (c *Client) write(ctx context.Context, fence *Fence, edits []Edit) (Result, error) {
 	for _, e := range edits {
 		if err := e.check(); err != nil {
 			return Result{}, fmt.Errorf("write to etcd: %w", err)
@@ -79,7 +92,7 @@ func (c *Client) Write(ctx context.Context, edits ...Edit) (Result, error) {
 			if gctx.Err() != nil {
 				return gctx.Err()
 			}
-			results[i], err = c.commit(ctx, chunks[i]) // not gctx: what has begun is finished
+			results[i], err = c.commit(ctx, fence, chunks[i]) // not gctx: what has begun is finished
 			return err
 		})
 	}
@@ -97,7 +110,7 @@ func (c *Client) Write(ctx context.Context, edits ...Edit) (Result, error) {
 
 // commit makes one transaction of the edits, and tries again where somebody else
 // changed what it was built on.
-func (c *Client) commit(ctx context.Context, edits []Edit) (Result, error) {
+func (c *Client) commit(ctx context.Context, fence *Fence, edits []Edit) (Result, error) {
 	op := "write " + about(edits)
 	etcd, err := c.conn()
 	if err != nil {
@@ -106,7 +119,7 @@ func (c *Client) commit(ctx context.Context, edits []Edit) (Result, error) {
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
 	defer cancel()
 	for try := 0; ; try++ {
-		v, err := c.view(timed, etcd, edits)
+		v, err := c.view(timed, etcd, fence, edits)
 		if err != nil {
 			if try >= manyTries && timed.Err() != nil && ctx.Err() == nil {
 				return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
@@ -129,7 +142,11 @@ func (c *Client) commit(ctx context.Context, edits []Edit) (Result, error) {
 			res.Revision = v.revision
 			return res, nil
 		}
-		done, err := etcd.Txn(timed).If(cmps...).Then(ops...).Commit()
+		bounds, moves, err := v.fenced(fence)
+		if err != nil {
+			return Result{}, fmt.Errorf("%s: %w", op, err)
+		}
+		done, err := etcd.Txn(timed).If(append(cmps, bounds...)...).Then(append(ops, moves...)...).Commit()
 		if err != nil {
 			state := outcomeUnknown
 			if ctx.Err() == nil && !away(err) { // etcd refused: too large, no space, no permission
@@ -145,18 +162,27 @@ func (c *Client) commit(ctx context.Context, edits []Edit) (Result, error) {
 	}
 }
 
-// view reads all there is at the names of the edits, at one revision.
-func (c *Client) view(ctx context.Context, etcd *clientv3.Client, edits []Edit) (*view, error) {
+// view reads all there is at the names of the edits, and the fence where there is
+// one, at one revision.
+func (c *Client) view(ctx context.Context, etcd *clientv3.Client, fence *Fence, edits []Edit) (*view, error) {
 	var reads []clientv3.Op
 	for _, name := range names(edits) {
 		start, end := c.keys.at(name)
 		reads = append(reads, clientv3.OpGet(start, clientv3.WithRange(end)))
+	}
+	if fence != nil {
+		reads = append(reads, clientv3.OpGet(c.keys.fence(fence.Name)))
 	}
 	got, err := etcd.Txn(ctx).Then(reads...).Commit()
 	if err != nil {
 		return nil, err
 	}
 	v := newView(c.keys, got.Header.Revision)
+	if fence != nil {
+		last := len(got.Responses) - 1
+		v.fence = got.Responses[last].GetResponseRange().Kvs
+		got.Responses = got.Responses[:last]
+	}
 	for _, resp := range got.Responses {
 		for _, kv := range resp.GetResponseRange().Kvs {
 			v.load(kv)

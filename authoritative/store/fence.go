@@ -1,0 +1,80 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// A Fence keeps a writer that is behind from undoing what another one, who knows
+// more, has written. Writers of one fence say how far each one's knowledge goes:
+// the place in a history that they all follow. The farthest that anything was
+// written from stands in etcd,
+//
+//	<prefix>/fences/<name>   a decimal number of 19 digits
+//
+// and every transaction is bound to its not being farther than the writer's own.
+type Fence struct {
+	Name     string // 1 to MaxOwner octets
+	Position int64  // not negative
+}
+
+// ErrBehind is a write from knowledge that is older than another writer's. Nothing
+// was changed.
+var ErrBehind = errors.New("another writer knows more")
+
+// fenceDigits make the order of the texts that of the numbers.
+const fenceDigits = 19
+
+func (f Fence) check() error {
+	if len(f.Name) == 0 || len(f.Name) > MaxOwner || f.Position < 0 {
+		return fmt.Errorf("%w: fence %q at %d", ErrEdit, f.Name, f.Position)
+	}
+	return nil
+}
+
+func fenceText(position int64) string { return fmt.Sprintf("%0*d", fenceDigits, position) }
+
+// fence is where a fence stands: beside the records, where no watch of them looks.
+func (k keys) fence(name string) string {
+	b := append([]byte(nil), k.records[:len(k.records)-len("records/")]...)
+	return string(appendEscaped(append(b, "fences/"...), name, ownerPlain))
+}
+
+// A standing is a fence as it was read.
+type standing struct {
+	Fence
+	key   string
+	there bool
+	at    int64
+}
+
+// stand reads where the fence stands. A value that is none of ours is as good as
+// none: it is written over, by its mod revision.
+func (f Fence) stand(key string, kvs []*mvccpb.KeyValue) (s standing, cmp clientv3.Cmp, err error) {
+	s = standing{Fence: f, key: key}
+	if len(kvs) == 0 {
+		return s, clientv3.Compare(clientv3.ModRevision(key), "=", 0), nil
+	}
+	text := string(kvs[0].Value)
+	at, bad := strconv.ParseInt(text, 10, 64)
+	if bad != nil || fenceText(at) != text {
+		return s, clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].ModRevision), nil
+	}
+	if s.there, s.at = true, at; at > f.Position {
+		return s, cmp, fmt.Errorf("%w: it has written from %d, and this one knows up to %d%s", ErrBehind, at, f.Position, nothingChanged)
+	}
+	return s, clientv3.Compare(clientv3.Value(key), "<", fenceText(f.Position)+"\x00"), nil
+}
+
+// move is the operation that puts the fence where its writer is; none where it is
+// there already.
+func (s standing) move() []clientv3.Op {
+	if s.there && s.at == s.Position {
+		return nil
+	}
+	return []clientv3.Op{clientv3.OpPut(s.key, fenceText(s.Position))}
+}
