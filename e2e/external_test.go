@@ -78,22 +78,52 @@ func newLayered(t *testing.T) *layered {
 	return l
 }
 
-// world puts the tree's servers on hosts of a site of their own. Their addresses are not
-// private: the resolver would not believe in such.
+// world puts the tree's servers on hosts of a site of their own, root and top-level domain
+// on one of them. Their addresses are not private: the resolver would not believe in such.
 func (l *layered) world() *hosts.Site {
 	l.t.Helper()
 	var err error
-	l.tree, err = world.Plant(l.dir, world.Addresses{Root: "198.18.0.10", Top: "198.18.0.20", Leaves: "198.18.0.30", BelowLeaves: "198.18.0.40"})
+	l.tree, err = world.Plant(l.dir, world.Addresses{Root: "198.18.0.10", Top: "198.18.0.10", Leaves: "198.18.0.20", BelowLeaves: "198.18.0.30", Geo: "198.18.0.40"})
 	must(l.t, err)
 	site, err := l.Site("world", netip.MustParsePrefix("198.18.0.0/24"))
 	must(l.t, err)
 	var all []*resident
-	for i, zones := range [][]world.Zone{{l.tree.Root}, {l.tree.Top}, l.tree.Leaves, l.tree.BelowLeaves} {
+	for i, zones := range [][]world.Zone{{l.tree.Root, l.tree.Top}, l.tree.Leaves, l.tree.BelowLeaves} {
 		h := l.newHost(site, fmt.Sprint("world-", i), fmt.Sprintf("198.18.0.%d", 10*(i+1)))
 		all = append(all, l.settle(h, "authoritative", "listen: [\"0.0.0.0:53\"]\n"+zoneLines(zones)))
 	}
 	l.ready(all...)
+	l.geo(l.newHost(site, "geo", "198.18.0.40"))
 	return site
+}
+
+// geo is a fake authoritative server of geo.test: a TXT record says what client subnet it
+// was asked for.
+func (l *layered) geo(h *hosts.Host) {
+	l.t.Helper()
+	conn, err := h.ListenPacket("udp", "198.18.0.40:53")
+	must(l.t, err)
+	l.t.Cleanup(func() { conn.Close() })
+	serve := func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		m.Authoritative = true
+		text := "nobody"
+		if opt := q.IsEdns0(); opt != nil {
+			for _, o := range opt.Option {
+				if subnet, is := o.(*dns.EDNS0_SUBNET); is {
+					text = fmt.Sprintf("%s/%d", subnet.Address, subnet.SourceNetmask)
+					subnet.SourceScope = subnet.SourceNetmask
+					m.SetEdns0(1232, false)
+					m.IsEdns0().Option = []dns.EDNS0{subnet}
+				}
+			}
+		}
+		if q.Question[0].Qtype == dns.TypeTXT {
+			m.Answer = []dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 60}, Txt: []string{text}}}
+		}
+		_ = w.WriteMsg(m) // whoever does not wait is no matter
+	}
+	go dns.ActivateAndServe(nil, conn, dns.HandlerFunc(serve))
 }
 
 // shippedUnbound is the external resolver with the config that is shipped: other are only
@@ -212,6 +242,7 @@ func TestExternal(t *testing.T) {
 	t.Run("bogus", func(t *testing.T) { l.at(t).bogus() })
 	t.Run("of our own", func(t *testing.T) { l.at(t).own() })
 	t.Run("hardened", func(t *testing.T) { l.at(t).hardened() })
+	t.Run("client subnet", func(t *testing.T) { l.at(t).subnet() })
 	t.Run("clients", func(t *testing.T) { l.at(t).clients() })
 }
 
@@ -317,6 +348,19 @@ func (l *layered) hardened() {
 		out, err := l.recursor.host.Run("dig", "+tries=1", "+time=5", "@10.1.1.120", "-p", "5301", name, "CH", "TXT")
 		if err != nil || !strings.Contains(out, "status: REFUSED") {
 			l.t.Errorf("%s is told: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// The prefix that another site's recursors give goes to the world, and back no other
+// answer than for that one; of whoever gives none, nothing is told.
+func (l *layered) subnet() {
+	for _, tt := range []struct{ option, says string }{
+		{"+subnet=203.0.113.0/24", "203.0.113.0/24"}, {"+nosubnet", "nobody"}, {"+subnet=198.51.100.0/24", "198.51.100.0/24"}, {"+subnet=203.0.113.0/24", "203.0.113.0/24"},
+	} {
+		out, err := l.recursor.host.Run("dig", "+tries=1", "+time=6", "+short", "@10.1.1.120", "-p", "5301", tt.option, "where.geo.test", "TXT")
+		if err != nil || strings.TrimSpace(out) != fmt.Sprintf("%q", tt.says) {
+			l.t.Errorf("dig %s: %v, %s; want %q", tt.option, err, out, tt.says)
 		}
 	}
 }

@@ -11,8 +11,7 @@ import (
 // A Zone is a zone's apex and file.
 type Zone struct{ Apex, File string }
 
-// A Tree is the zones of the small internet, by the server they are on. No server has a
-// zone and the one above it.
+// A Tree is the zones of the small internet, by the server they are on.
 type Tree struct {
 	Root, Top   Zone
 	Leaves      []Zone
@@ -26,8 +25,8 @@ type Tree struct {
 	top  strings.Builder // the delegations of test.
 }
 
-// Addresses are those of the tree's four servers.
-type Addresses struct{ Root, Top, Leaves, BelowLeaves string }
+// Addresses are those of the tree's servers; some may be the same.
+type Addresses struct{ Root, Top, Leaves, BelowLeaves, Geo string }
 
 const head = "$TTL 300\n@ 300 IN SOA ns hostmaster 1 7200 1800 1209600 60\n@ IN NS ns\n"
 
@@ -57,7 +56,8 @@ big       TXT   "012345678901234567890123456789012345678901234567890123456789012
 //	.  ─ test. ┬ nsec.test, nsec3.test, optout.test  signed; each ─ insecure.…
 //	           ├ plain.test                          not signed
 //	           ├ bogus.test                          signed; bad.bogus.test's data was changed
-//	           └ expired.test                        signed until yesterday
+//	           ├ expired.test                        signed until yesterday
+//	           └ geo.test                            not signed, and served by the test itself
 func Plant(dir string, addr Addresses) (*Tree, error) {
 	t := &Tree{dir: dir, addr: addr}
 	for _, leaf := range []struct {
@@ -74,6 +74,9 @@ func Plant(dir string, addr Addresses) (*Tree, error) {
 		return nil, err
 	}
 	fmt.Fprintf(&t.top, "plain NS ns.plain\nns.plain A %s\n", addr.Leaves)
+	if addr.Geo != "" {
+		fmt.Fprintf(&t.top, "geo NS ns.geo\nns.geo A %s\n", addr.Geo)
+	}
 	top, err := Sign(dir, "test.", head+"ns A "+addr.Top+"\n"+t.top.String(), OptOut)
 	if err != nil {
 		return nil, err
