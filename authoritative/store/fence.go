@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -23,8 +24,18 @@ type Fence struct {
 }
 
 // ErrBehind is a write from knowledge that is older than another writer's. Nothing
-// was changed.
+// was changed. The error is a [BehindError].
 var ErrBehind = errors.New("another writer knows more")
+
+// A BehindError says how far behind a writer is.
+type BehindError struct{ Own, Fence int64 }
+
+func (e *BehindError) Error() string {
+	return fmt.Sprintf("%v: it has written from %d, and this one knows up to %d%s", ErrBehind, e.Fence, e.Own, nothingChanged)
+}
+
+// Is makes it an ErrBehind.
+func (e *BehindError) Is(target error) bool { return target == ErrBehind }
 
 // fenceDigits make the order of the texts that of the numbers.
 const fenceDigits = 19
@@ -65,7 +76,7 @@ func (f Fence) stand(key string, kvs []*mvccpb.KeyValue) (s standing, cmp client
 		return s, clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].ModRevision), nil
 	}
 	if s.there, s.at = true, at; at > f.Position {
-		return s, cmp, fmt.Errorf("%w: it has written from %d, and this one knows up to %d%s", ErrBehind, at, f.Position, nothingChanged)
+		return s, cmp, &BehindError{Own: f.Position, Fence: at}
 	}
 	return s, clientv3.Compare(clientv3.Value(key), "<", fenceText(f.Position)+"\x00"), nil
 }
@@ -77,4 +88,22 @@ func (s standing) move() []clientv3.Op {
 		return nil
 	}
 	return []clientv3.Op{clientv3.OpPut(s.key, fenceText(s.Position))}
+}
+
+// MoveFence puts a fence where it says, back too: where the history that the
+// writers follow has itself gone back.
+func (c *Client) MoveFence(ctx context.Context, fence Fence) error {
+	if err := fence.check(); err != nil {
+		return fmt.Errorf("move fence: %w", err)
+	}
+	etcd, err := c.conn()
+	if err != nil {
+		return fault(ctx, "move fence", c.opts.DialTimeout, nothingChanged, err)
+	}
+	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
+	defer cancel()
+	if _, err := etcd.Put(timed, c.keys.fence(fence.Name), fenceText(fence.Position)); err != nil {
+		return fault(ctx, "move fence", c.opts.Timeout, outcomeUnknown, err)
+	}
+	return nil
 }

@@ -60,6 +60,13 @@ func TestFence(t *testing.T) {
 			t.Errorf("over what is no fence: %v", err)
 		}
 	}
+	if err := c.MoveFence(t.Context(), Fence{Name: "kubernetes:b", Position: 3}); err != nil {
+		t.Error(err)
+	}
+	_, err := c.WriteFenced(t.Context(), Fence{Name: "kubernetes:b", Position: 2}, Edit{Set, record(t, "b.example.org", "AAAA", "kubernetes:b", 5, "::8")})
+	if behind := new(BehindError); !errors.As(err, &behind) || *behind != (BehindError{Own: 2, Fence: 3}) {
+		t.Errorf("behind a fence that was moved back: %v", err)
+	}
 	if err := (Fence{}).check(); !errors.Is(err, ErrEdit) {
 		t.Errorf("a fence without name: %v", err)
 	}

@@ -45,3 +45,15 @@ func away(err error) bool {
 	code := status.Code(err)
 	return code == codes.Unavailable || code == codes.DeadlineExceeded
 }
+
+// Refused tells what will never be taken, however often it is written, from what
+// may be later on.
+func Refused(err error) bool {
+	for _, never := range []error{ErrEdit, ErrCNAME, ErrSingle, rpctypes.ErrRequestTooLarge} {
+		if errors.Is(err, never) {
+			return true
+		}
+	}
+	var etcd rpctypes.EtcdError // no space left is ResourceExhausted too, but etcd's own word
+	return !errors.As(err, &etcd) && status.Code(err) == codes.ResourceExhausted
+}

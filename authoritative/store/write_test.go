@@ -246,3 +246,27 @@ func TestWriteAway(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What etcd will never take is told from what it may take later.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	m := member(t)
+	c := client(t, m.Endpoints()...)
+	for _, size := range []int{1, 40, 60} { // some octets, more than etcd takes, more than is sent
+		rec := record(t, "a.example.org", "TXT", "static", 5)
+		for i := range size {
+			rec.Data = append(rec.Data, fmt.Appendf([]byte{255}, "%0255d", i))
+			for range 160 { // octets that are four as text
+				last := &rec.Data[len(rec.Data)-1]
+				*last = append(append(*last, 255), strings.Repeat("\xff", 255)...)
+			}
+		}
+		_, err := c.Set(t.Context(), rec)
+		if Refused(err) != (size > 10) || (err == nil) != (size == 1) {
+			t.Errorf("%d: %v", size, err)
+		}
+	}
+	if Refused(ErrUnavailable) || Refused(ErrConflict) || Refused(ErrBehind) || Refused(nil) {
+		t.Error("what passes is refused for ever")
+	}
+}
