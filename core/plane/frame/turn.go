@@ -1,0 +1,67 @@
+package frame
+
+import "github.com/strata-dns/strata/core/plane"
+
+// Turn makes the frame of a Query into that of its reply: length octets that stand at
+// Payload already. It is sent from Start to the returned end.
+func (f *Frame) Turn(b []byte, length int) (end int) {
+	end = f.Payload + length
+	turn(b[f.Start:end], f.network, f.Payload-f.Start)
+	return end
+}
+
+// turn turns the headers round: b is a frame whose datagram's payload stands at
+// payload.
+func turn(b []byte, network, payload int) {
+	turnEthernet(b)
+	ip, datagram := b[network:], b[payload-udpSize:]
+	if ip[0]>>4 == 4 {
+		turn4(ip, protocolUDP, len(datagram))
+		turnUDP(datagram, ip[12:20])
+		return
+	}
+	turn6(ip, protocolUDP, len(datagram))
+	turnUDP(datagram, ip[8:40])
+}
+
+// turnEthernet leaves tags as they are.
+func turnEthernet(b []byte) {
+	source := [6]byte(b)
+	copy(b[:6], b[6:12])
+	copy(b[6:12], source[:])
+}
+
+var _ [plane.ReturnSize - 2 - headersSize]byte // a way back fits
+
+// Save keeps the way back of a Query: its headers.
+func (f *Frame) Save(b []byte, to *plane.Return) {
+	to[0], to[1] = byte(f.network), byte(f.Payload-f.Start)
+	copy(to[2:], b[f.Start:f.Payload])
+}
+
+// Restore writes a late reply's whole frame into b and returns its length; 0 where
+// b has no room for it, or the way back is none that Save kept.
+func Restore(from *plane.Return, reply, b []byte) int {
+	network, payload := int(from[0]), int(from[1])
+	if !sound(network, payload, from[2:]) || payload+len(reply) > len(b) {
+		return 0
+	}
+	copy(b, from[2:2+payload])
+	n := payload + copy(b[payload:], reply)
+	turn(b[:n], network, payload)
+	return n
+}
+
+// sound tells whether the lengths are those of headers.
+func sound(network, payload int, headers []byte) bool {
+	if network < ethernetSize || network > ethernetSize+2*4 {
+		return false
+	}
+	switch headers[network] >> 4 {
+	case 4:
+		return payload == network+ipv4Size+udpSize
+	case 6:
+		return payload == network+ipv6Size+udpSize
+	}
+	return false
+}

@@ -1,0 +1,61 @@
+package frame
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// udp decodes a datagram (RFC 768) between the given addresses, source and
+// destination. f.Payload is where it begins.
+func (h *Host) udp(b []byte, f *Frame, addresses []byte) Verdict {
+	d := b[f.Payload:f.End]
+	if len(d) < udpSize {
+		return Short
+	}
+	length := int(binary.BigEndian.Uint16(d[4:]))
+	if length < udpSize || length > len(d) {
+		return Short
+	}
+	d = d[:length]
+	if binary.BigEndian.Uint16(d[2:]) != h.port {
+		return Other
+	}
+	if !h.intact(d, addresses) {
+		return Checksum
+	}
+	port := binary.BigEndian.Uint16(d)
+	if port == 0 {
+		return Source
+	}
+	f.Client = netip.AddrPortFrom(f.Client.Addr(), port)
+	if len(addresses) == 2*16 {
+		f.closeUp(b)
+	}
+	f.Payload += udpSize
+	f.End = f.Payload + length - udpSize
+	return Query
+}
+
+// intact verifies the checksum, which only IPv4 may go without (RFC 8200 §8.1).
+func (h *Host) intact(d, addresses []byte) bool {
+	own := binary.BigEndian.Uint16(d[6:])
+	if own == 0 {
+		return len(addresses) == 2*4
+	}
+	header := pseudo(addresses, protocolUDP, len(d))
+	return whole(sum(d, header)) || h.Partial && own == fold(header)
+}
+
+// turnUDP makes the header of a reply out of a query's; d is the whole datagram.
+func turnUDP(d, addresses []byte) {
+	port := [2]byte(d[2:])
+	copy(d[2:4], d[:2])
+	copy(d[:2], port[:])
+	binary.BigEndian.PutUint16(d[4:], uint16(len(d)))
+	d[6], d[7] = 0, 0
+	s := ^fold(sum(d, pseudo(addresses, protocolUDP, len(d))))
+	if s == 0 {
+		s = 0xffff // 0 says that there is none
+	}
+	binary.BigEndian.PutUint16(d[6:], s)
+}
