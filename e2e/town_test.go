@@ -57,7 +57,7 @@ func (w *town) end() {
 	if w.t.Failed() {
 		var b bytes.Buffer
 		for _, s := range w.servers {
-			fmt.Fprintf(&b, "--- %s\n%s", s.Name, lastLines(s.Log(), 15))
+			fmt.Fprintf(&b, "--- %s\n%s", s.Name, lastLines(s.Log(), 60))
 		}
 		w.t.Logf("what the processes wrote:\n%s", b.String())
 	}
