@@ -151,14 +151,15 @@ stub-zone:
 	stub-prime: no
 `
 
-func (w *town) subnetUnbound(h *hosts.Host) *resident {
+// unboundOf runs an unbound on a host, with a config in which the directory is left out.
+func (w *town) unboundOf(h *hosts.Host, conf string) *resident {
 	w.t.Helper()
 	path, err := lookPath("unbound")
 	must(w.t, err)
 	server := &stack.Server{Kind: stack.External, Config: filepath.Join(w.dir, h.Name+".conf")}
 	server.Name, server.LogFile, server.Launch = h.Name, filepath.Join(w.dir, h.Name+".log"), h.Start
 	server.Path, server.Args = path, []string{"-d", "-p", "-c", server.Config}
-	writeFile(w.t, server.Config, fmt.Sprintf(subnetConf, w.dir))
+	writeFile(w.t, server.Config, fmt.Sprintf(conf, w.dir))
 	return w.add(h, server)
 }
 
@@ -195,7 +196,7 @@ func TestNearWhileSwung(t *testing.T) {
 		if i == 0 {
 			outbound = link
 		}
-		w.subnetUnbound(w.newHost(sites[i], fmt.Sprint("external-", i+1), fmt.Sprintf("10.%d.0.31", i+1)))
+		w.unboundOf(w.newHost(sites[i], fmt.Sprint("external-", i+1), fmt.Sprintf("10.%d.0.31", i+1)), subnetConf)
 		recursors[i] = w.newHost(sites[i], fmt.Sprint("recursor-", i+1), fmt.Sprintf("10.%d.0.11", i+1))
 		clients[i] = w.newHost(sites[i], fmt.Sprint("client-", i+1), fmt.Sprintf("10.%d.0.100", i+1))
 	}

@@ -24,8 +24,9 @@ func (r *resident) ctl(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// Clients of three prefixes are answered by three authoritatives, for the same names:
-// straight, through nodecache, along an alias of another zone, by one or by all at
+// Clients of three prefixes are answered by three authoritatives, for the same names,
+// by a recursor with such zones and a nodecache with such stubs: straight, through a
+// nodecache of their own, along an alias of another zone, by one or by all at
 // once; after a restart from the cache's file, with the authoritatives gone; and
 // after a reload that moves a prefix from one view to another.
 func TestViewsOfZones(t *testing.T) {
@@ -38,32 +39,34 @@ func TestViewsOfZones(t *testing.T) {
 			"stg.example.com": zoneText("in CNAME www.prd.example.com.", "back CNAME www.prd.example.com.", "plain A 192.0.2.99"),
 		}))
 	}
-	file := filepath.Join(w.dir, "recursor.cache")
-	r := w.settle(w.newHost(dc, "recursor", "10.1.0.11"), "recursor", fmt.Sprintf(`
+	const config = `
 listen: ["0.0.0.0:53"]
-zones:
+%s:
   - {names: [prd.example.com, stg.example.com], servers: ["10.1.0.20:5300"]}
   - {names: [prd.example.com], servers: ["10.1.0.21:5300"], clients: [10.1.4.0/22, 10.1.200.0/24]}
   - {names: [prd.example.com], servers: ["10.1.0.22:5300"], clients: [10.1.5.0/24]}
-cache: {size: 16MiB, stale_for: 1h, prefetch: true, file: %q}`, file))
+cache: {size: 16MiB, stale_for: 1h, prefetch: true, file: %q}`
+	r := w.settle(w.newHost(dc, "recursor", "10.1.0.11"), "recursor", fmt.Sprintf(config, "zones", filepath.Join(w.dir, "recursor.cache")))
+	n := w.settle(w.newHost(dc, "nodecache", "10.1.0.12"), "nodecache", "upstreams: [\"10.1.0.99:53\"]"+
+		fmt.Sprintf(config, "stubs", filepath.Join(w.dir, "nodecache.cache")))
 	want := map[*hosts.Host]string{}
 	for address, zone := range map[string]int{"10.1.0.100": 0, "10.1.8.1": 0, "10.1.4.1": 1, "10.1.7.1": 1, "10.1.200.1": 1, "10.1.5.1": 2} {
 		want[w.newHost(dc, "host-"+address, address)] = fmt.Sprint("A 192.0.2.", zone)
 	}
 	node := w.settle(w.newHost(dc, "node", "10.1.5.2"), "nodecache", "listen: [\"127.0.0.1:53\"]\nupstreams: [\"10.1.0.11:53\"]\ncache: {size: 16MiB}")
-	w.ready(append(slices.Clone(zones), r, node)...)
+	w.ready(append(slices.Clone(zones), r, n, node)...)
 
-	const server = "10.1.0.11:53"
 	names := []string{"www.prd.example.com", "in.stg.example.com", "out.prd.example.com", "back.stg.example.com"}
 	look := func(when string, names ...string) {
 		t.Helper()
 		var wait sync.WaitGroup
 		for h, right := range want {
-			for _, name := range names {
+			for i, name := range append(names, names...) {
 				wait.Go(func() {
+					server := []string{"10.1.0.11:53", "10.1.0.12:53"}[i/len(names)]
 					m, _, err := tryFrom(h, server, name, dns.TypeA)
 					if err != nil || m.Rcode != dns.RcodeSuccess || !strings.HasSuffix(answers(m), right) {
-						t.Errorf("%s: %s for %s: %v, %v, want %s", when, name, h.Address, err, m, right)
+						t.Errorf("%s: %s for %s from %s: %v, %v, want %s", when, name, h.Address, server, err, m, right)
 					}
 				})
 			}
@@ -87,22 +90,26 @@ cache: {size: 16MiB, stale_for: 1h, prefetch: true, file: %q}`, file))
 		t.Errorf("ctl dump:\n%s", out)
 	}
 
-	must(t, r.Stop())
-	for _, z := range zones {
-		must(t, z.Stop())
+	both := []*resident{r, n}
+	for _, one := range append(both, zones...) {
+		must(t, one.Stop())
 	}
-	must(t, r.Start())
-	w.ready(r)
+	for _, one := range both {
+		must(t, one.Start())
+	}
+	w.ready(both...)
 	look("from the file", names...)
 	for _, z := range zones {
 		must(t, z.Start())
 	}
 	w.ready(zones...)
 
-	rewrite(t, r.Config, "clients: [10.1.5.0/24]", "clients: [10.1.200.0/24, 10.1.8.0/24]")
-	rewrite(t, r.Config, "clients: [10.1.4.0/22, 10.1.200.0/24]", "clients: [10.1.4.0/22]")
-	if out := r.ctl(t, "reload"); !strings.Contains(out, "reloaded") {
-		t.Fatal(out)
+	for _, one := range both {
+		rewrite(t, one.Config, "clients: [10.1.5.0/24]", "clients: [10.1.200.0/24, 10.1.8.0/24]")
+		rewrite(t, one.Config, "clients: [10.1.4.0/22, 10.1.200.0/24]", "clients: [10.1.4.0/22]")
+		if out := one.ctl(t, "reload"); !strings.Contains(out, "reloaded") {
+			t.Fatal(out)
+		}
 	}
 	for h := range want {
 		switch a := h.Address.String(); a {
