@@ -135,7 +135,11 @@ func (x *external) hint(server upstream.Server) {
 	}
 }
 
-// clientSubnet is the option of RFC 7871 §6 for a prefix.
+// clientSubnet is the option of RFC 7871 §6 for a prefix. Memory knows nothing of
+// subnets: it serves clients of the home site alone, and the prefix says no more than
+// where that is. So what was learnt with it holds for all of them, also when home
+// serves again, and what home then says may replace it. Clients' own subnets go
+// nowhere.
 func clientSubnet(p netip.Prefix) []byte {
 	family, addr := byte(1), p.Masked().Addr().AsSlice()
 	if p.Addr().Is6() {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/upstream"
@@ -58,7 +60,7 @@ func (l *loops) say(client netip.AddrPort, q *wire.Query) {
 		return
 	}
 	l.log.Warn("forwarding loop: a query that was sent from here has come back; see whom the servers that are asked ask in turn",
-		"from", client, "name", wire.NameString(q.Name()), "type", q.Type, "unsaid", l.unsaid)
+		"from", client, "name", wire.NameString(q.Name()), "type", dns.Type(q.Type).String(), "unsaid", l.unsaid)
 	l.silent, l.unsaid = now.Add(loopPause), 0
 }
 
