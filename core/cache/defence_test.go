@@ -56,6 +56,9 @@ func TestRelatedRecordsOnly(t *testing.T) {
 			nil},
 		{"denied", dns.TypeA, true, []string{"AUTHORITY", soa, rrsig("example.", "SOA"), "a.example. 60 IN NSEC z.example. A", "a.other. 60 IN NSEC z.other. A"},
 			[]string{"example. SOA", "example. RRSIG", "a.example. NSEC"}},
+		{"denied behind a wildcard's alias of another zone", dns.TypeA, true, []string{"www.example. 60 IN CNAME www.other.", rrsig("www.example.", "CNAME"), "AUTHORITY",
+			"other. 60 IN SOA ns.other. h.other. 1 1 1 1 60", "v.other. 60 IN NSEC x.other. A", "v.example. 60 IN NSEC x.example. A", "v.bank. 60 IN NSEC x.bank. A"},
+			[]string{"www.example. CNAME", "www.example. RRSIG", "other. SOA", "v.other. NSEC", "v.example. NSEC"}},
 		{"any", dns.TypeANY, false, []string{"www.example. 60 IN HINFO RFC8482 \"\"", "www.example. 60 IN A 192.0.2.1"},
 			[]string{"www.example. HINFO", "www.example. A"}},
 	} {

@@ -86,7 +86,7 @@ func (c *Cache) renew(e *entry) {
 	if c.index.question(&q, e.key) != e { // replaced or dropped meanwhile
 		return
 	}
-	if f, _ := c.join(&q, nil, c.Now()); f != nil {
+	if f, _ := c.join(&q, e.key, nil, c.Now()); f != nil {
 		c.count.refreshes.Add(1)
 		c.fetch(f)
 	}

@@ -315,3 +315,19 @@ func TestUpstreamRestarts(t *testing.T) {
 		})
 	}
 }
+
+// TestStaleIsNotAuthentic: signatures may have expired with the TTLs (RFC 4035 §5.3.3).
+func TestStaleIsNotAuthentic(t *testing.T) {
+	play(t, Options{}, func(s *scene) {
+		s.fill("www.example.", dns.TypeA, "AD", address)
+		if m, _ := s.ask("www.example.", dns.TypeA, withAD); !m.AuthenticatedData {
+			t.Error("fresh: no AD")
+		}
+		time.Sleep(61 * time.Second)
+		box := s.wait("www.example.", dns.TypeA, withAD)
+		s.next().servfail()
+		if m := s.reply(box); m.AuthenticatedData || len(m.Answer) != 1 {
+			t.Errorf("stale:\n%v", m)
+		}
+	})
+}

@@ -121,7 +121,7 @@ func (b *builder) read(msg []byte) error {
 		switch {
 		case rec.Type == wire.TypeOPT && rec.Section == wire.Additional:
 			b.rcode |= int(rec.TTL>>24) << 4 // RFC 6891 §6.1.3
-			b.ede = findEDE(msg[rec.Data:rec.End])
+			b.ede = wire.FindEDE(msg[rec.Data:rec.End])
 		case rec.Type == wire.TypeOPT, rec.Type == 0:
 			return errMalformed
 		case rec.Section != wire.Additional:
@@ -132,22 +132,6 @@ func (b *builder) read(msg []byte) error {
 		return errMalformed
 	}
 	return nil
-}
-
-// findEDE reads the first extended error among EDNS options (RFC 8914 §2).
-func findEDE(options []byte) uint16 {
-	const optionEDE = 15
-	for len(options) >= 4 {
-		n := 4 + int(binary.BigEndian.Uint16(options[2:]))
-		if n > len(options) {
-			break
-		}
-		if binary.BigEndian.Uint16(options) == optionEDE && n >= 6 {
-			return binary.BigEndian.Uint16(options[4:])
-		}
-		options = options[n:]
-	}
-	return wire.EDENone
 }
 
 // follow lays out the names that the question leads to by CNAME records,

@@ -16,13 +16,15 @@ type Waiter interface{ Deliver(reply []byte, how State) }
 // gets one reply: the answer; a stale one when upstream failed or the client
 // timer has passed; or SERVFAIL with an extended error.
 func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
-	c.judge.missed(keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q), q.View))
-	me := &waiting{
-		to: w, packet: append([]byte(nil), data[:q.End]...),
+	key := keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q), q.View)
+	c.judge.missed(key)
+	me := waitings.Get().(*waiting)
+	*me = waiting{
+		to: w, packet: append(me.packet[:0], data[:q.End]...),
 		limit: int32(limit), edns: q.EDNS, do: q.DO, extras: q.Extras,
 	}
 	asked, now := ask(q), c.Now()
-	opened, answer := c.join(&asked, me, now)
+	opened, answer := c.join(&asked, key, me, now)
 	switch {
 	case answer != nil:
 		c.deliver(me, answer, now)
@@ -35,10 +37,9 @@ func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
 // that was opened just now, or an entry where the asker need not wait: one that
 // was stored meanwhile, a stale one where the client timer has passed, and a
 // failure where there are too many. me may be nil: a refresh.
-func (c *Cache) join(q *Question, me *waiting, now Instant) (*flight, *entry) {
+func (c *Cache) join(q *Question, key uint64, me *waiting, now Instant) (*flight, *entry) {
 	var buf [wire.MaxName + 9]byte
 	text := q.appendTo(buf[:0])
-	key := q.key()
 	l := c.flights.lot(key)
 
 	l.mu.Lock()
@@ -120,7 +121,11 @@ func (c *Cache) release(w *waiting, e *entry, now Instant) {
 	}
 }
 
-// deliver answers one asker from an entry, which is fresh at now or else stale.
+// waitings are those of askers who were answered.
+var waitings = sync.Pool{New: func() any { return new(waiting) }}
+
+// deliver answers one asker from an entry, which is fresh at now or else stale. He is
+// gone then.
 func (c *Cache) deliver(w *waiting, e *entry, now Instant) {
 	how := Hit
 	switch {
@@ -143,4 +148,6 @@ func (c *Cache) deliver(w *waiting, e *entry, now Instant) {
 	q.End, q.EDNS, q.DO, q.Options = len(w.packet), w.edns, w.do, nil
 	q.Extras = w.extras
 	w.to.Deliver(e.reply(q, d.buf[:len(w.packet)], int(w.limit), now), how)
+	w.to, w.next = nil, nil
+	waitings.Put(w)
 }

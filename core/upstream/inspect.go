@@ -10,12 +10,13 @@ type inspection struct {
 	answers bool // there are records in the answer section
 	related bool // one of them at least is about the question's name, in its class
 	ns, soa bool // in the authority section
+	ede     uint16
 }
 
 // inspect reads a reply to the question about a folded name. Names are followed to their ends, also
 // those in data that may be compressed (RFC 3597 §4): a loop is no answer.
 func inspect(msg, asked []byte, class uint16) inspection {
-	in := inspection{rcode: wire.RcodeOf(msg)}
+	in := inspection{rcode: wire.RcodeOf(msg), ede: wire.EDENone}
 	r, ok := wire.NewReader(msg)
 	if !ok {
 		return in
@@ -40,6 +41,7 @@ func inspect(msg, asked []byte, class uint16) inspection {
 		case rec.Type == wire.TypeOPT:
 			in.opt = true
 			in.rcode |= int(rec.TTL>>24) << 4
+			in.ede = wire.FindEDE(msg[rec.Data:rec.End])
 		case rec.Section == wire.Authority:
 			in.ns = in.ns || rec.Type == wire.TypeNS
 			in.soa = in.soa || rec.Type == wire.TypeSOA
@@ -85,6 +87,12 @@ func readable(msg []byte, rec *wire.Record, name *[wire.MaxName]byte) bool {
 		at = next
 	}
 	return at+s.after == rec.End
+}
+
+// bogus reports whether the server says that what it found is not valid (RFC 8914 §4.7 to
+// §4.13), which is no failure of its own.
+func (in *inspection) bogus() bool {
+	return in.rcode == wire.RcodeServFail && in.ede >= wire.EDEBogus && in.ede <= wire.EDENSECMissing
 }
 
 // lame reports whether a reply only refers to other servers: the one that sent it has

@@ -13,6 +13,7 @@ const (
 	useful        verdict = iota
 	truncated             // ask again over TCP (RFC 7766 §5)
 	noEDNS                // the server knows no OPT record, or not ours (RFC 6891 §6.1.3, §7): ask without
+	bogus                 // what the server found is not valid; another one may find better
 	failing               // SERVFAIL and the like: another server may do better
 	lame                  // the server refers to others
 	garbled               // its records cannot be read, or are all about other names
@@ -62,6 +63,8 @@ func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 	case a.edns && in.rcode == wire.RcodeBadVers,
 		a.edns && !in.opt && (in.rcode == wire.RcodeFormErr || in.rcode == wire.RcodeNotImp):
 		return noEDNS
+	case in.bogus():
+		return bogus
 	case in.rcode != wire.RcodeSuccess && in.rcode != wire.RcodeNXDomain && in.rcode != wire.RcodeYXDomain:
 		return failing
 	case in.lame(msg):

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,36 @@ func TestBetterServerAnswers(t *testing.T) {
 				t.Fatalf("a server that only fails is still asked first: %+v", st)
 			}
 		})
+	}
+}
+
+// What is not valid is another server's to try, and no fault of who found that out.
+func TestBogusIsNoFault(t *testing.T) {
+	says := answersAfter("192.0.2.66", 0, func(m *dns.Msg) {
+		m.Rcode, m.Answer = dns.RcodeServerFailure, nil
+		if m.IsEdns0() == nil {
+			m.SetEdns0(1232, false)
+		}
+		m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeDNSBogus}}
+	})
+	bogus, good := serve(t, "127.0.0.1", says, nil), serve(t, "127.0.0.1", answersAfter("192.0.2.1", 20*time.Millisecond, nil), nil)
+	var failed atomic.Int64
+	e := newEngine(t, Options{OnExchange: func(_ netip.AddrPort, ok bool, _ time.Duration, _ error) {
+		if !ok {
+			failed.Add(1)
+		}
+	}})
+	s := newSet(t, e, bogus.Server, good.Server)
+	for range 2 * failureCount {
+		wantAddress(t, s, "www.example.com", "192.0.2.1")
+	}
+	if st := statsOf(t, s, 0); st.Down || st.Failed > 0 || st.Answered == 0 || failed.Load() > 0 {
+		t.Errorf("%+v; %d exchanges are told of as failed", st, failed.Load())
+	}
+	alone := newSet(t, e, bogus.Server)
+	a, err := ask(t, alone, question("www.example.com"))
+	if err != nil || wire.RcodeOf(a.Msg) != wire.RcodeServFail {
+		t.Errorf("alone: %v, %x", err, a.Msg)
 	}
 }
 

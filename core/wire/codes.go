@@ -67,6 +67,8 @@ const (
 	EDEOther            uint16 = 0
 	EDEStaleAnswer      uint16 = 3
 	EDEForgedAnswer     uint16 = 4
+	EDEBogus            uint16 = 6
+	EDENSECMissing      uint16 = 12
 	EDENotReady         uint16 = 14
 	EDEBlocked          uint16 = 15
 	EDEFiltered         uint16 = 17

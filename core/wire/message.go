@@ -177,6 +177,22 @@ func AppendQuery(dst []byte, id, flags uint16, name []byte, typ, class uint16, e
 	return append(dst, edns.Options...)
 }
 
+// FindEDE reads the first extended error among EDNS options (RFC 8914 §2), EDENone where
+// there is none.
+func FindEDE(options []byte) uint16 {
+	for len(options) >= 4 {
+		n := 4 + int(binary.BigEndian.Uint16(options[2:]))
+		if n > len(options) {
+			break
+		}
+		if binary.BigEndian.Uint16(options) == optionEDE && n >= 6 {
+			return binary.BigEndian.Uint16(options[4:])
+		}
+		options = options[n:]
+	}
+	return EDENone
+}
+
 // AppendOption appends one EDNS option to an Options list.
 func AppendOption(dst []byte, code uint16, data []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, code)
