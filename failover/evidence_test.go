@@ -130,8 +130,8 @@ func TestSchedule(t *testing.T) {
 	}{
 		{"answered: an interval after it began", func() { s.checked(true, "a1") }, 4 * time.Second},
 		{"exchange failed: now", func() { s.used(false, "a1") }, 0},
-		{"taken, nothing heard: given up after its time and an interval", func() { s.Take(s.now, 1) }, 5500 * time.Millisecond},
-		{"exchange failed while it is awaited: as before", func() { s.used(false, "a1") }, 5500 * time.Millisecond},
+		{"taken, nothing heard: given up after timeout and interval", func() { s.Take(s.now, 1) }, 6 * time.Second},
+		{"exchange failed while it is awaited: as before", func() { s.used(false, "a1") }, 6 * time.Second},
 		{"failed at once: down, after an interval", func() { s.checked(false, "a1") }, 5 * time.Second},
 		{"a down server answers an exchange: half a second after the last", func() { s.used(true, "a1") }, time.Second / 2},
 		{"another fails: not at its server's cost", func() { s.used(false, "a2") }, time.Second / 2},
@@ -191,20 +191,27 @@ func TestPatience(t *testing.T) {
 	for _, c := range []struct {
 		pace  Pace
 		state State
-		slow  time.Duration
+		took  []time.Duration // answered checks, in ms
 		want  time.Duration
 	}{
-		{second, Up, 0, time.Second},
-		{second, Up, 10 * time.Millisecond, 200 * time.Millisecond},
-		{second, Suspect, 100 * time.Millisecond, 300 * time.Millisecond},
-		{second, Suspect, 900 * time.Millisecond, time.Second},
-		{second, Probation, 10 * time.Millisecond, time.Second},
-		{second, Down, 10 * time.Millisecond, time.Second},
-		{DefaultPace(), Up, 10 * time.Millisecond, time.Second / 2},
-		{DefaultPace(), Up, 250 * time.Millisecond, 750 * time.Millisecond},
+		{second, Up, nil, 1000},
+		{second, Up, []time.Duration{10}, 1000},
+		{second, Up, []time.Duration{10, 10}, 200},
+		{second, Up, []time.Duration{600, 10, 10}, 200},
+		{second, Up, []time.Duration{10, 600, 10, 600}, 1000},
+		{second, Up, []time.Duration{600, 600, 10, 10, 10, 10, 10, 10, 10}, 200}, // long ago
+		{second, Suspect, []time.Duration{100, 110, 90}, 300},
+		{second, Probation, []time.Duration{10, 10}, 1000},
+		{second, Down, []time.Duration{10, 10}, 1000},
+		{DefaultPace(), Up, []time.Duration{10, 10}, 500},
+		{DefaultPace(), Up, []time.Duration{250, 260}, 750},
 	} {
-		if got := (&server{state: c.state, slow: c.slow}).patience(c.pace); got != c.want {
-			t.Errorf("%v, slowest %v, interval %v: %v, want %v", c.state, c.slow, c.pace.Interval, got, c.want)
+		s := &server{state: c.state}
+		for _, rtt := range c.took {
+			s.measure(rtt * time.Millisecond)
+		}
+		if got := s.patience(c.pace); got != c.want*time.Millisecond {
+			t.Errorf("%v, checks took %d ms, interval %v: %v, want %d ms", c.state, c.took, c.pace.Interval, got, c.want)
 		}
 	}
 }

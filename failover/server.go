@@ -76,7 +76,7 @@ type server struct {
 	timing schedule
 
 	rtt           time.Duration // smoothed, of checks
-	slow          time.Duration // the slowest lately, of checks
+	lately        lately
 	checks        tally
 	lastErr       string
 	lastErrAt     time.Time
@@ -221,9 +221,29 @@ func (t *trust) learn(refuted bool, at time.Time, p Pace) {
 	}
 }
 
-// measure smooths the round trip as RFC 6298 section 2 does, by an eighth, and
-// remembers the slowest, fading by a quarter: a machine that was busy when it
-// started is not waited for much longer.
+// lately is how long the latest checks took that were answered.
+type lately struct {
+	took [8]time.Duration
+	next int
+}
+
+func (l *lately) add(rtt time.Duration) {
+	l.took[l.next%len(l.took)] = rtt
+	l.next++
+}
+
+// slow is the slowest but one: a single slow answer, such as the first, for which a
+// resolver has to find the way, says little. It is 0 where too few are known.
+func (l *lately) slow() (slow time.Duration) {
+	var slowest time.Duration
+	for _, d := range l.took {
+		slow = max(slow, min(d, slowest))
+		slowest = max(slowest, d)
+	}
+	return slow
+}
+
+// measure smooths the round trip as RFC 6298 section 2 does, by an eighth.
 func (s *server) measure(rtt time.Duration) {
 	if rtt <= 0 {
 		return
@@ -232,17 +252,18 @@ func (s *server) measure(rtt time.Duration) {
 		s.rtt = rtt
 	}
 	s.rtt += (rtt - s.rtt) / 8
-	s.slow = max(rtt, s.slow-s.slow/4)
+	s.lately.add(rtt)
 }
 
 // patience is how long a check of this server may take: the timeout, unless
 // the server answers and is known to be quick. Then the time between two hurried
-// checks is enough, so that a loss is noticed soon, but never less
-// than three times its slowest answer of late. A server that grows slower than
-// that goes down once, is then given the full timeout, and is measured anew.
+// checks is enough, so that a loss is noticed soon, but never less than three times
+// what its answers took of late. A server that grows slower than that goes down
+// once, is then given the full timeout, and is measured anew.
 func (s *server) patience(p Pace) time.Duration {
-	if s.slow == 0 || !s.state.Fit() {
+	slow := s.lately.slow()
+	if slow == 0 || !s.state.Fit() {
 		return p.Timeout
 	}
-	return min(p.Timeout, max(p.retry(), 3*s.slow))
+	return min(p.Timeout, max(p.retry(), 3*slow))
 }
