@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,9 +21,13 @@ type lateReply struct {
 	share share
 }
 
+// lateReplies are those that were delivered.
+var lateReplies = sync.Pool{New: func() any { return new(lateReply) }}
+
 // late makes the way back of the query that is being answered.
 func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
-	l := &lateReply{queue: queue, to: p.Return, r: a.r, began: a.began}
+	l := lateReplies.Get().(*lateReply)
+	*l = lateReply{queue: queue, to: p.Return, r: a.r, began: a.began}
 	if a.seen {
 		l.seen = a.tap.Late(&a.q, p)
 	}
@@ -38,6 +43,8 @@ func (l *lateReply) Deliver(reply []byte, how cache.State) {
 		l.seen.Answer(reply, ready, lateSource+int(how))
 	}
 	l.r.post.deliver(l.queue, &l.to, reply)
+	l.queue, l.seen = nil, nil
+	lateReplies.Put(l)
 }
 
 // lateName says where a late reply came from.

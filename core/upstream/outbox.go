@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -98,7 +97,10 @@ func (o *outbox) complete() {
 func (o *outbox) sendAll(e *Engine) {
 	if len(o.sends) > 1 {
 		slices.SortFunc(o.sends, func(a, b datagram) int {
-			return cmp.Or(a.socket.fd-b.socket.fd, b.size()-a.size())
+			if a.socket != b.socket {
+				return a.socket.fd - b.socket.fd
+			}
+			return b.size() - a.size()
 		})
 		if o.bundle == nil {
 			o.bundle = new(bundle)
