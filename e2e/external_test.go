@@ -318,6 +318,9 @@ func (l *layered) bogus() {
 		l.asks(q, outcome{rcode: dns.RcodeServerFailure}, bogus, expired)
 	}
 	l.asks(dnssec{name: "www.bogus.test.", typ: dns.TypeA, ad: true}, outcome{ad: true, data: "192.0.2.1"}) // the rest of the zone is in order
+	if n := l.recursor.counted(l.t, "strata_failover_checks_total", "exchange", "false"); n > 0 {
+		l.t.Errorf("%v refusals are taken for the resolver's failures", n)
+	}
 }
 
 // What we make up, and what our servers say unsigned, is not authentic, nor an alias of
