@@ -1,0 +1,471 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/e2e/stack"
+)
+
+// A fort is a recursor before example.org's authoritative and before a server of
+// dead.example that never answers: a bound socket that nobody reads.
+type fort struct {
+	*stack.Stack
+	t        *testing.T
+	recursor *stack.Server
+	keys     string
+	dead     string
+}
+
+// newFort starts one with keys of its own.
+func newFort(t *testing.T, keys string) *fort {
+	t.Helper()
+	s := newStack(t, stack.Nothing)
+	behind := extra(t, s, "behind", "authoritative", `
+listen: ["127.0.0.1:{{.Port}}"]
+zones: [{name: example.org, source: file, file: "{{.Dir}}/example.org.zone"}]
+admin: "127.0.0.1:{{.AdminPort}}"
+control: "{{.Dir}}/{{.ID}}.sock"
+snapshot: ""
+`)
+	must(t, s.Ready(t.Context(), behind))
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { silent.Close() })
+	f := &fort{Stack: s, t: t, dead: silent.LocalAddr().String()}
+	f.keys = fmt.Sprintf("zones:\n  - {names: [example.org], servers: [%q]}\n  - {names: [dead.example], servers: [%q]}\n", behind.Address, f.dead)
+	f.recursor = f.another("fort", keys)
+	return f
+}
+
+// another starts one more recursor.
+func (f *fort) another(id, keys string) *stack.Server {
+	f.t.Helper()
+	server := extra(f.t, f.Stack, id, "recursor", `
+listen: ["127.0.0.1:{{.Port}}"]
+workers: 1
+admin: "127.0.0.1:{{.AdminPort}}"
+control: "{{.Dir}}/{{.ID}}.sock"
+log: {level: info, format: text}
+`+f.keys+keys)
+	must(f.t, f.Ready(f.t.Context(), server))
+	return server
+}
+
+// from asks as the client with an address of loopback's, for a second. The error is
+// that there is no reply.
+func (f *fort) from(client, network, name string, options ...dns.EDNS0) (*dns.Msg, error) {
+	f.t.Helper()
+	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA)
+	query.SetEdns0(1232, false)
+	query.IsEdns0().Option = options
+	asker := dns.Client{Net: network, Timeout: time.Second, Dialer: &net.Dialer{LocalAddr: local(network, client)}}
+	reply, _, err := asker.Exchange(query, f.recursor.Address)
+	return reply, err
+}
+
+func local(network, address string) net.Addr {
+	if network == "tcp" {
+		return &net.TCPAddr{IP: net.ParseIP(address)}
+	}
+	return &net.UDPAddr{IP: net.ParseIP(address)}
+}
+
+// port is a server's.
+func port(server *stack.Server) string {
+	_, p, _ := net.SplitHostPort(server.Address)
+	return p
+}
+
+// cookieLine is what dig and kdig say of a reply's cookie.
+var cookieLine = regexp.MustCompile(`COOKIE: ([0-9a-fA-F]{48})`)
+
+// dig and kdig learn cookies, show them again, and come again with one where they are
+// told to; recursors with one secret take each other's, also while it is replaced.
+func TestCookies(t *testing.T) {
+	need(t, "dig", "kdig")
+	const secret, next = "000102030405060708090a0b0c0d0e0f", "f0e0d0c0b0a090807060504030201000"
+	rate := "policy: {rate: {per_second: 1, burst: 1}}\n"
+	f := newFort(t, rate+"cookies: {secret: "+secret+"}\n")
+	dig := func(server *stack.Server, client string, args ...string) string {
+		t.Helper()
+		out, err := stack.Run(t.Context(), "dig", append([]string{"@127.0.0.1", "-p", port(server), "-b", client, "+tries=1", "+time=2", "web.example.org"}, args...)...)
+		must(t, err)
+		return out
+	}
+	out := dig(f.recursor, "127.0.0.2", "+cookie")
+	match := cookieLine.FindStringSubmatch(out)
+	if match == nil || !strings.Contains(out, "(good)") || !strings.Contains(out, "192.0.2.80") {
+		t.Fatalf("dig sees no good cookie:\n%s", out)
+	}
+	cookie := match[1]
+	proves := func(server *stack.Server, cookie string) {
+		t.Helper()
+		for range 3 { // over the limit at the second at the latest
+			out := dig(server, "127.0.0.2", "+cookie="+cookie, "+nobadcookie")
+			if !strings.Contains(out, "status: NOERROR") || !strings.Contains(out, "(good)") {
+				t.Fatalf("the cookie proves nothing:\n%s", out)
+			}
+		}
+	}
+	proves(f.recursor, cookie)
+	for range 5 { // each begins with a client cookie alone, over the limit
+		if out := dig(f.recursor, "127.0.0.2", "+cookie"); !strings.Contains(out, "BADCOOKIE, retrying") || !strings.Contains(out, "192.0.2.80") {
+			t.Fatalf("dig does not come again:\n%s", out)
+		}
+		out, err := stack.Run(t.Context(), "kdig", "@127.0.0.1", "-p", port(f.recursor), "-b", "127.0.0.2", "+cookie", "+badcookie=2", "+retry=0", "web.example.org")
+		if err != nil || !strings.Contains(out, "192.0.2.80") || !cookieLine.MatchString(out) {
+			t.Fatalf("kdig does not come again: %v\n%s", err, out)
+		}
+	}
+	if reply, err := f.from("127.0.0.2", "udp", "web.example.org"); err == nil {
+		t.Errorf("over the limit without a cookie: %v", reply)
+	}
+	reply, err := f.from("127.0.0.3", "udp", "web.example.org", &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102"})
+	if err != nil || reply.Rcode != dns.RcodeFormatError {
+		t.Errorf("a malformed cookie: %v, %v", reply, err)
+	}
+
+	second := f.another("second", rate+"cookies: {secret: "+secret+", previous: "+next+"}\n")
+	proves(second, cookie)
+	config, err := os.ReadFile(f.recursor.Config)
+	must(t, err)
+	writeFile(t, f.recursor.Config, strings.Replace(string(config), "secret: "+secret, "secret: "+next+", previous: "+secret, 1))
+	run(t, f.Stack, "recursor", "ctl", "--config", f.recursor.Config, "reload")
+	proves(f.recursor, cookie)
+	proves(second, cookieLine.FindStringSubmatch(dig(f.recursor, "127.0.0.2", "+cookie="+cookie))[1])
+}
+
+// One client floods, another notices nothing; who is over the limit and no forger
+// gets an answer over TCP.
+func TestRateLimit(t *testing.T) {
+	need(t, "dnsperf")
+	f := newFort(t, "policy: {rate: {per_second: 200, slip: 2}}\n")
+	names := f.Dir + "/flood.txt"
+	writeFile(t, names, "web.example.org A\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	flooded := make(chan string, 1)
+	go func() {
+		out, _ := stack.Run(ctx, "dnsperf", "-a", "127.0.0.2", "-s", "127.0.0.1", "-p", port(f.recursor), "-d", names, "-l", "4", "-Q", "5000", "-q", "1000", "-t", "1")
+		flooded <- out
+	}()
+	limited := func() bool { return counted(t, f.recursor, "strata_rate_limited_total", `why="rate"`) > 0 }
+	within(t, "the flood is over its limit", limited)
+	truncated := false
+	var out string
+	for calm := 0; out == ""; calm++ {
+		if reply, err := f.from("127.0.0.3", "udp", "web.example.org"); !answered(reply, err, "192.0.2.80") {
+			t.Fatalf("beside the flood, query %d: %v", calm, reply)
+		}
+		if !truncated {
+			reply, err := f.from("127.0.0.2", "udp", "web.example.org")
+			truncated = err == nil && reply.Truncated
+		}
+		if reply, err := f.from("127.0.0.2", "tcp", "web.example.org"); !answered(reply, err, "192.0.2.80") {
+			t.Fatalf("the flooding client over TCP: %v", reply)
+		}
+		select {
+		case out = <-flooded:
+			t.Logf("%d queries beside the flood", calm)
+		case <-time.After(10 * time.Millisecond): // fifty or so a second is what a calm client asks
+		}
+	}
+	if !truncated {
+		t.Error("nothing slipped")
+	}
+	sent, done := figure(t, out, `Queries sent: +(\d+)`), figure(t, out, `Queries completed: +(\d+)`)
+	if lost := sent - done; lost < sent/4 {
+		t.Errorf("of a flood of %d queries %d were lost, want about half of what was over 200 a second:\n%s", sent, lost, out)
+	}
+}
+
+// figure reads a number of a program's report.
+func figure(t *testing.T, text, pattern string) int {
+	t.Helper()
+	match := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if match == nil {
+		t.Fatalf("no %s in:\n%s", pattern, text)
+	}
+	n, err := strconv.Atoi(match[1])
+	must(t, err)
+	return n
+}
+
+// An IPv6 client is its prefix: who has a /56 cannot change addresses to get more.
+func TestRateLimitIPv6(t *testing.T) {
+	need(t, "dig")
+	w := newTown(t)
+	h := w.newHost(w.site("six", 6), "six", "10.6.0.10")
+	if _, err := h.Run("sh", "-c", "echo 0 >/proc/sys/net/ipv6/conf/lo/disable_ipv6"); err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	for _, a := range []string{"::1", "2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:2::1", "2001:db8:0:100::1", "2001:db8:0:200::1"} {
+		_, err := h.Run("ip", "address", "replace", a+"/128", "dev", "lo")
+		must(t, err)
+	}
+	w.settle(h, "recursor", "listen: [\"[::1]:53\"]\nallow: [\"2001:db8::/32\"]\nzones: [{names: [dead.example], servers: [\"10.6.0.99:53\"]}]\n"+
+		"policy: {static: [example.org], data: [\"web.example.org 60 A 192.0.2.80\"], rate: {per_second: 1, burst: 3, slip: 1}}")
+	ask := func(client string) bool {
+		out, _ := h.Run("dig", "@::1", "-b", client, "+tries=1", "+time=5", "+nocookie", "+ignore", "+short", "web.example.org")
+		return strings.Contains(out, "192.0.2.80")
+	}
+	within(t, "the recursor answers", func() bool { return ask("2001:db8:0:200::1") })
+	burst := func(clients ...string) (answered int) {
+		for i := range 12 {
+			if ask(clients[i%len(clients)]) {
+				answered++
+			}
+		}
+		return answered
+	}
+	began := time.Now()
+	got := burst("2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:2::1")
+	if most := 3 + 1 + int(time.Since(began).Seconds()); got < 3 || got > most {
+		t.Errorf("three addresses of a /56 get %d of 12, want 3 to %d", got, most)
+	}
+	if got := burst("2001:db8:0:100::1"); got < 3 {
+		t.Errorf("another /56 gets %d of 12, want its own 3", got)
+	}
+}
+
+// Who may not ask is told so, or hears nothing, over UDP and TCP.
+func TestNoOpenResolver(t *testing.T) {
+	f := newFort(t, "allow: [127.0.0.2/32]\n")
+	for _, network := range []string{"udp", "tcp"} {
+		if reply, err := f.from("127.0.0.2", network, "web.example.org"); !answered(reply, err, "192.0.2.80") {
+			t.Errorf("allowed over %s: %v", network, reply)
+		}
+		reply, err := f.from("127.0.0.3", network, "web.example.org")
+		if err != nil || reply.Rcode != dns.RcodeRefused || len(reply.Answer) > 0 || !slices.Equal(extended(reply), []uint16{dns.ExtendedErrorCodeProhibited}) {
+			t.Errorf("not allowed over %s: %v", network, reply)
+		}
+	}
+	config, err := os.ReadFile(f.recursor.Config)
+	must(t, err)
+	writeFile(t, f.recursor.Config, string(config)+"policy: {deny_answer: drop}\n")
+	run(t, f.Stack, "recursor", "ctl", "--config", f.recursor.Config, "reload")
+	for _, network := range []string{"udp", "tcp"} {
+		if reply, err := f.from("127.0.0.3", network, "web.example.org"); err == nil {
+			t.Errorf("silence over %s: %v", network, reply)
+		}
+		if reply, err := f.from("127.0.0.2", network, "web.example.org"); !answered(reply, err, "192.0.2.80") {
+			t.Errorf("allowed over %s: %v", network, reply)
+		}
+	}
+}
+
+// By default private addresses may ask, and the world may not.
+func TestNoOpenResolverByDefault(t *testing.T) {
+	need(t, "dig")
+	w := newTown(t)
+	h := w.newHost(w.site("open", 7), "open", "10.7.0.10")
+	_, err := h.Run("ip", "address", "add", "198.51.100.1/32", "dev", "lo")
+	must(t, err)
+	w.settle(h, "recursor", "listen: [\"0.0.0.0:53\"]\nzones: [{names: [dead.example], servers: [\"10.7.0.99:53\"]}]\n"+
+		"policy: {static: [example.org], data: [\"web.example.org 60 A 192.0.2.80\"]}")
+	ask := func(client string, args ...string) string {
+		out, _ := h.Run("dig", append([]string{"@10.7.0.10", "-b", client, "+tries=1", "+time=2", "web.example.org"}, args...)...)
+		return out
+	}
+	within(t, "the recursor answers", func() bool { return strings.Contains(ask("10.7.0.10"), "192.0.2.80") })
+	for _, args := range [][]string{nil, {"+tcp"}} {
+		if out := ask("198.51.100.1", args...); !strings.Contains(out, "status: REFUSED") || !strings.Contains(out, "EDE: 18 (Prohibited)") {
+			t.Errorf("a client from the world, %q:\n%s", args, out)
+		}
+	}
+}
+
+// A client that floods random names of a dead server has a thousand of them waiting,
+// and the rest refused; what others ask for the first time is answered meanwhile.
+func TestRandomNames(t *testing.T) {
+	f := newFort(t, "cache: {size: 64MiB, stale_for: 1h}\n")
+	conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)}, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(f.recursor.Address)))
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.SetReadBuffer(4<<20))
+	var refused, other int
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		var buf [4096]byte
+		for {
+			n, err := conn.Read(buf[:])
+			var reply dns.Msg
+			switch {
+			case err != nil:
+				return
+			case reply.Unpack(buf[:n]) == nil && reply.Rcode == dns.RcodeServerFailure:
+				refused++
+			default:
+				other++
+			}
+		}
+	}()
+	const flood = 4000
+	for i := range flood {
+		query := new(dns.Msg).SetQuestion(fmt.Sprintf("n%d.dead.example.", i), dns.TypeA)
+		packet, err := query.Pack()
+		must(t, err)
+		_, err = conn.Write(packet)
+		must(t, err)
+		if i%100 == 99 {
+			time.Sleep(5 * time.Millisecond) // so that it arrives
+		}
+	}
+	if waiting := counted(t, f.recursor, "strata_cache_waiting"); waiting > 1000 {
+		t.Errorf("%v wait", waiting)
+	}
+	for _, name := range []string{"a.apps.example.org", "b.apps.example.org", "c.apps.example.org"} {
+		began := time.Now()
+		if reply, err := f.from("127.0.0.3", "udp", name); !answered(reply, err, "192.0.2.90") {
+			t.Errorf("%s beside the flood: %v", name, reply)
+		}
+		t.Logf("%s beside the flood: %v", name, time.Since(began).Round(time.Millisecond))
+	}
+	within(t, "nobody waits", func() bool { return counted(t, f.recursor, "strata_cache_waiting") == 0 })
+	crowded := counted(t, f.recursor, "strata_rate_limited_total", `why="in flight"`)
+	if crowded < flood/4 || crowded > flood-900 {
+		t.Errorf("%v of %d were refused, want all but about a thousand every 1.8 s", crowded, flood)
+	}
+	must(t, conn.Close())
+	<-read
+	if refused == 0 || other > 0 {
+		t.Errorf("the flood is answered %d SERVFAIL and %d others", refused, other)
+	}
+}
+
+// counted sums a server's counters of a name whose labels hold all the words.
+func counted(t *testing.T, server *stack.Server, name string, words ...string) float64 {
+	t.Helper()
+	all, err := server.Counters(t.Context())
+	must(t, err)
+	return all.Sum(name, words...)
+}
+
+// kdig, dnsperf and nodecache ask over TLS; certificates are renewed under way.
+func TestTLSClients(t *testing.T) {
+	need(t, "kdig", "dnsperf")
+	dir := t.TempDir()
+	cert, key := writeCertificate(t, dir, "dns.example.net")
+	secured, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := secured.Addr().String()
+	must(t, secured.Close())
+	_, dot, _ := net.SplitHostPort(address)
+	f := newFort(t, fmt.Sprintf("tls: {listen: [%q], cert: %q, key: %q}\ntcp: {idle: 1s}\n", address, cert, key))
+
+	kdig := func(args ...string) (string, error) {
+		return stack.Run(t.Context(), "kdig", append([]string{"@127.0.0.1", "-p", dot, "+tls-ca=" + cert, "+tls-hostname=dns.example.net", "web.example.org"}, args...)...)
+	}
+	if out, err := kdig(); err != nil || !strings.Contains(out, "TLS session (TLS1.3)") || !strings.Contains(out, "192.0.2.80") {
+		t.Fatalf("kdig: %v\n%s", err, out)
+	}
+	if out, err := kdig("+padding=128"); err != nil || figure(t, out, `Received (\d+) B`)%468 != 0 || !strings.Contains(out, "PADDING") {
+		t.Errorf("kdig with padding: %v\n%s", err, out)
+	}
+	if out, err := kdig("+nopadding"); err != nil || figure(t, out, `Received (\d+) B`) > 200 {
+		t.Errorf("kdig without padding: %v\n%s", err, out)
+	}
+	names := f.Dir + "/names.txt"
+	writeFile(t, names, "web.example.org A\n")
+	out, err := stack.Run(t.Context(), "dnsperf", "-m", "dot", "-s", "127.0.0.1", "-p", dot, "-d", names, "-n", "2000", "-c", "4", "-t", "10")
+	if err != nil || figure(t, out, `Queries completed: +(\d+)`) != 2000 || !strings.Contains(out, "NOERROR 2000") {
+		t.Errorf("dnsperf: %v\n%s", err, out)
+	}
+	nodecache := extra(t, f.Stack, "node", "nodecache", fmt.Sprintf(`
+listen: ["127.0.0.1:{{.Port}}"]
+upstreams: ["tls://%s#dns.example.net"]
+exchange: {ca: %q}
+cache: {size: 1MiB, file: ""}
+admin: "127.0.0.1:{{.AdminPort}}"
+control: "{{.Dir}}/{{.ID}}.sock"
+`, address, cert))
+	must(t, f.Ready(t.Context(), nodecache))
+	if reply := ask(t, nodecache, "web.example.org", dns.TypeA); !answered(reply, nil, "192.0.2.80") {
+		t.Errorf("through nodecache: %v", reply)
+	}
+	if n := counted(t, f.recursor, "strata_answers_total", `outcome="hit"`, `transport="tls"`); n < 2000 {
+		t.Errorf("%v hits counted over TLS", n)
+	}
+
+	// A silent client is let go.
+	pool := x509.NewCertPool()
+	text, err := os.ReadFile(cert)
+	must(t, err)
+	pool.AppendCertsFromPEM(text)
+	silent, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool, ServerName: "dns.example.net", NextProtos: []string{"dot"}})
+	must(t, err)
+	defer silent.Close()
+	must(t, silent.SetReadDeadline(time.Now().Add(10*time.Second)))
+	if _, err := silent.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+		t.Errorf("a silent client after ten seconds: %v", err)
+	}
+
+	serial := func() string {
+		t.Helper()
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+		must(t, err)
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SignatureAlgorithm.String() + fmt.Sprintf("%x", conn.ConnectionState().PeerCertificates[0].Signature)
+	}
+	first := serial()
+	writeCertificate(t, dir, "dns.example.net") // in place
+	run(t, f.Stack, "recursor", "ctl", "--config", f.recursor.Config, "reload")
+	second := serial()
+	if second == first {
+		t.Error("a reload does not take up a new certificate")
+	}
+	writeFile(t, key, "junk\n")
+	if said := failure(t, f.Stack, "recursor", "ctl", "--config", f.recursor.Config, "reload"); !strings.Contains(said, "tls.key: ") {
+		t.Errorf("of a bad key a reload says %q", said)
+	}
+	if said := failure(t, f.Stack, "recursor", "check", "--config", f.recursor.Config); strings.Count(said, "\n") != 1 || !strings.Contains(said, "tls.key: "+key+": no private key in it") {
+		t.Errorf("of a bad key check says %q", said)
+	}
+	if serial() != second {
+		t.Error("a bad key changes what is shown")
+	}
+	writeCertificate(t, dir, "dns.example.net")
+	limit, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	if err := stack.Until(limit, func() bool { return serial() != second }); err != nil {
+		t.Error("a certificate that was renewed in place is not taken up in 40 s")
+	}
+
+	// The next process has the listener.
+	next := &stack.Process{Name: "next", Path: f.recursor.Path, LogFile: f.Dir + "/next.log", Args: slices.Concat(f.recursor.Args, []string{"--takeover"})}
+	must(t, next.Start())
+	defer func() {
+		if err := next.Stop(); err != nil {
+			t.Errorf("the next process: %v\n%s", err, next.Log())
+		}
+	}()
+	for f.recursor.Running() {
+		if conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}); err != nil {
+			t.Fatalf("while one takes over from the other: %v", err)
+		} else {
+			conn.Close()
+		}
+		if !next.Running() {
+			t.Fatalf("the next process ended:\n%s", next.Log())
+		}
+	}
+	ends(t, f.recursor, 0)
+	if out, err := kdig(); err != nil || !strings.Contains(out, "192.0.2.80") {
+		t.Errorf("from the next process: %v\n%s", err, out)
+	}
+}
