@@ -31,7 +31,10 @@ func turnEthernet(b []byte) {
 	copy(b[6:12], source[:])
 }
 
-var _ [plane.ReturnSize - 2 - headersSize]byte // a way back fits
+// WaySize is how many octets of a way back Save uses, from the first on.
+const WaySize = 2 + headersSize
+
+var _ [plane.ReturnSize - WaySize]byte // it fits
 
 // Save keeps the way back of a Query: its headers.
 func (f *Frame) Save(b []byte, to *plane.Return) {
