@@ -84,12 +84,21 @@ func TestReconfigureReleasesWhatIsGone(t *testing.T) {
 
 func TestStatusIsJSON(t *testing.T) {
 	s := tell(t, twoSites()).lose("a1").lose("a2").wait(time.Second).checked(true, "b1")
+	s.wait(time.Second).lose("b1").wait(time.Second)
+	if st := s.Status(); st.Since != start.Add(2*time.Second) || st.Sites[0].Since != start || st.Sites[0].Servers[0].Since != start ||
+		st.Sites[1].Servers[0].Since != start.Add(2*time.Second) {
+		t.Errorf("since when: %+v", st)
+	}
+	s = tell(t, twoSites()).wait(time.Second).lose("a1").lose("a2").checked(true, "b1")
+	if since := s.Status().Sites[1].Since; since != s.now {
+		t.Errorf("dc2 serves since %v, it is %v", since, s.now)
+	}
 	text, err := json.Marshal(s.Status())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`"mode":"swung"`, `"home":"dc1"`, `"swings":1`, `"hold_down_seconds":30`, `"hold_until":"2026-01-02T03:04:35Z"`,
+		`"mode":"swung"`, `"home":"dc1"`, `"swings":1`, `"hold_down_seconds":30`, `"hold_until":"2026-01-02T03:04:36Z"`,
 		`"name":"dc2","home":false,"state":"serving"`, `"address":"a1","state":"down"`, `"rtt_ms":1,`,
 		`"checks_failed":2`, `"last_error":"no answer"`, `"answering":1`,
 	} {

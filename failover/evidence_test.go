@@ -130,8 +130,14 @@ func TestSchedule(t *testing.T) {
 	}{
 		{"answered: an interval after it began", func() { s.checked(true, "a1") }, 4 * time.Second},
 		{"exchange failed: now", func() { s.used(false, "a1") }, 0},
-		{"taken, nothing heard: given up after timeout and interval", func() { s.Take(s.now, 1) }, 6 * time.Second},
-		{"exchange failed while it is awaited: as before", func() { s.used(false, "a1") }, 6 * time.Second},
+		{"refuted at once: an interval later", func() { s.Take(s.now, 1); s.checked(true, "a1") }, 5 * time.Second},
+		{"exchange failed, while that is muted: as before", func() { s.used(false, "a1") }, 5 * time.Second},
+		{"exchange failed, when it no longer is, after a check of just now: now", func() {
+			s.wait(5*time.Second).Take(s.now, 1)
+			s.checked(true, "a1").used(false, "a1")
+		}, 0},
+		{"taken, nothing heard: given up after its time and an interval", func() { s.Take(s.now, 1) }, 5500 * time.Millisecond},
+		{"exchange failed while it is awaited: as before", func() { s.used(false, "a1") }, 5500 * time.Millisecond},
 		{"failed at once: down, after an interval", func() { s.checked(false, "a1") }, 5 * time.Second},
 		{"a down server answers an exchange: half a second after the last", func() { s.used(true, "a1") }, time.Second / 2},
 		{"another fails: not at its server's cost", func() { s.used(false, "a2") }, time.Second / 2},

@@ -135,9 +135,6 @@ func (f *Fleet) Hint(server string, at time.Time) {
 func (s *server) enter(to State, now time.Time) {
 	s.state, s.since = to, now
 	s.mood.Store(uint32(to))
-	if to == Down {
-		s.fails, s.proven = 0, false
-	}
 }
 
 // Tick lets time pass: it ends a hold-down that is over.
@@ -208,24 +205,15 @@ func (f *Fleet) settle(now time.Time, why string) {
 			why = f.swing.why(to, h, f.cfg.Home)
 		}
 		f.swing.move(to, now, f.cfg.Pace)
-		f.leaveAllDown(before, now)
+		if before == AllDown { // ends the back-off: where one server answers, others may
+			f.hurryAll(now)
+		}
 	}
 	if label := f.labelNow(); label != f.label {
 		f.tell(Event{From: f.label, To: label, Why: why})
 		f.label, f.modeSince = label, now
 	}
 	f.publish(now)
-}
-
-// leaveAllDown ends the back-off: where one server answers, others may.
-func (f *Fleet) leaveAllDown(before Mode, now time.Time) {
-	if before != AllDown {
-		return
-	}
-	for s := range f.servers() {
-		s.timing.misses = 0
-	}
-	f.hurryAll(now)
 }
 
 // hurryAll has every server checked soon.

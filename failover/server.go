@@ -158,7 +158,7 @@ func risen(p Pace) string { return fmt.Sprintf("answered %d checks in a row", p.
 // failed is a check that was not answered, or wrongly.
 func (s *server) failed(r Result, p Pace) []move {
 	s.checks.failed++
-	s.oks, s.hinted = 0, false
+	s.hinted = false
 	switch s.state {
 	case Up, Suspect:
 		s.fails++

@@ -139,6 +139,13 @@ func TestScriptStates(t *testing.T) {
 			s.lose("a1", "a2").lose("b1").restore("a2").asks(Swung, 1, "a2", "a1")
 			s.wait(30*time.Second).asks(Home, 1, "a2", "a1")
 		},
+		"all down and back within the hold-down: it is the same swing": func(s *story) {
+			s.lose("a1", "a2").wait(10 * time.Second).lose("b1").wait(10 * time.Second).restore("b1").restore("a1")
+			s.asks(Swung, 2, "a1", "b1", "a2").wait(10*time.Second).asks(Home, 1, "a1", "a2")
+			if n := s.Status().Swings; n != 1 {
+				s.Errorf("%d swings counted, want 1", n)
+			}
+		},
 		"home partly down: home alone, the rest last": func(s *story) {
 			s.lose("a1").asks(Home, 1, "a2", "a1")
 		},
@@ -226,6 +233,20 @@ func TestFlappingIsDampened(t *testing.T) {
 	}
 	if got := s.Status().Swings; got != 8 {
 		t.Errorf("%d swings counted, want 8", got)
+	}
+}
+
+// Who went from swung to all-down and back was never home: that is no flapping.
+func TestAllDownIsNoFlapping(t *testing.T) {
+	s := tell(t, twoSites())
+	s.lose("a1", "a2").restore("a1", "a2").wait(30*time.Second).asks(Home, 2, "a1", "a2")
+	s.lose("a1", "a2", "b1").wait(2*time.Minute).restore("b1").asks(Swung, 1, "b1", "a1", "a2")
+	if got := s.Status().HoldDown; got != 60 {
+		t.Fatalf("held for %v s, want 60: home was back for a moment only", got)
+	}
+	s.lose("b1").wait(2*time.Minute).restore("b1").asks(Swung, 1, "b1", "a1", "a2")
+	if got := s.Status().HoldDown; got != 60 {
+		t.Errorf("held for %v s, want 60 again", got)
 	}
 }
 
