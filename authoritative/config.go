@@ -72,7 +72,7 @@ type EmbeddedPeer struct {
 	URL  string `mapstructure:"url"`
 }
 
-// DPDK, Monitor, Probe and Anycast are keys of parts that are not in this build:
+// DPDK, Probe and Anycast are keys of parts that are not in this build:
 // they are checked, and a config that uses them is told so at the start.
 type (
 	DPDK struct {
@@ -80,13 +80,6 @@ type (
 		Lcores    []int          `mapstructure:"lcores"`
 		Addresses []netip.Prefix `mapstructure:"addresses"`
 		Idle      string         `mapstructure:"idle"`
-	}
-	Monitor struct {
-		Kubeconfig string        `mapstructure:"kubeconfig"`
-		Manifests  string        `mapstructure:"manifests"`
-		Cluster    string        `mapstructure:"cluster"`
-		Zone       string        `mapstructure:"zone"`
-		Resync     time.Duration `mapstructure:"resync"`
 	}
 	Probe struct {
 		Interval time.Duration `mapstructure:"interval"`
@@ -104,7 +97,8 @@ type (
 	}
 )
 
-// Brake bounds what one import may delete of an owner's records.
+// Brake bounds what one import, or one compare of the monitor, may delete of an
+// owner's records.
 type Brake struct {
 	MaxDelete float64 `mapstructure:"max_delete"`
 }
@@ -116,11 +110,12 @@ func defaults() Config {
 			Admin:   "127.0.0.1:9355",
 			Control: "/run/strata/authoritative.sock",
 		},
-		Plane:  "socket",
-		MaxUDP: wire.DefaultUDP,
-		TCP:    listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
-		Etcd:   Etcd{Prefix: "/strata/v1", Compare: 10 * time.Minute},
-		Brake:  Brake{MaxDelete: 0.3},
+		Plane:   "socket",
+		MaxUDP:  wire.DefaultUDP,
+		TCP:     listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
+		Etcd:    Etcd{Prefix: "/strata/v1", Compare: 10 * time.Minute},
+		Monitor: monitorDefaults(),
+		Brake:   Brake{MaxDelete: 0.3},
 	}
 }
 
@@ -135,9 +130,6 @@ func (c *Config) usesEtcd() bool {
 
 // unused names the sections that this build does nothing with.
 func (c *Config) unused() (names []string) {
-	if c.Monitor != (Monitor{}) {
-		names = append(names, "monitor")
-	}
 	if c.Probe != (Probe{}) {
 		names = append(names, "probe")
 	}

@@ -61,7 +61,7 @@ func TestExampleIsComplete(t *testing.T) {
 	if err := config.Load(path, &c, nil); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(c.unused(), " "); got != "monitor probe anycast dpdk" {
+	if got := strings.Join(c.unused(), " "); got != "probe anycast dpdk" {
 		t.Errorf("without effect: %s", got)
 	}
 	var tree any
@@ -145,7 +145,17 @@ func TestConfigProblems(t *testing.T) {
 		file + "tcp: {idle: 0s}\n":           ":2: tcp.idle: 0s; how long a connection may be silent",
 		file + "tcp: {clients: 0}\n":         ":2: tcp.clients: 0; how many connections there may be",
 		file + "tcp: {per_client: 0}\n":      ":2: tcp.per_client: 0; how many connections one address may have",
-		file + "snapshott: x\n":              `:2: snapshott: unknown key, did you mean "snapshot"?`,
+		etcd + "monitor: {cluster: a, zone: example.org}\n":                              "",
+		etcd + "monitor: {cluster: a, zone: example.net}\n":                              `:3: monitor.zone: "example.net" is in none of the zones with source etcd`,
+		file + "monitor: {cluster: a, zone: example.org}\n":                              `:2: monitor.zone: "example.org" is in none`,
+		etcd + "monitor: {cluster: a b, zone: example.org}\n":                            `:3: monitor.cluster: "a b" is not a short name`,
+		etcd + "monitor: {cluster: a, zone: example.org, ttl: 100ms}\n":                  ":3: monitor.ttl: 100ms; whole seconds",
+		etcd + "monitor: {cluster: a, zone: example.org, resync: 1ms}\n":                 ":3: monitor.resync: 1ms; every 10m is the default",
+		etcd + "monitor: {cluster: a, zone: example.org, kubeconfig: x, manifests: y}\n": ":3: monitor.manifests: kubeconfig is there too",
+		etcd + "monitor: {cluster: a, zone: example.org, external: {zone: b.example}}\n": `:3: monitor.external.zone: "b.example" is in none`,
+		etcd + "monitor: {cluster: a, zone: example.org, external: {sources: [x]}}\n":    `:3: monitor.external.sources[0]: "x" is unknown; known: load_balancer, external_ips`,
+
+		file + "snapshott: x\n": `:2: snapshott: unknown key, did you mean "snapshot"?`,
 
 		"zones: [{source: etcd}]\netcd: {endpoints: [\"http://h:1\"]}":                        ":1: zones[0].name: missing; the zone's apex",
 		"zones: [{name: a..b, source: file, file: x}]":                                        `:1: zones[0].name: name "a..b": empty label`,

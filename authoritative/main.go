@@ -3,7 +3,7 @@
 //
 // A query's way is in answer.go. What feeds the zones is in zones.go (files),
 // sink.go (etcd) and snapshot.go (while etcd is away); `authoritative records` is
-// in records.go and import.go.
+// in records.go and import.go, `authoritative monitor` in monitor.go and kube.
 package main
 
 import (
@@ -31,6 +31,7 @@ func spec(args []string) command.Spec[Config] {
 		Base:     func(c *Config) *config.Base { return &c.Base },
 		Build:    build,
 		Summary:  summary,
+		Services: []command.Service[Config]{monitorService()},
 		Extra:    recordsCommands,
 		Planes:   []string{"socket"},
 	}
@@ -42,6 +43,8 @@ func spec(args []string) command.Spec[Config] {
 			s.Check = both(checkPlaces, checkOpen)
 		case "check":
 			s.Check = both(checkPlaces, checkFiles)
+		case "monitor":
+			s.Base, s.Check = monitorBase, checkMonitor
 		}
 	}
 	return s

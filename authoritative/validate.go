@@ -39,6 +39,7 @@ func (c *Config) Validate(report *config.Report) {
 	for i := range c.Zones {
 		report.Under("zones["+strconv.Itoa(i)+"]", func(part *config.Report) { c.Zones[i].validate(part, seen) })
 	}
+	report.Under("monitor", func(part *config.Report) { c.Monitor.validate(part, c.Zones) })
 	report.Under("etcd", func(part *config.Report) { c.Etcd.validate(part, c.usesEtcd()) })
 }
 

@@ -1,0 +1,140 @@
+package kube
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/authoritative/store"
+)
+
+// takeDirty takes at most n RRsets that are to be written, all of a name's
+// together, as edits of owner, and how far the knowledge goes that they come from.
+func (s *State) takeDirty(n int, owner string) (edits []store.Edit, position int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.dirty {
+		if len(edits) >= n {
+			s.knock()
+			break
+		}
+		name, _ := splitKey(key)
+		for _, typ := range types { // an alias goes in the transaction in which what replaces it comes
+			key := rrsetKey(name, typ)
+			if _, ok := s.dirty[key]; ok {
+				delete(s.dirty, key)
+				edits = append(edits, s.edit(key, owner))
+			}
+		}
+	}
+	return edits, s.position
+}
+
+// types are those of the RRsets there are.
+var types = [...]uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypePTR, dns.TypeSRV, dns.TypeTXT}
+
+// edit makes the RRset in etcd what it should be now.
+func (s *State) edit(key, owner string) store.Edit {
+	rec, there := s.desired.record(key)
+	e := store.Edit{Op: store.Set, Record: rec}
+	if !there {
+		e.Op = store.Remove
+		e.Name, e.Type = splitKey(key)
+	}
+	e.Owner = owner
+	return e
+}
+
+// again notes what is still to be written.
+func (s *State) again(edits []store.Edit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range edits {
+		s.dirty[rrsetKey(edits[i].Name, edits[i].Type)] = struct{}{}
+	}
+}
+
+// takeRecheck tells whether something is gone that no event named.
+func (s *State) takeRecheck() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	recheck := s.recheck
+	s.recheck = false
+	return recheck
+}
+
+// A comparison holds the RRsets of an owner in etcd against those there should be.
+type comparison struct {
+	s        *State
+	pass     uint32
+	total    int      // RRsets in etcd
+	leftOver []string // keys of those that should not be there
+	replaced []string // keys of those that stand where others should: no name goes with them
+	wrong    []string
+	braked   bool
+}
+
+// compare begins a comparison. There is one at a time.
+func (s *State) compare() *comparison {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pass++
+	return &comparison{s: s, pass: s.pass}
+}
+
+// met takes an RRset as etcd has it; it is lent.
+func (c *comparison) met(rec *store.Record) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.total++
+	key := rrsetKey(rec.Name, rec.Type)
+	want, ok := c.s.desired.record(key)
+	switch {
+	case ok:
+		c.s.desired.sets[key].pass = c.pass
+		if rec.TTL != want.TTL || !sameData(rec.Data, want.Data) {
+			c.wrong = append(c.wrong, key)
+		}
+	case c.s.desired.hasName(rec.Name):
+		c.replaced = append(c.replaced, key)
+	default:
+		c.leftOver = append(c.leftOver, key)
+	}
+}
+
+// end has written what is not as it should be. More left over than the share that
+// may be deleted stays, all of it; an event that names it still takes it away.
+func (c *comparison) end(maxDelete float64) (leftOver, missing, wrong int) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	for key, set := range c.s.desired.sets {
+		if set.pass != c.pass {
+			missing++
+			c.s.dirty[key] = struct{}{}
+		}
+	}
+	c.braked = float64(len(c.leftOver)) > maxDelete*float64(c.total)
+	keys := slices.Concat(c.wrong, c.replaced)
+	if !c.braked {
+		keys = append(keys, c.leftOver...)
+	}
+	for _, key := range keys {
+		c.s.dirty[key] = struct{}{}
+	}
+	return len(c.leftOver), missing, len(c.wrong) + len(c.replaced)
+}
+
+// hasName tells whether there is any RRset at a name.
+func (d *desired) hasName(name []byte) bool {
+	return slices.ContainsFunc(types[:], func(typ uint16) bool { return d.sets[rrsetKey(name, typ)] != nil })
+}
+
+// sameData compares sets without doubles, the second one sorted.
+func sameData(have, want [][]byte) bool {
+	if len(have) != len(want) {
+		return false
+	}
+	sorted := slices.SortedFunc(slices.Values(have), bytes.Compare)
+	return slices.EqualFunc(sorted, want, bytes.Equal)
+}
