@@ -27,6 +27,16 @@ func (c *Cache) Answer(q *wire.Query, data []byte, limit int, now Instant) ([]by
 	return e.reply(q, data, limit, now), s
 }
 
+// Stale answers q from memory with what has expired: for a query that missed and cannot
+// wait for upstream. It reports false, and data is as it was, where there is nothing.
+func (c *Cache) Stale(q *wire.Query, data []byte, limit int, now Instant) ([]byte, bool) {
+	e := c.index.query(q)
+	if e == nil || !e.usable(now, c.staleFor) {
+		return nil, false
+	}
+	return e.reply(q, data, limit, now), true
+}
+
 // Rcode is the response code that memory holds for q's name with another type:
 // what is known of A when AAAA is asked for. It reports false where nothing
 // fresh is known. It takes no lock and allocates nothing.

@@ -99,7 +99,7 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	}
 	place, ok := a.rules.InFlight.Take(p.Client.Addr())
 	if !ok {
-		return a.crowded(p, limit), crowdedKind
+		return a.crowded(p, limit)
 	}
 	p.Late = true
 	a.hold()

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/policy"
@@ -47,10 +48,14 @@ func (a *answerer) limit(p *plane.Packet, o wire.Outcome) (reply []byte, kind in
 	return p.Data[:0], limitedKind
 }
 
-// crowded refuses to let a query wait whose client has too many waiting already: the
-// client turns to another server, or gives up, sooner than if it heard nothing.
-func (a *answerer) crowded(p *plane.Packet, limit int) []byte {
-	return a.bare(p, wire.RcodeServFail, limit, wire.EDEOther, "too many queries of this client wait for upstream")
+// crowded answers a query whose client has too many waiting already: with what has
+// expired, or else with a failure, upon which the client turns to another server, or
+// gives up, sooner than if it heard nothing.
+func (a *answerer) crowded(p *plane.Packet, limit int) ([]byte, int) {
+	if reply, ok := a.r.cache.Stale(&a.q, p.Data, limit, a.now); ok {
+		return reply, int(cache.Stale)
+	}
+	return a.bare(p, wire.RcodeServFail, limit, wire.EDEOther, "too many queries of this client wait for upstream"), crowdedKind
 }
 
 // A share is what a waiting query has of its client's limit.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,12 +204,23 @@ func TestBadSecrets(t *testing.T) {
 func TestInFlight(t *testing.T) {
 	for _, stream := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stream %v", stream), func(t *testing.T) {
-			up := serve(t, soa, "www.example. 300 IN A 192.0.2.1")
+			up := serve(t, soa, "www.example. 300 IN A 192.0.2.1", "old.example. 1 IN A 192.0.2.3")
 			s := play(t, plot{rest: up, policy: policy.Config{Rate: policy.Rate{InFlight: 5}}})
 			const greedy, modest = "192.0.2.10", "192.0.2.11"
 			q := query{name: "www.example.", typ: dns.TypeA, client: greedy, stream: stream}
 			see(t, s.query(q), dns.RcodeSuccess, "A 192.0.2.1")
+			q.name = "old.example."
+			see(t, s.query(q), dns.RcodeSuccess, "A 192.0.2.3")
 			up.silent.Store(true)
+			old := wire.Query{Type: wire.TypeA, Class: wire.ClassIN}
+			old.SetName(wireName(t, q.name))
+			for began := time.Now(); ; time.Sleep(10 * time.Millisecond) { // until it has expired
+				if _, fresh := s.cache.Rcode(&old, wire.TypeA, s.cache.Now()); !fresh {
+					break
+				} else if time.Since(began) > patience {
+					t.Fatal("it does not expire")
+				}
+			}
 			waiting := func(client string, i int) bool {
 				_, sent := s.send(pack(t, new(dns.Msg).SetQuestion(fmt.Sprintf("n%d.example.", i), dns.TypeA)), client, stream)
 				return !sent
@@ -224,10 +236,14 @@ func TestInFlight(t *testing.T) {
 			}
 			q.name = "www.example."
 			see(t, s.query(q), dns.RcodeSuccess, "A 192.0.2.1")
+			q.name = "old.example."
+			if m := s.query(q); !slices.Equal(data(m), []string{"A 192.0.2.3"}) || ede(m) != int(wire.EDEStaleAnswer) {
+				t.Errorf("over the limit, what has expired: %v", m)
+			}
 			if !waiting(modest, 7) {
 				t.Error("another client does not wait")
 			}
-			if n := s.rules.Load().InFlight.Refused(); n != 1 || s.count("crowded") != 1 {
+			if n := s.rules.Load().InFlight.Refused(); n != 2 || s.count("crowded") != 1 {
 				t.Errorf("%d and %d counted", n, s.count("crowded"))
 			}
 			for end := time.Now().Add(patience); s.Waiting() > 0; time.Sleep(time.Millisecond) {
