@@ -223,7 +223,7 @@ func TestExpansionLeads(t *testing.T) {
 		}
 		want := "NSEC RRSIG A OPT"
 		if strings.HasPrefix(target, "www.") {
-			want = "NSEC RRSIG NS A OPT"
+			want = "NS NSEC RRSIG A OPT"
 		}
 		if got := strings.Join(types, " "); got != want || len(m.Extra) != 2 {
 			t.Errorf("%s: %s; want %s\n%v", target, got, want, m)
