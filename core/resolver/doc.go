@@ -9,7 +9,7 @@
 // names of other servers is followed there, through rules and cache like any
 // question; nobody is believed about others' names.
 //
-// Files, in the order of a query: answer, seen, counts (what is in the packet);
+// Files, in the order of a query: answer, guard, cookies, seen, counts (what is in the packet);
 // rules, view; hold, late, post, chase, scan, chain, ask (behind a miss); route, upstreams, domains
 // (whom to ask); resolver, life, reload, config (around it); commands, lookup,
 // memory, trace, dump, flush, top, metrics (for operators); fault (what askers are
