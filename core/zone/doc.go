@@ -13,6 +13,9 @@
 // the old of one name to the new of the next. The memory of an old block is used again once
 // no reader can still be looking at it (see [Reader]).
 //
+// Zones that were signed elsewhere are served with what proves their answers (proof.go);
+// what denies names is found in an index of its own (denial.go).
+//
 // A lookup ends in a named state ([Outcome]); reply.go turns states into
 // messages. Master files are read through miekg/dns in master.go, and their plain
 // lines, which are most, in plain.go.
