@@ -21,6 +21,7 @@ type external struct {
 	fleet   *failover.Fleet
 	set     *upstream.Set // who is asked
 	rest    *upstream.Set // the last resort
+	all     *upstream.Set // keeps what is known of those not asked now
 	errands errands
 	checks  *checks
 	moves   *prometheus.CounterVec // transitions
@@ -43,11 +44,10 @@ func newExternal(c *Config, engine *upstream.Engine, log *slog.Logger) (*externa
 	if x.fleet, err = failover.New(f, time.Now()); err != nil {
 		return nil, err
 	}
-	if x.set, err = engine.Set(nil, upstream.SetOptions{}); err != nil {
-		return nil, err
-	}
-	if x.rest, err = engine.Set(nil, upstream.SetOptions{}); err != nil {
-		return nil, err
+	for _, set := range []**upstream.Set{&x.set, &x.rest, &x.all} {
+		if *set, err = engine.Set(nil, upstream.SetOptions{}); err != nil {
+			return nil, err
+		}
 	}
 	if x.checks, err = newChecks(x, c); err != nil {
 		return nil, err
@@ -88,20 +88,18 @@ func (x *external) follow(c *Config) *way {
 	// Asked for under the lock, lest an older state come behind a newer one.
 	w := newWay(x.fleet.Current(), x.ecs)
 	w.doubt = w.doubt && x.checked
-	x.replace(x.set, w.servers)
-	x.replace(x.rest, w.rest())
+	x.replace(x.set, parse(w.servers))
+	x.replace(x.rest, parse(w.rest()))
 	if before := x.way.Swap(w); before != nil && (w.beyond(before) || before.doubt && !w.doubt) {
 		go x.attend(w)
 	}
 	return w
 }
 
-func (x *external) replace(set *upstream.Set, list []failover.Server) {
-	servers, err := parse(list)
-	if err == nil {
-		err = set.Replace(servers)
-	}
-	if err != nil {
+// replace gives a set other servers, as many as it holds.
+func (x *external) replace(set *upstream.Set, servers []upstream.Server) {
+	const most = 64
+	if err := set.Replace(servers[:min(len(servers), most)]); err != nil {
 		x.log.Error("external resolvers not taken up", "err", err)
 	}
 }
@@ -109,16 +107,18 @@ func (x *external) replace(set *upstream.Set, list []failover.Server) {
 // take reads out of a config what the fleet does not know of.
 func (x *external) take(c *Config) {
 	x.ecs, x.checked = nil, c.External.Check.asks()
-	known := map[netip.AddrPort]string{}
+	known, all := map[netip.AddrPort]string{}, []upstream.Server{}
 	for _, s := range c.External.Sites {
 		if s.Name == c.Site && s.ECS.IsValid() {
 			x.ecs = clientSubnet(s.ECS)
 		}
 		for _, a := range s.Servers {
 			known[a.Addr] = a.Text()
+			all = append(all, a)
 		}
 	}
 	x.known.Store(&known)
+	x.replace(x.all, all)
 }
 
 // result hands an exchange's outcome on to failover.

@@ -54,14 +54,12 @@ func (w *way) asks(server failover.Server) bool {
 	return slices.ContainsFunc(w.servers, func(s failover.Server) bool { return s.Address == server.Address })
 }
 
-// parse gives servers as upstream knows them, at most so many as a set holds.
-func parse(list []failover.Server) (servers []upstream.Server, err error) {
-	for _, s := range list[:min(len(list), 64)] {
-		server, err := upstream.ParseServer(s.Address)
-		if err != nil {
-			return nil, err
+// parse gives servers as upstream knows them. Their addresses were the config's.
+func parse(list []failover.Server) (servers []upstream.Server) {
+	for _, s := range list {
+		if server, err := upstream.ParseServer(s.Address); err == nil {
+			servers = append(servers, server)
 		}
-		servers = append(servers, server)
 	}
-	return servers, nil
+	return servers
 }
