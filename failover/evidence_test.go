@@ -90,6 +90,30 @@ func TestHintsThatMisleadAreMuted(t *testing.T) {
 	}
 }
 
+// Distrust doubles with each hint that misled, and is forgotten after as long without.
+func TestDistrustFades(t *testing.T) {
+	s := tell(t, twoSites())
+	muted := func() time.Duration { // after one more
+		s.Hint("a1", s.now)
+		s.checked(true, "a1")
+		return (*s.address.Load())["a1"].hints.until.Sub(s.now)
+	}
+	for _, want := range []time.Duration{500, 1000, 2000} {
+		if got := muted(); got != want*time.Millisecond {
+			t.Fatalf("muted for %v, want %d ms", got, want)
+		}
+		s.wait(want * time.Millisecond)
+	}
+	s.wait(2*time.Second).checked(true, "a1")
+	if got := muted(); got != 4*time.Second {
+		t.Errorf("no longer than the last time without one: muted for %v, want 4 s", got)
+	}
+	s.wait(9*time.Second).checked(true, "a1")
+	if got := muted(); got != 500*time.Millisecond {
+		t.Errorf("after a while without: muted for %v, want 500 ms", got)
+	}
+}
+
 // What is known of the others is looked at anew when the last server is in doubt.
 func TestDoubtHurriesEveryone(t *testing.T) {
 	cfg := twoSites()
