@@ -141,7 +141,7 @@ func (l *loader) bring(tx *Tx, stage *Table) (err error) {
 	}
 	pass := l.live.NewPass()
 	tx.Mark(pass)
-	for _, turn := range [...]turn{targets, aliases, apex} {
+	for _, turn := range [...]turn{targetTurn, aliasTurn, apexTurn} {
 		stage.Each(func(rec *Record) bool {
 			if l.turn(rec) == turn && rec.Type != dns.TypeSOA && tx.belongs(rec.Name, rec.Type, z.number) {
 				_, err = tx.Put(rec)
@@ -165,19 +165,19 @@ func (l *loader) bring(tx *Tx, stage *Table) (err error) {
 type turn int
 
 const (
-	targets turn = iota
-	aliases
-	apex
+	targetTurn turn = iota
+	aliasTurn
+	apexTurn
 )
 
 func (l *loader) turn(rec *Record) turn {
 	switch {
 	case len(rec.Name) == len(l.apex):
-		return apex
+		return apexTurn
 	case rec.Type == dns.TypeCNAME, rec.Type == dns.TypeDNAME:
-		return aliases
+		return aliasTurn
 	}
-	return targets
+	return targetTurn
 }
 
 // belongs reports whether an RRset of that name would be the zone's.

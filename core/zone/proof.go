@@ -75,7 +75,7 @@ func (a *answer) signHit(res *Result) {
 // there (RFC 4035 §3.1.3.3, RFC 5155 §7.2.6).
 func (a *answer) expansions() {
 	var now [wire.MaxName]byte
-	n := copy(now[:], a.q.Name())
+	n, at := copy(now[:], a.q.Name()), a.nameAt
 	for _, w := range a.r.wild[:a.wilds] {
 		a.nameAt = w.nameAt
 		name := a.reply.Written(w.nameAt, a.reply.Len())
@@ -90,7 +90,7 @@ func (a *answer) expansions() {
 			a.putNSEC(w.zone, a.q.Name())
 		}
 	}
-	a.wilds = 0
+	a.wilds, a.nameAt = 0, at
 	a.q.SetName(now[:n])
 }
 

@@ -205,8 +205,9 @@ func TestIterations(t *testing.T) {
 // that is not signed, and adds hosts or refers on.
 func TestExpansionLeads(t *testing.T) {
 	const other = "@ 60 SOA ns h 1 1 1 1 60\n@ 60 NS ns\nns A 192.0.2.53\nmail MX 10 ns\ncut NS ns.cut\nns.cut A 192.0.2.54\n"
-	table := loaded(t, "other", other)
-	for _, target := range []string{"mail.other.", "www.cut.other."} {
+	signed := strings.ReplaceAll(strings.ReplaceAll(chained(false, 1, "sub"), "sub.test. 300 A 192.0.2.1", "sub.test. 300 NS ns.sub\nns.sub.test. A 192.0.2.54"), "test.", "signed.")
+	table := loaded(t, "other", other, "signed", signed)
+	for _, target := range []string{"mail.other.", "www.cut.other.", "www.sub.signed."} {
 		apex := wire.MustName("test")
 		if table.Zone(apex) == nil {
 			addZone(t, table, "test")
@@ -224,6 +225,12 @@ func TestExpansionLeads(t *testing.T) {
 		want := "NSEC RRSIG A OPT"
 		if strings.HasPrefix(target, "www.") {
 			want = "NS NSEC RRSIG A OPT"
+		}
+		if target == "www.sub.signed." { // the wildcard's proof, and that there is no DS
+			want = "NS NSEC RRSIG NSEC RRSIG A OPT"
+			if owner := m.Ns[3].Header().Name; owner != "sub.signed." {
+				t.Errorf("the delegation's proof is %s", m.Ns[3])
+			}
 		}
 		if got := strings.Join(types, " "); got != want || len(m.Extra) != 2 {
 			t.Errorf("%s: %s; want %s\n%v", target, got, want, m)
