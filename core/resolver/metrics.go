@@ -37,19 +37,20 @@ func (r *Resolver) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v int64) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v))
 	}
+	rules := r.rules.Load()
+	cookies := rules.Cookies != nil
 	r.eachCount(func(transport, worker string, c *counts) {
 		for k := range c.by {
 			if n := c.by[k].Load(); n != 0 {
 				counter(answersDesc, n, transport, worker, kindName(k))
 			}
 		}
-		for state := range c.cookies {
-			if n := c.cookies[state].Load(); n != 0 {
-				counter(cookieDesc, n, transport, worker, wire.CookieState(state).String())
+		if cookies {
+			for state := range c.cookies {
+				counter(cookieDesc, c.cookies[state].Load(), transport, worker, wire.CookieState(state).String())
 			}
 		}
 	})
-	rules := r.rules.Load()
 	rules.collect(counter)
 	if rules.Limiter != nil {
 		limited, full := rules.Limiter.Limited()
