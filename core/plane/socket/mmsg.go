@@ -22,7 +22,7 @@ type mmsghdr struct {
 // system calls. It would have them watched by its monitor thread, which takes the
 // processor away from a goroutine that it finds in one, at every look, up to
 // 50,000 times a second: measured, that was a quarter of the CPU of a server under
-// half its load. None of these calls lasts longer than half a millisecond, so a
+// half its load. None of these calls lasts longer than two milliseconds, so a
 // stop of the world need not wait longer for one either.
 
 // recvmmsg takes what is there and never waits.
@@ -45,9 +45,9 @@ func sendmsg(fd int, message *unix.Msghdr) syscall.Errno {
 	return errno
 }
 
-// shortly is how long a wait keeps its processor, ns. Under load the next
-// datagram comes before; without, nothing is to be won.
-const shortly = 500_000
+// shortly is how long a wait keeps its processor, ns. From some 500 datagrams a
+// second on, the next one mostly comes before; below, nothing is to be won.
+const shortly = 2_000_000
 
 // wait blocks until fd has something to read or wake has been written to: for a
 // moment unseen by the scheduler, then as a system call that may last.
