@@ -257,10 +257,13 @@ func (l *layered) at(t *testing.T) *layered {
 // With opt-out there may be an unsigned delegation in a wildcard's place (RFC 5155 §9.2).
 func (l *layered) authentic() {
 	for _, zone := range []string{"nsec.test.", "nsec3.test.", "optout.test."} {
-		for _, name := range []string{"www.", "alias.", "q.wild.", "q.many."} {
+		for _, name := range []string{"www.", "alias.", "q.wild.", "q.many.", "a.b.into."} {
 			data, ad := "192.0.2.1", zone != "optout.test." || !strings.HasPrefix(name, "q.")
-			if name == "q.wild." {
+			switch name {
+			case "q.wild.":
 				data = "192.0.2.5"
+			case "a.b.into.":
+				data = "192.0.2.4"
 			}
 			q := dnssec{name: name + zone, typ: dns.TypeA}
 			l.asks(q, outcome{data: data})
@@ -295,6 +298,8 @@ func (l *layered) unsigned() {
 		l.asks(dnssec{name: "www." + zone, typ: dns.TypeA, do: true, ad: true}, outcome{data: "192.0.2.1"})
 		l.asks(dnssec{name: "nothing." + zone, typ: dns.TypeA, do: true, ad: true}, outcome{rcode: dns.RcodeNameError})
 	}
+	// Of a signed alias that leads there the signature comes along.
+	l.asks(dnssec{name: "q.down.nsec.test.", typ: dns.TypeA, do: true, ad: true}, outcome{signed: true, data: "192.0.2.1"})
 }
 
 // Data that signatures do not bear out is refused, and the reason told (RFC 8914 §4.7,
@@ -390,7 +395,7 @@ func (l *layered) clients() {
 	const valid, denied, unsigned = "; fully validated", "; negative response, fully validated", "; unsigned answer"
 	for run, says := range map[string]string{
 		"www.nsec.test A": valid, "www.nsec3.test AAAA": valid, "two.optout.test A": valid, "q.wild.nsec.test A": valid, "q.wild.nsec3.test A": valid,
-		"alias.nsec3.test A": valid, "q.many.nsec.test A": valid, "q.many.nsec3.test A": valid, "nsec3.test DNSKEY": valid, "nsec3.test DS": valid, "test SOA": valid,
+		"alias.nsec3.test A": valid, "q.many.nsec.test A": valid, "q.many.nsec3.test A": valid, "a.b.into.nsec.test A": valid, "a.b.into.nsec3.test A": valid, "nsec3.test DNSKEY": valid, "nsec3.test DS": valid, "test SOA": valid,
 		"nothing.nsec.test A": denied, "nothing.nsec3.test A": denied, "www.nsec.test MX": denied, "b.ent.nsec3.test A": denied, "q.wild.nsec3.test MX": denied,
 		"insecure.nsec.test DS": denied, "insecure.nsec3.test DS": denied,
 		"www.plain.test A": unsigned, "www.insecure.nsec.test A": unsigned, "www.insecure.nsec3.test A": unsigned, "www.insecure.optout.test A": unsigned,

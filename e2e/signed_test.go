@@ -73,8 +73,8 @@ func zoneLines(zones []world.Zone) string {
 
 // questionsAbout are names of each kind that a leaf has.
 func questionsAbout(z world.Zone) (names []string) {
-	labels := strings.Fields(`www two ent b.ent a.b.ent c.b.ent wild x.wild y.wild z.y.wild a.x.wild *.wild alias x.alias q.many r.q.many q.away
-		dname x.dname mail _tcp _s._tcp _t._tcp inside nothing a.nothing insecure www.insecure ns.insecure ns 0 zzz \000 \255 \000.www * *.www`)
+	labels := strings.Fields(`www two ent b.ent a.b.ent c.b.ent wild x.wild y.wild z.y.wild a.x.wild *.wild alias x.alias q.many r.q.many q.away q.down
+		dname x.dname into a.b.into mail _tcp _s._tcp _t._tcp inside nothing a.nothing insecure www.insecure ns.insecure ns 0 zzz \000 \255 \000.www * *.www`)
 	for range 30 {
 		labels = append(labels, fmt.Sprintf("%x", rand.Uint32()))
 	}

@@ -44,7 +44,9 @@ x.wild    TXT   "closer"
 alias     CNAME www
 *.many    CNAME www
 *.away    CNAME nothing
+*.down    CNAME www.insecure
 dname     DNAME www
+into      DNAME ent
 mail      MX    10 www
 _s._tcp   SRV   0 0 80 www
 inside    A     10.1.2.3
