@@ -205,3 +205,34 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// TestAuthenticChains: an answer over several servers is authentic where all of it is, to
+// who asks whether it is (RFC 6840 §5.7).
+func TestAuthenticChains(t *testing.T) {
+	vouched := func(records ...string) *nameServer {
+		data := &nameServer{}
+		data.add(t, records...)
+		return serveBy(t, func(q *dns.Msg) *dns.Msg {
+			m := data.look(q)
+			m.AuthenticatedData = q.AuthenticatedData
+			return m
+		})
+	}
+	first := vouched("first. 300 IN SOA ns.first. h.first. 1 2 3 4 60", "good.first. 60 IN CNAME end.second.", "half.first. 60 IN CNAME end.third.")
+	second := vouched("second. 300 IN SOA ns.second. h.second. 1 2 3 4 60", "end.second. 60 IN A 192.0.2.1")
+	third := serve(t, "third. 300 IN SOA ns.third. h.third. 1 2 3 4 60", "end.third. 60 IN A 192.0.2.1", "half.third. 60 IN CNAME end.second.")
+	s := play(t, plot{zones: map[string]*nameServer{"first.": first, "second.": second, "third.": third}})
+	for name, want := range map[string]bool{"good.first.": true, "half.first.": false, "half.third.": false, "end.second.": true, "end.third.": false} {
+		for _, asked := range []bool{true, false} {
+			q := new(dns.Msg).SetQuestion(name, dns.TypeA)
+			q.AuthenticatedData = asked
+			m := new(dns.Msg)
+			if err := m.Unpack(s.packet(pack(t, q), "", false)); err != nil {
+				t.Fatal(err)
+			}
+			if len(data(m)) == 0 || m.AuthenticatedData != (want && asked) {
+				t.Errorf("%s, AD %v:\n%v", name, asked, m)
+			}
+		}
+	}
+}
