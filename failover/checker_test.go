@@ -223,22 +223,27 @@ func TestChecksAreSpread(t *testing.T) {
 
 // A server that lost only one way in is found out, and stays out while it is so.
 func TestOneTransportLost(t *testing.T) {
-	for _, over := range []string{"UDP", "TCP"} {
-		t.Run(over, func(t *testing.T) {
-			inBubble(t, everySecond(), onePlan, 0, func(t *testing.T, f *Fleet, n *network) {
-				time.Sleep(3 * time.Second)
-				n.kill(true, "a1 "+over)
-				last := func() Server { return f.Current().Servers[1] }
-				until(t, 5*time.Second, func() bool { return last() == Server{"dc1", "a1", false, Down} })
-				time.Sleep(time.Minute)
-				if last().State != Down {
-					t.Errorf("%s is dead, and the server is %v", over, last().State)
-				}
-				n.kill(false, "a1 "+over)
-				until(t, 5*time.Second, func() bool { return f.Current().Fit == 2 })
-			})
-		})
+	expect := Plan{Expect: []Question{{Name: "dns.example.net", Type: "A", Data: "192.0.2.8"}}, StreamEvery: 4}
+	for what, plan := range map[string]Plan{"zone": onePlan, "expect": expect} {
+		for _, over := range []string{"UDP", "TCP"} {
+			t.Run(what+" "+over, func(t *testing.T) { loseTransport(t, plan, over) })
+		}
 	}
+}
+
+func loseTransport(t *testing.T, plan Plan, over string) {
+	inBubble(t, everySecond(), plan, 0, func(t *testing.T, f *Fleet, n *network) {
+		time.Sleep(3 * time.Second)
+		n.kill(true, "a1 "+over)
+		last := func() Server { return f.Current().Servers[1] }
+		until(t, 5*time.Second, func() bool { return last() == Server{"dc1", "a1", false, Down} })
+		time.Sleep(time.Minute)
+		if last().State != Down {
+			t.Errorf("%s is dead, and the server is %v", over, last().State)
+		}
+		n.kill(false, "a1 "+over)
+		until(t, 5*time.Second, func() bool { return f.Current().Fit == 2 })
+	})
 }
 
 func TestOneDeadNameHurtsNobody(t *testing.T) {

@@ -90,6 +90,13 @@ func TestStatusIsJSON(t *testing.T) {
 		t.Errorf("since when: %+v", st)
 	}
 	s = tell(t, twoSites()).wait(time.Second).lose("a1").lose("a2").checked(true, "b1")
+	if until := s.Status().HoldUntil; until != s.now.Add(30*time.Second) {
+		t.Errorf("held until %v, it is %v", until, s.now)
+	}
+	if until := s.restore("a1").wait(30 * time.Second).Status().HoldUntil; !until.IsZero() {
+		t.Errorf("at home, and held until %v", until)
+	}
+	s = tell(t, twoSites()).wait(time.Second).lose("a1").lose("a2").checked(true, "b1")
 	if since := s.Status().Sites[1].Since; since != s.now {
 		t.Errorf("dc2 serves since %v, it is %v", since, s.now)
 	}

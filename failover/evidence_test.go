@@ -215,6 +215,15 @@ func TestBackOffWhileAllAreDown(t *testing.T) {
 	}
 }
 
+func TestRoundTripTimeIsSmoothed(t *testing.T) {
+	s := &server{}
+	for _, step := range []struct{ took, want time.Duration }{{80, 80}, {160, 90}, {0, 90}, {10, 80}} {
+		if s.measure(step.took * time.Millisecond); s.rtt != step.want*time.Millisecond {
+			t.Errorf("after %d ms: %v, want %d ms", step.took, s.rtt, step.want)
+		}
+	}
+}
+
 func TestPatience(t *testing.T) {
 	second := DefaultPace()
 	second.Interval = time.Second

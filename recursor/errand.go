@@ -62,6 +62,7 @@ func (l *errands) end(e *errand) {
 	if e.next != nil {
 		e.next.prev = e.prev
 	}
+	e.prev, e.next = nil, nil
 }
 
 // ask puts a question to whoever serves now.
@@ -88,7 +89,8 @@ func (x *external) attend(w *way) {
 	var before *way
 	var beyond bool
 	x.errands.Lock()
-	for e := x.errands.first; e != nil; e = e.next {
+	for e := x.errands.first; e != nil; {
+		next := e.next
 		if e.way != before {
 			before, beyond = e.way, w.beyond(e.way)
 		}
@@ -100,6 +102,7 @@ func (x *external) attend(w *way) {
 			x.errands.end(e)
 			told = append(told, e)
 		}
+		e = next
 	}
 	x.errands.Unlock()
 	for _, e := range again {
