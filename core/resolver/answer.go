@@ -94,7 +94,7 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 		return reply, int(state)
 	case q.Flags&wire.FlagRD == 0:
 		return a.unasked(p, limit), unaskedKind
-	case a.r.loops.closed(q):
+	case a.r.loops.closed(q), q.Trail() == nil && a.circled(p.Client.Addr()):
 		return a.looped(p, limit), loopKind
 	}
 	place, ok := a.rules.InFlight.Take(p.Client.Addr())

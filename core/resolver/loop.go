@@ -20,8 +20,8 @@ import (
 // What is asked upstream carries a stamp of this process behind those that the
 // question came with, so circles over any number of nodecaches and recursors are
 // seen by the first of them. Source addresses would not do: a host's recursor,
-// nodecache and external resolver have the same one. A forwarder of another make
-// that drops options hides the circle, and the budget ends it.
+// nodecache and external resolver have the same one. Where a server of another make
+// drops the trail, circles look closer.
 //
 // A question that joins one in the air leaves its trail there, so where two in a
 // circle are asked at the same moment, the budget may end that, too.

@@ -33,6 +33,7 @@ type Resolver struct {
 	loops  *loops
 	traces traces
 
+	circles  circles
 	observer *observe.Observer // of single queries
 	waits    *prometheus.HistogramVec
 	waited   [cache.Failure + 1]prometheus.Observer // parts of waits
