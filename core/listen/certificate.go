@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,6 +126,12 @@ func (c *Certificate) Ready() bool { return true }
 
 // String implements daemon.Task.
 func (c *Certificate) String() string { return "certificate" }
+
+// Reason says on the daemon's page what is shown to clients.
+func (c *Certificate) Reason() string {
+	leaf := c.shown.Load().Leaf
+	return fmt.Sprintf("%s until %s", strings.Join(leaf.DNSNames, ", "), leaf.NotAfter.Format(time.DateTime))
+}
 
 // Metric is when the certificate ends.
 func (c *Certificate) Metric() prometheus.Collector {

@@ -67,7 +67,10 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 			return reply, kind
 		}
 	}
-	if o != wire.Valid {
+	switch {
+	case o == wire.FormErr && q.OnlyCookie(p.Data):
+		return a.bare(p, wire.RcodeSuccess, wire.MinUDP, wire.EDENone, ""), invalid + int(wire.Valid)
+	case o != wire.Valid:
 		return q.Error(p.Data, o), invalid + int(o)
 	}
 	limit := q.Limit(p.Stream, a.r.maxUDP)

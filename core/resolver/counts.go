@@ -51,7 +51,7 @@ func kindName(k int) string {
 	case k < invalid:
 		return cache.State(k).String()
 	case k < policed:
-		return [...]string{"valid", "silence", "formerr", "notimp", "refused", "badvers"}[k-invalid]
+		return [...]string{"cookie", "silence", "formerr", "notimp", "refused", "badvers"}[k-invalid]
 	case k < limitedKind:
 		return "policy-" + policy.Action(k-policed).String()
 	case k == limitedKind:

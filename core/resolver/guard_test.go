@@ -117,6 +117,17 @@ func TestCookies(t *testing.T) {
 	if len(back) != 48 {
 		t.Errorf("over a stream the cookie %q", back)
 	}
+	// Without a question (RFC 7873 §5.4).
+	alone := new(dns.Msg).SetEdns0(1232, false)
+	alone.IsEdns0().Option = append(alone.IsEdns0().Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: bare})
+	m, back = s.cookieOf(s.packet(pack(t, alone), "192.0.2.13", false))
+	if m == nil || m.Rcode != dns.RcodeSuccess || len(m.Question) != 0 || len(back) != 48 {
+		t.Errorf("without a question: %v", m)
+	}
+	alone.IsEdns0().Option = nil
+	if m, _ = s.cookieOf(s.packet(pack(t, alone), "192.0.2.13", false)); m == nil || m.Rcode != dns.RcodeFormatError {
+		t.Errorf("without a question or a cookie: %v", m)
+	}
 	for _, bad := range []string{"01", bare + "00"} {
 		if m, back := s.cookie("www.example.", "192.0.2.12", bad, false); m == nil || m.Rcode != dns.RcodeFormatError || back != "" {
 			t.Errorf("malformed cookie %s: %v", bad, m)

@@ -83,6 +83,7 @@ func (q *Query) Parse(msg []byte) Outcome {
 		return NotImp
 	}
 	if binary.BigEndian.Uint16(msg[4:]) != 1 || binary.BigEndian.Uint16(msg[6:]) != 0 {
+		q.onlyOptions(msg)
 		return FormErr
 	}
 	if !q.question(msg) {
@@ -95,6 +96,24 @@ func (q *Query) Parse(msg []byte) Outcome {
 		return Refused
 	}
 	return Valid
+}
+
+// onlyOptions reads the OPT record of a message without a question, which may ask for
+// a cookie (RFC 7873 §5.4). Of one that is anything else nothing is read.
+func (q *Query) onlyOptions(msg []byte) {
+	if binary.BigEndian.Uint64(msg[4:]) != 1 { // the four counts
+		return
+	}
+	q.Type = 0
+	if q.records(msg) != Valid {
+		q.EDNS, q.DO, q.UDPSize, q.Options = false, false, MinUDP, nil
+	}
+}
+
+// OnlyCookie tells whether a message that is a FormErr asks for a cookie alone, which
+// Cookies.Check has found.
+func (q *Query) OnlyCookie(msg []byte) bool {
+	return q.Extras.HasCookie() && binary.BigEndian.Uint16(msg[4:]) == 0
 }
 
 // question reads the question section. Names in queries are never compressed,
