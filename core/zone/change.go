@@ -64,7 +64,7 @@ func (tx *Tx) replace(h uint64, r ref, rec *Record) (bool, error) {
 	if err := tx.rebuild(h, r, n); err != nil {
 		return false, err
 	}
-	tx.touched(rec.Type, zone)
+	tx.touched(rec, zone)
 	tx.t.records.Add(int64(count - old))
 	return true, nil
 }

@@ -71,10 +71,40 @@ var hashText = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPaddin
 const hashLabel = 1 + sha1.Size*8/5 // octets of a hash as a label
 
 // touched has a zone's denial made anew behind a change of records that it is made of.
-func (tx *Tx) touched(typ uint16, zone int) {
-	switch typ {
+func (tx *Tx) touched(rec *Record, zone int) {
+	switch rec.Type {
 	case wire.TypeNSEC, wire.TypeNSEC3, wire.TypeNSEC3PARAM:
 		tx.renew(zone)
+		if tx.fresh != nil && tx.fresh.zone == zone {
+			tx.fresh.owners = append(tx.fresh.owners, rec.Name...)
+		}
+	}
+}
+
+// fresh is a zone that is filled for the first time. It remembers the names, one behind
+// the other, that have what its denial is made of: a table of many zones need not be
+// searched through for each. Some may stand there twice.
+type fresh struct {
+	zone   int
+	owners []byte
+}
+
+// candidates calls f with the nodes that may have what a zone's denial is made of.
+func (tx *Tx) candidates(z *Zone, f func(n node)) {
+	if tx.fresh == nil || tx.fresh.zone != z.number {
+		tx.each(func(_ uint64, _ ref, n node) {
+			if n.zone() == z.number {
+				f(n)
+			}
+		})
+		return
+	}
+	for rest := tx.fresh.owners; len(rest) > 0; {
+		name := rest[:wire.NameLen(rest)]
+		rest = rest[len(name):]
+		if n := tx.lookup(name); n != nil && n.zone() == z.number {
+			f(n)
+		}
 	}
 }
 
@@ -108,19 +138,16 @@ func (tx *Tx) denialOf(z *Zone) *denial {
 	if set, ok := apex.find(wire.TypeNSEC3PARAM); ok && serves(set.Data()) {
 		p := set.Data()
 		d.iterations, d.salt = int(binary.BigEndian.Uint16(p[2:])), bytes.Clone(p[5:])
-		tx.each(func(_ uint64, _ ref, n node) {
-			if n.zone() == z.number {
-				d.addHash(n, p)
-			}
-		})
+		tx.candidates(z, func(n node) { d.addHash(n, p) })
 		if d.hashes != nil {
 			slices.SortFunc(d.hashes, func(a, b [sha1.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+			d.hashes = slices.Compact(d.hashes)
 			return &d
 		}
 	}
 	var buf [wire.MaxName]byte
-	tx.each(func(_ uint64, _ ref, n node) {
-		if _, ok := n.find(wire.TypeNSEC); ok && n.zone() == z.number {
+	tx.candidates(z, func(n node) {
+		if _, ok := n.find(wire.TypeNSEC); ok {
 			d.at = append(d.at, uint32(len(d.names)))
 			d.names = append(d.names, fromBeside(buf[:0], n.name(), z.Apex)...)
 		}
@@ -129,6 +156,9 @@ func (tx *Tx) denialOf(z *Zone) *denial {
 		return nil
 	}
 	sort.Slice(d.at, func(i, j int) bool { return canonical(d.name(i), d.name(j)) < 0 })
+	d.at = slices.CompactFunc(d.at, func(i, j uint32) bool {
+		return canonical(d.names[i:], d.names[j:]) == 0
+	})
 	return &d
 }
 

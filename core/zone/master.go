@@ -98,6 +98,7 @@ type loader struct {
 // from the zone yet.
 func (l *loader) first(tx *Tx) error {
 	tx.strict = true
+	tx.fresh = &fresh{zone: tx.t.Zone(l.apex).number}
 	err := l.read(tx)
 	if err != nil {
 		tx.RemoveZone(l.apex)

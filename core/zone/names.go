@@ -32,7 +32,7 @@ func (tx *Tx) add(h uint64, rec *Record) (bool, error) {
 		return false, err
 	}
 	tx.t.records.Add(int64(count))
-	tx.touched(rec.Type, zone)
+	tx.touched(rec, zone)
 	return true, tx.link(m.name(), zone)
 }
 

@@ -39,6 +39,7 @@ type Tx struct {
 	pass   Pass
 
 	denials map[int]bool // numbers of zones whose NSEC or NSEC3 records changed
+	fresh   *fresh       // a zone that was empty before; or nil
 }
 
 // A Pass tells apart what was put in the course of one full sync.
