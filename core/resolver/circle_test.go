@@ -18,6 +18,7 @@ func TestCircleSuspected(t *testing.T) {
 	var mu sync.Mutex
 	var names []string
 	release := make(chan struct{})
+	defer close(release)
 	up := serveBy(t, func(q *dns.Msg) *dns.Msg {
 		name := q.Question[0].Name
 		mu.Lock()
@@ -63,7 +64,6 @@ func TestCircleSuspected(t *testing.T) {
 	if n := s.count("loop"); n != 0 || canaries() != 1 {
 		t.Errorf("%d refused, %d canaries", n, canaries())
 	}
-	close(release)
 }
 
 // The canary that comes back proves the circle: what is in the air is refused to its
