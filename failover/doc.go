@@ -42,9 +42,9 @@
 //
 // A set lists up servers first, then suspect, on probation, down; home before
 // the others and as configured within each. The first [Set.Fit] are believed to
-// answer; the rest are a last resort, for when all of those have failed and
-// time is left. So nobody waits on a dead server first, and a last resort that
-// does answer is found before its next check is due.
+// answer. The rest are checked soon when none of those is up any more, so that one
+// that has come back is found before its next check is due. Nobody waits on a
+// dead server first.
 //
 // Time is an argument everywhere: the [Fleet] starts nothing and sends nothing.
 // [Checker] is the task that runs the checks a fleet calls for.

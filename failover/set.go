@@ -20,8 +20,8 @@ type Set struct {
 	Home    string
 	Servers []Server
 	// Fit counts the leading servers that are believed to answer and may be
-	// chosen among freely. The others are for when those have failed, in order.
-	// Zero means nobody is known to answer.
+	// chosen among freely. Zero means nobody is known to answer: then the others
+	// are what there is, in order.
 	Fit int
 }
 

@@ -25,10 +25,9 @@ type errand struct {
 	way        *way            // by which it was last asked
 	open       int             // exchanges awaited
 	again      int             // how often it was asked anew
-	resort     bool            // the last resort was asked, too
 	parked     bool            // it failed, and waits for what checks say of those who were asked
 	over       bool            // done has been, or is about to be, called
-	worst      upstream.Answer // what is answered for want of a better one
+	best       upstream.Answer // so far
 }
 
 const (
@@ -70,16 +69,16 @@ func (x *external) ask(question upstream.Question, done func(upstream.Answer)) {
 	w := x.now()
 	e := &errand{x: x, question: question, done: done, way: w, open: 1}
 	x.errands.add(e)
-	x.send(e, x.set, w)
+	x.send(e, w)
 	if now := x.way.Load(); now != w { // as it changed, this one may not have been listed yet
 		x.attend(now)
 	}
 }
 
-func (x *external) send(e *errand, to *upstream.Set, w *way) {
+func (x *external) send(e *errand, w *way) {
 	question := e.question
 	question.Options = append(question.Options, w.options...)
-	resolver.Exchange(to, &question, e.answered)
+	resolver.Exchange(x.set, &question, e.answered)
 }
 
 // attend looks after the questions in the air when the way has changed: those who
@@ -106,10 +105,10 @@ func (x *external) attend(w *way) {
 	}
 	x.errands.Unlock()
 	for _, e := range again {
-		x.send(e, x.set, w)
+		x.send(e, w)
 	}
 	for _, e := range told {
-		e.done(e.worst)
+		e.done(e.best)
 	}
 }
 
@@ -126,57 +125,55 @@ func (e *errand) answered(a upstream.Answer) {
 	x := e.x
 	w := x.now()
 	x.errands.Lock()
-	e.open--
-	if e.over {
-		x.errands.Unlock()
-		return
-	}
-	if !helps(a) {
-		if to := e.elsewhere(a, w); to != nil || e.open > 0 {
-			e.keep(a)
-			x.errands.Unlock()
-			if to != nil {
-				x.send(e, to, w)
-			}
-			return
-		}
-		e.keep(a)
-		if w.doubt && !e.parked && !final(a.Err) {
-			e.parked = true
-			x.errands.Unlock()
-			e.wait(w)
-			return
-		}
-		a = e.worst
-	}
-	x.errands.end(e)
+	next := e.judge(a, w)
 	x.errands.Unlock()
-	e.done(a)
+	switch next {
+	case toTell:
+		e.done(e.best)
+	case toSend:
+		x.send(e, w)
+	case toWait:
+		e.wait(w)
+	}
 }
 
-// elsewhere notes and gives who else is to be asked, now that all who were have
-// failed: those who serve by now, or, where nobody is known to be up, who was
-// given up; nil for nobody.
-func (e *errand) elsewhere(a upstream.Answer, w *way) *upstream.Set {
+// What is to be done next about an errand.
+type next int
+
+const (
+	nothing next = iota
+	toTell
+	toSend
+	toWait
+)
+
+// judge notes an answer in the locked list, and says what is next.
+func (e *errand) judge(a upstream.Answer, w *way) next {
+	e.open--
 	switch {
-	case e.open > 0, errors.Is(a.Err, upstream.ErrOverload):
+	case e.over:
+		return nothing
+	case helps(a):
+		e.best = a // told before it becomes invalid
+		e.x.errands.end(e)
+		return toTell
+	}
+	if a.Err == nil || e.best.Msg == nil {
+		a.Msg = slices.Clone(a.Msg)
+		e.best = a
+	}
+	switch {
+	case e.open > 0:
+		return nothing
 	case e.again < mostAgain && w.beyond(e.way):
 		e.follow(w)
-		return e.x.set
-	case !e.resort && w.last:
-		e.resort = true
-		e.open++
-		return e.x.rest
+		return toSend
+	case w.doubt && !e.parked && !final(a.Err):
+		e.parked = true
+		return toWait
 	}
-	return nil
-}
-
-// keep saves an answer that does not help. Its message is valid for a moment only.
-func (e *errand) keep(a upstream.Answer) {
-	if a.Err == nil || e.worst.Msg == nil {
-		a.Msg = slices.Clone(a.Msg)
-		e.worst = a
-	}
+	e.x.errands.end(e)
+	return toTell
 }
 
 // final tells whether an error leaves no time, or nobody, to wait for.
@@ -197,7 +194,7 @@ func (e *errand) wait(w *way) {
 		}
 		l.end(e)
 		l.Unlock()
-		e.done(e.worst)
+		e.done(e.best)
 	})
 	if now := e.x.way.Load(); now != w { // as it changed, this one may not have been parked yet
 		e.x.attend(now)

@@ -138,8 +138,8 @@ func TestFailureOfANameIsTold(t *testing.T) {
 	}
 }
 
-// Where those who serve fail, and nobody is known to be up, who was given up is asked.
-func TestLastResort(t *testing.T) {
+// Where those who serve fail, who was given up is looked at anew, and asked.
+func TestGivenUpTooSoon(t *testing.T) {
 	t.Parallel()
 	home, away := serve(t, "192.0.2.1"), serve(t, "192.0.2.2")
 	s := run(t, slowly(home, away))
@@ -233,19 +233,18 @@ func TestWay(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		way         *way
-		doubt, last bool
-		options     string
+		way     *way
+		doubt   bool
+		options string
 	}{
-		{set(2, "a1+ a2"), false, false, ""},
-		{set(2, "a1 a2"), true, false, ""},
-		{set(1, "a1 a2"), true, true, ""},
-		{set(1, "a1+ a2"), false, false, ""},
-		{set(1, "b1 a1"), true, true, "ecs"},
-		{set(0, "a1 b1"), false, false, "ecs"},
+		{set(2, "a1+ a2"), false, ""},
+		{set(2, "a1 a2"), true, ""},
+		{set(1, "a1 a2"), true, ""},
+		{set(1, "b1 a1"), true, "ecs"},
+		{set(0, "a1 b1"), false, "ecs"},
 	} {
-		if tt.way.doubt != tt.doubt || tt.way.last != tt.last || string(tt.way.options) != tt.options {
-			t.Errorf("%v: doubt %v, last resort %v, options %q", tt.way.fleet.Servers, tt.way.doubt, tt.way.last, tt.way.options)
+		if tt.way.doubt != tt.doubt || string(tt.way.options) != tt.options {
+			t.Errorf("%v: doubt %v, options %q", tt.way.fleet.Servers, tt.way.doubt, tt.way.options)
 		}
 	}
 }

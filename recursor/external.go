@@ -15,12 +15,11 @@ import (
 )
 
 // An external is the way to the rest of the world: failover says which resolvers
-// serve now, and two upstream sets follow it.
+// serve now, and an upstream set follows it.
 type external struct {
 	log     *slog.Logger
 	fleet   *failover.Fleet
 	set     *upstream.Set // who is asked
-	rest    *upstream.Set // the last resort
 	all     *upstream.Set // keeps what is known of those not asked now
 	errands errands
 	checks  *checks
@@ -30,7 +29,7 @@ type external struct {
 
 	mu      sync.Mutex                                // of what follows, to be written
 	ecs     []byte                                    // the home site's prefix as an EDNS option, nil for none
-	way     atomic.Pointer[way]                       // what the sets were made for
+	way     atomic.Pointer[way]                       // what set was made for
 	checked bool                                      // checks are made
 	known   atomic.Pointer[map[netip.AddrPort]string] // resolvers, as failover calls them
 }
@@ -44,7 +43,7 @@ func newExternal(c *Config, engine *upstream.Engine, log *slog.Logger) (*externa
 	if x.fleet, err = failover.New(f, time.Now()); err != nil {
 		return nil, err
 	}
-	for _, set := range []**upstream.Set{&x.set, &x.rest, &x.all} {
+	for _, set := range []**upstream.Set{&x.set, &x.all} {
 		if *set, err = engine.Set(nil, upstream.SetOptions{}); err != nil {
 			return nil, err
 		}
@@ -67,7 +66,7 @@ func (x *external) reload(c *Config) error {
 	return nil
 }
 
-// now brings the upstream sets in line with failover, and gives the way that
+// now brings the upstream set in line with failover, and gives the way that
 // questions go.
 func (x *external) now() *way {
 	w := x.way.Load()
@@ -77,7 +76,7 @@ func (x *external) now() *way {
 	return w
 }
 
-// follow makes the upstream sets what failover says. c is a new configuration, or
+// follow makes the upstream set what failover says. c is a new configuration, or
 // nil.
 func (x *external) follow(c *Config) *way {
 	x.mu.Lock()
@@ -89,7 +88,6 @@ func (x *external) follow(c *Config) *way {
 	w := newWay(x.fleet.Current(), x.ecs)
 	w.doubt = w.doubt && x.checked
 	x.replace(x.set, parse(w.servers))
-	x.replace(x.rest, parse(w.rest()))
 	if before := x.way.Swap(w); before != nil && (w.beyond(before) || before.doubt && !w.doubt) {
 		go x.attend(w)
 	}

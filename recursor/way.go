@@ -11,7 +11,6 @@ import (
 type way struct {
 	fleet   *failover.Set
 	servers []failover.Server // who is asked
-	last    bool              // none of these is up, and there are others: the last resort
 	doubt   bool              // each of these is suspect, and about to be checked
 	options []byte            // EDNS, in wire form
 }
@@ -25,15 +24,11 @@ func newWay(fleet *failover.Set, ecs []byte) *way {
 		w.servers = fleet.Servers
 	}
 	w.doubt = fleet.Fit > 0 && w.servers[0].State != failover.Up
-	w.last = len(w.rest()) > 0 && w.servers[0].State != failover.Up
 	if slices.ContainsFunc(fleet.Servers, func(s failover.Server) bool { return s.Away }) {
 		w.options = ecs
 	}
 	return w
 }
-
-// rest are those that have been given up.
-func (w *way) rest() []failover.Server { return w.fleet.Servers[len(w.servers):] }
 
 // beyond tells whether a question that was asked by another way should be asked by
 // this one, too: somebody is asked now who was not then, and of those who were nobody
