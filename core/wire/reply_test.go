@@ -127,6 +127,39 @@ func TestReplyFarOwner(t *testing.T) {
 	}
 }
 
+// TestReplyUnder writes an owner that stands nowhere yet, above a name that does: near,
+// by a pointer, and beyond a pointer's reach, in full; and not where there is no room.
+func TestReplyUnder(t *testing.T) {
+	q, r := begin(t, AppendQuery(nil, 1, 0, MustName("zone.example"), TypeTXT, ClassIN, nil), MaxMessage)
+	r.limit = MaxMessage
+	nsec := []byte{0, byte(TypeNSEC), 0, byte(ClassIN), 0, 0, 0, 60, 0, 3, 1, 'x', 0}
+	labels := []byte("\x03abc\x01d")
+	if !r.PutUnder(Authority, labels, HeaderLen, nsec) {
+		t.Fatal("no room")
+	}
+	if near := r.Len() - q.End; near != len(labels)+2+len(nsec) {
+		t.Errorf("%d octets with a pointer", near)
+	}
+	for r.Len() < 0x4000 {
+		r.PutRR(Authority, HeaderLen, TypeTXT, ClassIN, 60, append([]byte{200}, bytes.Repeat([]byte{'x'}, 200)...))
+	}
+	far := r.Len() + 12
+	r.PutRR(Authority, HeaderLen, TypeCNAME, ClassIN, 60, MustName("far.example"))
+	if !r.PutUnder(Authority, labels, far, nsec) {
+		t.Fatal("no room")
+	}
+	full := r.Len()
+	r.limit = full + 5
+	if r.PutUnder(Authority, labels, HeaderLen, nsec) || r.Len() != full {
+		t.Error("written beyond the limit")
+	}
+	m := unpack(t, r.Finish())
+	first, last := m.Ns[0].Header().Name, m.Ns[len(m.Ns)-1].Header().Name
+	if first != "abc.d.zone.example." || last != "abc.d.far.example." {
+		t.Errorf("owners %s, %s", first, last)
+	}
+}
+
 func TestReader(t *testing.T) {
 	m := new(dns.Msg)
 	m.SetQuestion("www.example.org.", dns.TypeA)
