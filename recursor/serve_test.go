@@ -97,6 +97,28 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// TestSwingForgetsFailures has all resolvers fail, and one come back: a name that has
+// failed is asked anew then, not when its failure is no longer remembered (5 s).
+func TestSwingForgetsFailures(t *testing.T) {
+	t.Parallel()
+	home, away := serve(t, "192.0.2.1"), serve(t, "192.0.2.2")
+	home.rcode.Store(dns.RcodeServerFailure)
+	away.rcode.Store(dns.RcodeRefused)
+	address := freeAddress(t)
+	start(t, settings(home, away), address)
+	if m := exchange(t, address, "udp", "www.example."); m.Rcode != dns.RcodeServerFailure {
+		t.Fatalf("with all resolvers ill: %v", m)
+	}
+	failed := time.Now()
+	away.rcode.Store(0)
+	for exchange(t, address, "udp", "www.example.").Rcode != 0 {
+		if took := time.Since(failed); took > 4*time.Second {
+			t.Fatalf("still fails %s behind", took)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 // TestAsksItself has a recursor for its own external resolver, and as its own
 // authoritative server: it says SERVFAIL at once, and lives on.
 func TestAsksItself(t *testing.T) {
