@@ -25,14 +25,14 @@ type Tree struct {
 	top  strings.Builder // the delegations of test.
 }
 
-// Addresses are those of the tree's servers; some may be the same.
+// Addresses are those of the tree's servers; some may be the same. Without Geo there is
+// no geo.test.
 type Addresses struct{ Root, Top, Leaves, BelowLeaves, Geo string }
 
 const head = "$TTL 300\n@ 300 IN SOA ns hostmaster 1 7200 1800 1209600 60\n@ IN NS ns\n"
 
 // Leaf is what each leaf zone holds, besides its SOA and NS: names for every kind of
-// answer, positive, NODATA, NXDOMAIN, wildcard, alias, delegation. Two things in it are
-// not signed for: what is below its delegation, and glue.
+// answer, positive, NODATA, NXDOMAIN, wildcard, alias.
 const Leaf = `
 www       A     192.0.2.1
 www       AAAA  2001:db8::1
@@ -50,7 +50,6 @@ into      DNAME ent
 mail      MX    10 www
 _s._tcp   SRV   0 0 80 www
 inside    A     10.1.2.3
-big       TXT   "0123456789012345678901234567890123456789012345678901234567890123456789" "1"
 `
 
 // Plant makes the tree in a folder:
