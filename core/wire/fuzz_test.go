@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -17,6 +18,9 @@ func FuzzQuery(f *testing.F) {
 	f.Add(edit(good, 12, 0xc0, 12))
 	f.Add(append(bytes.Clone(good), 0))
 	f.Add(good[:13])
+	f.Add(AppendQuery(nil, 1, FlagRD, []byte{0}, TypeNS, ClassIN, &EDNS{UDPSize: 512, Options: AppendOption(nil, OptionCookie, make([]byte, 8))}))
+	f.Add(append(edit(make([]byte, 12), 11, 1), 0, 0, 41, 2, 0, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8)) // no question
+	cookies, client := NewCookies(CookieSecret{1}), netip.MustParseAddr("192.0.2.1")
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		if len(msg) > MaxMessage {
 			return
@@ -27,6 +31,10 @@ func FuzzQuery(f *testing.F) {
 		o := q.Parse(data)
 		if o == Silence {
 			return
+		}
+		state := cookies.Check(&q, client, 1)
+		if q.OnlyCookie(data) && o != FormErr {
+			t.Fatal("a message without a question is none that is wrong")
 		}
 		var r Reply
 		r.Begin(data, &q, q.Limit(false, 1232))
@@ -46,7 +54,22 @@ func FuzzQuery(f *testing.F) {
 		if err := m.Unpack(reply); err != nil {
 			t.Fatalf("reply %x to %x: %v", reply, msg, err)
 		}
+		if given := givenCookie(&m); (given != "") != (state == BareCookie || state == ProvenCookie) {
+			t.Fatalf("the cookie %q for one that is %s", given, state)
+		}
 	})
+}
+
+// givenCookie is the cookie of a reply.
+func givenCookie(m *dns.Msg) string {
+	if opt := m.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if c, ok := o.(*dns.EDNS0_COOKIE); ok {
+				return c.Cookie
+			}
+		}
+	}
+	return ""
 }
 
 func sameQuestion(t *testing.T, q *Query, m *dns.Msg) {
