@@ -237,7 +237,7 @@ cache: {size: 16MiB}`, i+1))
 	told := fresh()
 	reply := withSubnet(t, clients[0], dc1, told, "203.0.113.0")
 	g.askedVia(t, told, "10.1.0.31", none)
-	// RFC 7871 §7.2.2: no option where it was not used.
+	// Clients' subnets are not supported, and so replies have none (RFC 7871 §7.2.1).
 	if opt := reply.IsEdns0(); answers(reply) != "A 192.0.2.1" || opt == nil || len(opt.Option) != 0 {
 		t.Errorf("a client's own subnet: %v", reply)
 	}
