@@ -68,9 +68,12 @@ func (d *decoder) fill(rec *Record, raw []byte) error {
 			return fmt.Errorf("%w: %w", ErrValue, err)
 		}
 		d.arena = arena
-		if rdata := arena[at:len(arena):len(arena)]; !hasRdata(d.data[begin:], rdata) {
+		if rdata := arena[at:len(arena):len(arena)]; len(d.value.Data) > few || !hasRdata(d.data[begin:], rdata) {
 			d.data = append(d.data, rdata)
 		}
+	}
+	if len(d.value.Data) > few {
+		d.data = d.data[:begin+len(distinct(d.data[begin:], 0))]
 	}
 	rec.TTL = uint32(*d.value.TTL)
 	rec.Data = d.data[begin:len(d.data):len(d.data)]

@@ -77,7 +77,14 @@ func (e Edit) apply(ttl uint32, have [][]byte) (uint32, [][]byte) {
 	})
 }
 
+// few values are found by looking at all of them; more would take the square of
+// their number.
+const few = 32
+
 func union(set, more [][]byte) [][]byte {
+	if len(set)+len(more) > few {
+		return distinct(append(set, more...), len(set))
+	}
 	for _, rdata := range more {
 		if !hasRdata(set, rdata) {
 			set = append(set, rdata)
@@ -86,9 +93,39 @@ func union(set, more [][]byte) [][]byte {
 	return set
 }
 
+// distinct takes out, in place, the values from begin on that stand before them.
+func distinct(data [][]byte, begin int) [][]byte {
+	seen := members(data[:begin])
+	end := begin
+	for _, rdata := range data[begin:] {
+		if !seen[string(rdata)] {
+			seen[string(rdata)] = true
+			data[end] = rdata
+			end++
+		}
+	}
+	return data[:end]
+}
+
+func members(data [][]byte) map[string]bool {
+	m := make(map[string]bool, len(data))
+	for _, rdata := range data {
+		m[string(rdata)] = true
+	}
+	return m
+}
+
 // sameSet compares sets without doubles.
 func sameSet(a, b [][]byte) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(rdata []byte) bool { return !hasRdata(b, rdata) })
+	if len(a) != len(b) {
+		return false
+	}
+	has := func(rdata []byte) bool { return hasRdata(b, rdata) }
+	if len(b) > few {
+		m := members(b)
+		has = func(rdata []byte) bool { return m[string(rdata)] }
+	}
+	return !slices.ContainsFunc(a, func(rdata []byte) bool { return !has(rdata) })
 }
 
 // besideCNAME says which types a CNAME suffers (RFC 4035 §2.5, RFC 2181 §10.1).

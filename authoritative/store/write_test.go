@@ -270,3 +270,36 @@ func TestRefused(t *testing.T) {
 		t.Error("what passes is refused for ever")
 	}
 }
+
+// Many values are as few are: once each, the same in any order, added to and taken
+// from.
+func TestManyValues(t *testing.T) {
+	t.Parallel()
+	m := member(t)
+	c := client(t, m.Endpoints()...)
+	rec := record(t, "a.example.org", "A", "static", 5)
+	for i := range 5000 {
+		rec.Data = append(rec.Data, []byte{10, 0, byte(i % 2500 >> 8), byte(i % 2500)})
+	}
+	write := func(op Op, data [][]byte, changed bool, want int) {
+		t.Helper()
+		edit := Edit{op, rec}
+		edit.Data = data
+		if res, err := c.Write(t.Context(), edit); err != nil || res.Changed() != changed {
+			t.Errorf("%+v, %v; changed is to be %v", res, err, changed)
+		}
+		for got, err := range c.List(t.Context(), rec.Name, "") {
+			if err != nil || len(got.Data) != want || len(members(got.Data)) != want {
+				t.Errorf("%v: %d values, %d different ones, want %d", err, len(got.Data), len(members(got.Data)), want)
+			}
+		}
+	}
+	write(Set, rec.Data, true, 2500)
+	backwards := slices.Clone(rec.Data)
+	slices.Reverse(backwards)
+	write(Set, backwards, false, 2500)
+	write(Add, rec.Data[:40], false, 2500)
+	write(Add, [][]byte{{10, 1, 0, 0}, {10, 1, 0, 0}}, true, 2501)
+	write(Remove, [][]byte{{10, 1, 0, 0}}, true, 2500)
+	write(Set, slices.Concat(rec.Data[:2499], [][]byte{{10, 1, 0, 1}}), true, 2500)
+}
