@@ -44,8 +44,11 @@ func ValidateDomains(list []Domains, key string, listen []netip.AddrPort, report
 			}
 		}
 		for j, p := range d.Clients {
-			if p != p.Masked() {
-				report.Add(fmt.Sprintf("%s.clients[%d]", at, j), "%s has bits behind its length; %s is meant?", p, p.Masked())
+			switch here := fmt.Sprintf("%s.clients[%d]", at, j); {
+			case p.Addr().Is4In6():
+				report.Add(here, "%s: write IPv4 prefixes as IPv4", p)
+			case p != p.Masked():
+				report.Add(here, "%s has bits behind its length; %s is meant?", p, p.Masked())
 			}
 		}
 		ValidateServers(d.Servers, at+".servers", "who answers for these names", listen, report)
