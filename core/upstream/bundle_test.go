@@ -143,6 +143,23 @@ func holdsReplies(t *testing.T, e *Engine) {
 	}
 }
 
+// TestHoldLetsGo has a question leave that was put to those held when the last holder
+// had just released, and did not see it.
+func TestHoldLetsGo(t *testing.T) {
+	e := newEngine(t, Options{Shards: 1})
+	s := e.shards[0]
+	e.Hold()
+	s.mu.Lock()
+	o := s.questions()
+	s.holds.Store(false) // as the holder saw it
+	e.Release()
+	if s.letGo(o) != o || s.held != nil {
+		t.Error("it stays")
+	}
+	s.mu.Unlock()
+	outboxes.Put(o)
+}
+
 // TestHoldUnderLoad asks from several goroutines that hold and release, and from one
 // that does neither: each question is answered once.
 func TestHoldUnderLoad(t *testing.T) {

@@ -31,16 +31,17 @@ func (s *shard) questions() *outbox {
 	}
 	if s.held == nil {
 		s.held = outboxes.Get().(*outbox)
-		s.holds.Store(true)
+		s.holds.Store(true) // before letGo looks at the holders again
 	}
 	return s.held
 }
 
 // letGo gives the outbox of a new question to whoever is to flush it now; nil where
-// it is held.
+// it is held. Whoever released meanwhile may not have seen it: hence the second look
+// at the holders.
 func (s *shard) letGo(o *outbox) *outbox {
 	if o == s.held {
-		if len(o.sends) < heldMost {
+		if len(o.sends) < heldMost && s.engine.holders.Load() > 0 {
 			return nil
 		}
 		s.held = nil
@@ -50,8 +51,7 @@ func (s *shard) letGo(o *outbox) *outbox {
 	return o
 }
 
-// sendHeld flushes what is held. Who found the engine held has put his question
-// into the outbox under the lock before, or finds it free behind this.
+// sendHeld flushes what is held.
 func (s *shard) sendHeld() {
 	s.mu.Lock()
 	o := s.held
