@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -199,34 +204,38 @@ func TestErrandsAreAnsweredOnce(t *testing.T) {
 	}
 }
 
-func TestWay(t *testing.T) {
-	set := func(fit int, words string) *way {
-		f := &failover.Set{Fit: fit}
-		for i, address := range strings.Fields(words) {
-			s := failover.Server{Address: address, Away: address[0] != 'a', State: failover.Suspect}
-			if i >= fit {
-				s.State = failover.Down
-			}
-			if plain := strings.TrimSuffix(address, "+"); plain != address {
-				s.Address, s.State = plain, failover.Up
-			}
-			f.Servers = append(f.Servers, s)
+// wayOf is the way to so many servers that are fit, of some that are each up where
+// their name has a plus, and else suspect or down; those of home are called a.
+func wayOf(fit int, words string) *way {
+	f := &failover.Set{Fit: fit}
+	for i, word := range strings.Fields(words) {
+		address, up := strings.CutSuffix(word, "+")
+		s := failover.Server{Address: address, Away: address[0] != 'a', State: failover.Suspect}
+		switch {
+		case up:
+			s.State = failover.Up
+		case i >= fit:
+			s.State = failover.Down
 		}
-		return newWay(f, []byte("ecs"))
+		f.Servers = append(f.Servers, s)
 	}
+	return newWay(f, []byte("ecs"))
+}
+
+func TestWay(t *testing.T) {
 	for _, tt := range []struct {
 		before, now *way
 		beyond      bool
 	}{
-		{set(2, "a1+ a2+"), set(2, "a1 a2"), false},         // the same
-		{set(2, "a1+ a2+"), set(1, "a2+ a1"), false},        // one left: upstream asks it anyway
-		{set(2, "a1+ a2+"), set(1, "b1+ a1 a2"), true},      // swung
-		{set(2, "a1+ b1+"), set(1, "a1+ a2"), false},        // home again
-		{set(1, "b1 a1 a2"), set(0, "a1 a2 b1"), true},      // all down: all are tried
-		{set(0, "a1 b1"), set(1, "b1+ a1"), false},          // it was asked
-		{set(0, "a1 b1"), set(0, "b1 a1"), false},           // nobody new
-		{set(1, "a1"), set(2, "b1+ b2+"), true},             // pinned
-		{set(2, "a1+ a2+"), set(3, "b1+ b2+ a2 a1"), false}, // a2 may still answer
+		{wayOf(2, "a1+ a2+"), wayOf(2, "a1 a2"), false},         // the same
+		{wayOf(2, "a1+ a2+"), wayOf(1, "a2+ a1"), false},        // one left: upstream asks it anyway
+		{wayOf(2, "a1+ a2+"), wayOf(1, "b1+ a1 a2"), true},      // swung
+		{wayOf(2, "a1+ b1+"), wayOf(1, "a1+ a2"), false},        // home again
+		{wayOf(1, "b1 a1 a2"), wayOf(0, "a1 a2 b1"), true},      // all down: all are tried
+		{wayOf(0, "a1 b1"), wayOf(1, "b1+ a1"), false},          // it was asked
+		{wayOf(0, "a1 b1"), wayOf(0, "b1 a1"), false},           // nobody new
+		{wayOf(1, "a1"), wayOf(2, "b1+ b2+"), true},             // pinned
+		{wayOf(2, "a1+ a2+"), wayOf(3, "b1+ b2+ a2 a1"), false}, // a2 may still answer
 	} {
 		if got := tt.now.beyond(tt.before); got != tt.beyond {
 			t.Errorf("from %v to %v: %v", tt.before.fleet.Servers, tt.now.fleet.Servers, got)
@@ -237,15 +246,120 @@ func TestWay(t *testing.T) {
 		doubt   bool
 		options string
 	}{
-		{set(2, "a1+ a2"), false, ""},
-		{set(2, "a1 a2"), true, ""},
-		{set(1, "a1 a2"), true, ""},
-		{set(1, "b1 a1"), true, "ecs"},
-		{set(0, "a1 b1"), false, "ecs"},
+		{wayOf(2, "a1+ a2"), false, ""},
+		{wayOf(2, "a1 a2"), true, ""},
+		{wayOf(1, "a1 a2"), true, ""},
+		{wayOf(1, "b1 a1"), true, "ecs"},
+		{wayOf(0, "a1 b1"), false, "ecs"},
 	} {
 		if tt.way.doubt != tt.doubt || string(tt.way.options) != tt.options {
 			t.Errorf("%v: doubt %v, options %q", tt.way.fleet.Servers, tt.way.doubt, tt.way.options)
 		}
+	}
+}
+
+// TestJudgeErrand goes through what may come of a question, one answer after the other.
+func TestJudgeErrand(t *testing.T) {
+	failed := func(rcode byte) upstream.Answer { return upstream.Answer{Msg: []byte{0, 0, 0x80, rcode, 11: 0}} }
+	good, servfail, refused := failed(0), failed(wire.RcodeServFail), failed(wire.RcodeRefused)
+	late := upstream.Answer{Err: upstream.ErrTimeout}
+	unreachable := upstream.Answer{Err: syscall.ECONNREFUSED}
+	home := wayOf(2, "a1+ a2+")
+	doubt, swung := wayOf(2, "a1 a2"), wayOf(1, "b1+ a1 a2")
+	type event struct {
+		answer upstream.Answer
+		way    *way
+		next   next
+	}
+	for what, tt := range map[string]struct {
+		open   int // exchanges
+		events []event
+		best   upstream.Answer
+	}{
+		"answered":                     {1, []event{{good, home, toTell}}, good},
+		"answered, then again":         {2, []event{{good, home, toTell}, {servfail, swung, nothing}}, good},
+		"failed":                       {1, []event{{servfail, home, toTell}}, servfail},
+		"failed, another is awaited":   {2, []event{{servfail, home, nothing}, {good, home, toTell}}, good},
+		"both failed":                  {2, []event{{refused, home, nothing}, {late, home, toTell}}, refused},
+		"failed, others serve":         {1, []event{{servfail, swung, toSend}, {good, swung, toTell}}, good},
+		"nobody helps":                 {1, []event{{unreachable, swung, toSend}, {late, swung, toTell}}, late},
+		"two swings, and no third":     {1, []event{{late, swung, toSend}, {late, home, toSend}, {late, swung, toTell}}, late},
+		"failed in doubt":              {1, []event{{refused, doubt, toWait}}, refused},
+		"in doubt for the second time": {2, []event{{refused, doubt, nothing}, {refused, doubt, toWait}}, refused},
+		"in doubt, with no time left":  {1, []event{{late, doubt, toTell}}, late},
+		"in doubt, nothing was sent":   {1, []event{{upstream.Answer{Err: upstream.ErrOverload}, doubt, toTell}}, upstream.Answer{Err: upstream.ErrOverload}},
+	} {
+		x := &external{again: newAgain()}
+		e := &errand{x: x, way: home, open: tt.open}
+		x.errands.add(e)
+		for i, event := range tt.events {
+			a := event.answer
+			a.Msg = slices.Clone(a.Msg)
+			got := e.judge(a, event.way)
+			if got != event.next {
+				t.Errorf("%s: next is %d behind answer %d, want %d", what, got, i+1, event.next)
+			}
+			if got != toTell {
+				clear(a.Msg) // as upstream may, once it was taken in
+			}
+		}
+		if !bytes.Equal(e.best.Msg, tt.best.Msg) || !errors.Is(e.best.Err, tt.best.Err) {
+			t.Errorf("%s: the best is %v", what, e.best)
+		}
+		if waits := tt.events[len(tt.events)-1].next == toWait; x.errands.empty() == waits {
+			t.Errorf("%s: listed: %v", what, waits)
+		}
+	}
+}
+
+// Who waits for a verdict is told with it, unless somebody else is being asked by then.
+func TestVerdict(t *testing.T) {
+	x, told := &external{}, 0
+	e := &errand{x: x, way: wayOf(2, "a1+ a2+"), parked: true, open: 1, done: func(upstream.Answer) { told++ }}
+	x.errands.add(e)
+	x.attend(wayOf(2, "a1+ a2"))
+	e.open = 0
+	x.attend(wayOf(2, "a1 a2"))
+	if told != 0 {
+		t.Error("told before the verdict")
+	}
+	x.attend(wayOf(2, "a1+ a2"))
+	x.attend(wayOf(2, "a1+ a2"))
+	if told != 1 || !x.errands.empty() {
+		t.Errorf("told %d times", told)
+	}
+}
+
+// Without a verdict the failure is told after a second, unless somebody else is being
+// asked by then, who tells.
+func TestNoVerdict(t *testing.T) {
+	for _, open := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			x, told := &external{}, 0
+			doubt := wayOf(2, "a1 a2")
+			x.way.Store(doubt)
+			e := &errand{x: x, way: doubt, parked: true, open: open, done: func(upstream.Answer) { told++ }}
+			x.errands.add(e)
+			e.wait(doubt)
+			time.Sleep(parkMost - time.Millisecond)
+			if told > 0 {
+				t.Error("told too soon")
+			}
+			time.Sleep(2 * time.Millisecond)
+			synctest.Wait()
+			if told != 1-open {
+				t.Errorf("with %d asked, told %d times", open, told)
+			}
+		})
+	}
+	// The verdict came before it was waited for.
+	x, told := &external{}, 0
+	doubt := wayOf(2, "a1 a2")
+	x.way.Store(wayOf(2, "a1+ a2"))
+	e := &errand{x: x, way: doubt, parked: true, done: func(upstream.Answer) { told++ }}
+	x.errands.add(e)
+	if e.wait(doubt); told != 1 {
+		t.Errorf("told %d times, though the verdict is known", told)
 	}
 }
 

@@ -23,6 +23,7 @@ func TestSwing(t *testing.T) {
 	if got := s.ask("www.example"); got != "192.0.2.1" || subnet(home.lastAsked()) != "" {
 		t.Errorf("at home: %s, subnet %q", got, subnet(home.lastAsked()))
 	}
+	before := s.external().set.Stats()[0].Asked
 	s.until("checks of both", func() bool { return home.checks.Load() > 2 && away.checks.Load() > 2 })
 	if away.asked.Load() != 0 {
 		t.Error("the other site was asked while home answers")
@@ -45,6 +46,9 @@ func TestSwing(t *testing.T) {
 		t.Errorf("home again: %s, subnet %q", got, subnet(home.lastAsked()))
 	}
 
+	if asked := s.external().set.Stats()[0].Asked; asked <= before {
+		t.Errorf("home was asked %d times at first, and %d times in all: what was known of it is lost", before, asked)
+	}
 	for _, want := range []string{`level=WARN msg=failover subject=fleet site="" from=home to=swung`, "subject=fleet site=\"\" from=swung to=home"} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("not in the log: %s\n%s", want, s.log)
