@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -335,31 +336,33 @@ func TestVerdict(t *testing.T) {
 func TestNoVerdict(t *testing.T) {
 	for _, open := range []int{0, 1} {
 		synctest.Test(t, func(t *testing.T) {
-			x, told := &external{}, 0
+			x := &external{}
+			var told atomic.Int32
 			doubt := wayOf(2, "a1 a2")
 			x.way.Store(doubt)
-			e := &errand{x: x, way: doubt, parked: true, open: open, done: func(upstream.Answer) { told++ }}
+			e := &errand{x: x, way: doubt, parked: true, open: open, done: func(upstream.Answer) { told.Add(1) }}
 			x.errands.add(e)
 			e.wait(doubt)
 			time.Sleep(parkMost - time.Millisecond)
-			if told > 0 {
+			if told.Load() > 0 {
 				t.Error("told too soon")
 			}
 			time.Sleep(2 * time.Millisecond)
 			synctest.Wait()
-			if told != 1-open {
-				t.Errorf("with %d asked, told %d times", open, told)
+			if told.Load() != int32(1-open) {
+				t.Errorf("with %d asked, told %d times", open, told.Load())
 			}
 		})
 	}
 	// The verdict came before it was waited for.
-	x, told := &external{}, 0
+	x := &external{}
+	var told atomic.Int32
 	doubt := wayOf(2, "a1 a2")
 	x.way.Store(wayOf(2, "a1+ a2"))
-	e := &errand{x: x, way: doubt, parked: true, done: func(upstream.Answer) { told++ }}
+	e := &errand{x: x, way: doubt, parked: true, done: func(upstream.Answer) { told.Add(1) }}
 	x.errands.add(e)
-	if e.wait(doubt); told != 1 {
-		t.Errorf("told %d times, though the verdict is known", told)
+	if e.wait(doubt); told.Load() != 1 {
+		t.Errorf("told %d times, though the verdict is known", told.Load())
 	}
 }
 
