@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X $(DAEMON).Version=$(VERSION) -X $(DAEMON).Commit=$(COMMIT)
 
 # Debian packages and what they are for.
 RUN_DEPS  := unbound:the-external-resolvers-of-the-tour
-TEST_DEPS := $(RUN_DEPS) dnsperf:load knot-dnsutils:kdig bind9-dnsutils:dig bind9-utils:zones-signed nsd:a-peer-for-signed-zones dns-root-data:root-hints iproute2:network-namespaces systemd:checks-of-unit-files fstrm-bin:a-dnstap-receiver nftables:lossy-links \
+TEST_DEPS := $(RUN_DEPS) dnsperf:load knot-dnsutils:kdig bind9-dnsutils:dig bind9-utils:zones-signed nsd:a-peer-for-signed-zones knot:a-peer-for-cookies dns-root-data:root-hints iproute2:network-namespaces systemd:checks-of-unit-files fstrm-bin:a-dnstap-receiver nftables:lossy-links \
 	gcc:programs-that-resolve libc6-dev:glibc musl-tools:musl libc-ares-dev:c-ares nodejs:its-resolver
 
 # Packages whose code shares memory between goroutines.

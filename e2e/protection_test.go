@@ -149,6 +149,64 @@ func TestCookies(t *testing.T) {
 	proves(second, cookieLine.FindStringSubmatch(dig(f.recursor, "127.0.0.2", "+cookie="+cookie))[1])
 }
 
+// A real Knot DNS with the same secret takes our cookies, and we take its: it refuses
+// to answer those who have none that is valid, and we to answer those over their rate.
+func TestCookiesOfKnot(t *testing.T) {
+	need(t, "dig", "knotd")
+	const secret = "000102030405060708090a0b0c0d0e0f"
+	f := newFort(t, "policy: {rate: {per_second: 1, burst: 1}}\ncookies: {secret: "+secret+"}\n")
+	free, err := net.ListenPacket("udp", "127.0.0.1:0")
+	must(t, err)
+	_, at, _ := net.SplitHostPort(free.LocalAddr().String())
+	must(t, free.Close())
+	config := f.Dir + "/knot.conf"
+	writeFile(t, config, fmt.Sprintf(`server:
+    listen: 127.0.0.1@%s
+    rundir: %s
+    pidfile: knot.pid
+database:
+    storage: %[2]s
+mod-cookies:
+  - id: default
+    secret: 0x%s
+zone:
+  - domain: example.org
+    file: %[2]s/example.org.zone
+    module: mod-cookies/default
+`, at, f.Dir, secret))
+	path, err := lookPath("knotd")
+	must(t, err)
+	knot := &stack.Process{Name: "knot", Path: path, Args: []string{"-c", config}, LogFile: f.Dir + "/knot.log"}
+	must(t, knot.Start())
+	defer func() { _ = knot.Stop() }()
+	dig := func(port string, args ...string) (status, cookie string) {
+		t.Helper()
+		out, _ := stack.Run(t.Context(), "dig", append([]string{"@127.0.0.1", "-p", port, "+tries=1", "+time=2", "+nobadcookie", "web.example.org"}, args...)...)
+		if match := regexp.MustCompile(`status: ([A-Z]+)`).FindStringSubmatch(out); match != nil {
+			status = match[1]
+		}
+		if match := cookieLine.FindStringSubmatch(out); match != nil {
+			cookie = match[1]
+		}
+		return status, cookie
+	}
+	var theirs string
+	within(t, "knotd gives cookies", func() bool {
+		var status string
+		status, theirs = dig(at, "+cookie")
+		return status == "BADCOOKIE" && theirs != ""
+	})
+	for range 3 {
+		if status, _ := dig(port(f.recursor), "+cookie="+theirs); status != "NOERROR" {
+			t.Errorf("with Knot's cookie we answer %q\n%s", status, knot.Log())
+		}
+	}
+	_, ours := dig(port(f.recursor), "+cookie")
+	if status, _ := dig(at, "+cookie="+ours); status != "NOERROR" {
+		t.Errorf("with our cookie Knot answers %q\n%s", status, knot.Log())
+	}
+}
+
 // One client floods, another notices nothing; who is over the limit and no forger
 // gets an answer over TCP.
 func TestRateLimit(t *testing.T) {

@@ -161,6 +161,6 @@ func summary(c *Config) []slog.Attr {
 	return []slog.Attr{
 		slog.String("site", c.Site), slog.Int("zones", len(c.Zones)), slog.Any("sites", c.siteNames()),
 		slog.String("cache", c.Cache.Size.String()), slog.Duration("stale_for", c.Cache.StaleFor), slog.Bool("prefetch", c.Cache.Prefetch),
-		slog.Int("synth", len(c.Policy.Synth)), slog.Any("allow", c.Allow),
+		slog.Int("synth", len(c.Policy.Synth)), slog.Any("allow", c.Allow), slog.Any("tls", c.TLS.Listen),
 	}
 }

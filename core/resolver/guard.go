@@ -28,7 +28,7 @@ func (a *answerer) options(p *plane.Packet, o wire.Outcome) (_ wire.Outcome, pro
 }
 
 // limit holds a datagram against its client's rate. What is said to those over it is
-// no larger than what they could be sent directly: a client that knows cookies is
+// of about the query's size, so that forging is not worth it: a client that knows cookies is
 // given one to come again with (RFC 7873 §5.2.3), others now and then come over TCP.
 // What is no valid question is not asked to come again. The kind is 0 where the
 // query is to be answered.
