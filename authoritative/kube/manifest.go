@@ -3,6 +3,7 @@ package kube
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,7 +75,7 @@ func appendObjects(objects []metav1.Object, raw []byte) ([]metav1.Object, error)
 		if string(raw) == "null" { // comments alone
 			return objects, nil
 		}
-		return nil, fmt.Errorf("no apiVersion and kind: what is it")
+		return nil, errors.New("no apiVersion and kind: what is it")
 	default:
 		return objects, nil
 	}
@@ -102,6 +103,9 @@ func appendItems(objects []metav1.Object, list metav1.TypeMeta, items []json.Raw
 			var fields map[string]json.RawMessage
 			if err := json.Unmarshal(item, &fields); err != nil {
 				return nil, fmt.Errorf("item %d: %w", i, err)
+			}
+			if fields == nil {
+				return nil, fmt.Errorf("item %d: null is no object", i)
 			}
 			kind, _ := json.Marshal(list.Kind[:len(list.Kind)-len("List")]) // a string always can be
 			version, _ := json.Marshal(list.APIVersion)
