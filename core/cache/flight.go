@@ -13,7 +13,6 @@ import (
 type flight struct {
 	question Question
 	key      uint64
-	text     string // what it is found by: the question's octets
 	opened   Instant
 	flushed  uint32      // Cache.flushed when it was opened
 	landed   atomic.Bool // done was called
@@ -23,6 +22,7 @@ type flight struct {
 	waiters    *waiting
 	count      int
 	late       bool    // the client timer has passed
+	same       *flight // the next one of the same key
 	prev, next *flight // in the lot's line of those who wait for the same timer
 }
 
@@ -42,8 +42,8 @@ type waiting struct {
 // is needed to know who is due.
 type lot struct {
 	mu    sync.Mutex
-	found map[string]*flight
-	lines [2]line // [0] wait for the client timer, [1] for the end of the budget
+	found map[uint64]*flight // by key
+	lines [2]line            // [0] wait for the client timer, [1] for the end of the budget
 }
 
 // A line is a doubly linked list, so that a flight that lands leaves it at once.
@@ -85,7 +85,7 @@ type flights struct {
 
 func (fs *flights) init(clientTimer, budget time.Duration) {
 	for i := range fs.lots {
-		fs.lots[i].found = make(map[string]*flight)
+		fs.lots[i].found = make(map[uint64]*flight)
 	}
 	fs.after = [2]Instant{Instant(clientTimer / time.Millisecond), Instant(budget / time.Millisecond)}
 	fs.armed.Store(never)
@@ -94,9 +94,44 @@ func (fs *flights) init(clientTimer, budget time.Duration) {
 
 func (fs *flights) lot(key uint64) *lot { return &fs.lots[key%uint64(len(fs.lots))] }
 
+// find gives the flight of a question, nil where there is none. The lot is locked, as
+// it is for has and forget.
+func (l *lot) find(q *Question, key uint64) *flight {
+	f := l.found[key]
+	for f != nil && !f.question.is(q) {
+		f = f.same
+	}
+	return f
+}
+
+// has reports whether a flight is in the lot.
+func (l *lot) has(f *flight) bool {
+	other := l.found[f.key]
+	for other != nil && other != f {
+		other = other.same
+	}
+	return other != nil
+}
+
+// forget takes a flight out that is in.
+func (l *lot) forget(f *flight) {
+	switch before := l.found[f.key]; {
+	case before != f:
+		for before.same != f {
+			before = before.same
+		}
+		before.same = f.same
+	case f.same != nil:
+		l.found[f.key] = f.same
+	default:
+		delete(l.found, f.key)
+	}
+}
+
 // add puts a new flight into its lot, which is locked.
 func (fs *flights) add(l *lot, f *flight) {
-	l.found[f.text] = f
+	f.same = l.found[f.key]
+	l.found[f.key] = f
 	l.lines[0].push(f)
 	fs.open.Add(1)
 }
@@ -120,7 +155,7 @@ func (fs *flights) take(f *flight) *waiting {
 	l := fs.lot(f.key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.found[f.text] != f {
+	if !l.has(f) {
 		return nil
 	}
 	return fs.remove(l, f)
@@ -128,7 +163,7 @@ func (fs *flights) take(f *flight) *waiting {
 
 // remove is take within the locked lot.
 func (fs *flights) remove(l *lot, f *flight) *waiting {
-	delete(l.found, f.text)
+	l.forget(f)
 	l.lines[f.stage()].drop(f)
 	fs.open.Add(-1)
 	return f.release()

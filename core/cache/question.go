@@ -27,6 +27,12 @@ func ask(q *wire.Query) Question {
 	return Question{Name: q.Name(), Type: q.Type, Class: q.Class, DO: q.DO, CD: q.Flags&wire.FlagCD != 0, View: q.View, Trail: q.Trail()}
 }
 
+// is reports whether two questions are the same.
+func (q *Question) is(other *Question) bool {
+	return q.Type == other.Type && q.Class == other.Class && q.View == other.View && q.marks() == other.marks() &&
+		string(q.Name) == string(other.Name)
+}
+
 // key is the hash the question is found by.
 func (q *Question) key() uint64 {
 	return keyOf(wire.HashName(q.Name), q.Type, q.Class, q.marks(), q.View)

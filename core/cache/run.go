@@ -100,7 +100,9 @@ func (c *Cache) abandon() {
 		l.mu.Lock()
 		var left []*flight
 		for _, f := range l.found {
-			left = append(left, f)
+			for ; f != nil; f = f.same {
+				left = append(left, f)
+			}
 		}
 		l.mu.Unlock()
 		for _, f := range left {

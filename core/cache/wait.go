@@ -38,15 +38,13 @@ func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
 // was stored meanwhile, a stale one where the client timer has passed, and a
 // failure where there are too many. me may be nil: a refresh.
 func (c *Cache) join(q *Question, key uint64, me *waiting, now Instant) (*flight, *entry) {
-	var buf [wire.MaxName + 9]byte
-	text := q.appendTo(buf[:0])
 	l := c.flights.lot(key)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := l.found[string(text)]
+	f := l.find(q, key)
 	if f == nil {
-		return c.depart(l, q, key, text, me, now)
+		return c.depart(l, q, key, me, now)
 	}
 	if me == nil {
 		return nil, nil
@@ -67,7 +65,7 @@ func (c *Cache) join(q *Question, key uint64, me *waiting, now Instant) (*flight
 
 // depart opens the flight of a question. The lot is locked, and a flight leaves
 // its lot only when its entry is visible: so what was missed before is looked for again.
-func (c *Cache) depart(l *lot, q *Question, key uint64, text []byte, me *waiting, now Instant) (*flight, *entry) {
+func (c *Cache) depart(l *lot, q *Question, key uint64, me *waiting, now Instant) (*flight, *entry) {
 	if e := c.index.question(q, key); me != nil && e != nil && c.state(e, now) != Miss {
 		return nil, e
 	}
@@ -78,7 +76,7 @@ func (c *Cache) depart(l *lot, q *Question, key uint64, text []byte, me *waiting
 		c.count.overFlights.Add(1)
 		return nil, c.turnAway(q, key, now)
 	}
-	f := &flight{question: *q, key: key, text: string(text), opened: now, flushed: c.flushed.Load(), refresh: me == nil}
+	f := &flight{question: *q, key: key, opened: now, flushed: c.flushed.Load(), refresh: me == nil}
 	f.question.Name = append([]byte(nil), q.Name...)
 	f.question.Trail = append([]byte(nil), q.Trail...)
 	if me != nil {
