@@ -235,15 +235,16 @@ func TestPatience(t *testing.T) {
 	}{
 		{second, Up, nil, 1000},
 		{second, Up, []time.Duration{10}, 1000},
-		{second, Up, []time.Duration{10, 10}, 200},
-		{second, Up, []time.Duration{600, 10, 10}, 200},
-		{second, Up, []time.Duration{10, 600, 10, 600}, 1000},
-		{second, Up, []time.Duration{600, 600, 10, 10, 10, 10, 10, 10, 10}, 200}, // long ago
-		{second, Suspect, []time.Duration{100, 110, 90}, 300},
-		{second, Probation, []time.Duration{10, 10}, 1000},
-		{second, Down, []time.Duration{10, 10}, 1000},
-		{DefaultPace(), Up, []time.Duration{10, 10}, 500},
-		{DefaultPace(), Up, []time.Duration{250, 260}, 750},
+		{second, Up, []time.Duration{10, 10}, 1000},
+		{second, Up, []time.Duration{10, 10, 10}, 200},
+		{second, Up, []time.Duration{600, 10, 10, 600}, 200},
+		{second, Up, []time.Duration{10, 600, 600, 600}, 1000},
+		{second, Up, []time.Duration{600, 600, 600, 10, 10, 10, 10, 10, 10}, 200}, // long ago
+		{second, Suspect, []time.Duration{100, 110, 100}, 300},
+		{second, Probation, []time.Duration{10, 10, 10}, 1000},
+		{second, Down, []time.Duration{10, 10, 10}, 1000},
+		{DefaultPace(), Up, []time.Duration{10, 10, 10}, 500},
+		{DefaultPace(), Up, []time.Duration{250, 260, 270}, 750},
 	} {
 		s := &server{state: c.state}
 		for _, rtt := range c.took {

@@ -232,15 +232,12 @@ func (l *lately) add(rtt time.Duration) {
 	l.next++
 }
 
-// slow is the slowest but one: a single slow answer, such as the first, for which a
-// resolver has to find the way, says little. It is 0 where too few are known.
-func (l *lately) slow() (slow time.Duration) {
-	var slowest time.Duration
-	for _, d := range l.took {
-		slow = max(slow, min(d, slowest))
-		slowest = max(slowest, d)
-	}
-	return slow
+// slow is the third slowest: two slow answers, such as those for which a resolver that
+// has just come back has to find the way, say little. It is 0 where too few are known.
+func (l *lately) slow() time.Duration {
+	took := l.took
+	slices.Sort(took[:])
+	return took[len(took)-3]
 }
 
 // measure smooths the round trip as RFC 6298 section 2 does, by an eighth.
@@ -258,8 +255,8 @@ func (s *server) measure(rtt time.Duration) {
 // patience is how long a check of this server may take: the timeout, unless
 // the server answers and is known to be quick. Then the time between two hurried
 // checks is enough, so that a loss is noticed soon, but never less than three times
-// what its answers took of late. A server that grows slower than that goes down
-// once, is then given the full timeout, and is measured anew.
+// what its answers took of late. A server that grows slower than that goes down,
+// is then given the full timeout, and is measured anew.
 func (s *server) patience(p Pace) time.Duration {
 	slow := s.lately.slow()
 	if slow == 0 || !s.state.Fit() {
