@@ -54,7 +54,7 @@ func (w *town) end() {
 		})
 	}
 	wait.Wait()
-	if w.t.Failed() {
+	if w.t.Failed() || w.t.Skipped() {
 		var b bytes.Buffer
 		for _, s := range w.servers {
 			fmt.Fprintf(&b, "--- %s\n%s", s.Name, lastLines(s.Log(), 60))

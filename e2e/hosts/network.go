@@ -75,9 +75,11 @@ type Site struct {
 	joined int // lines
 }
 
-// bridge are the commands that make a switch.
+// bridge are the commands that make a switch. It has an address of its own: else it
+// takes the least of its ports', and hosts that know the router by another one lose it
+// for half a minute when a port is added.
 var bridge = []string{
-	"link add br0 type bridge forward_delay 0",
+	"link add br0 address 02:00:00:00:00:01 type bridge forward_delay 0",
 	"link set br0 up",
 }
 
