@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 // that stands for a server.
 type scene struct {
 	near, far *Host
+	site      *Site // near's
 	line      *Link
 	port      string // of the echo, on far
 }
@@ -42,7 +44,7 @@ func newScene(t *testing.T) *scene {
 	must(err)
 	b, err := n.Site("b", netip.MustParsePrefix("10.2.0.0/16"))
 	must(err)
-	s := &scene{port: "7777"}
+	s := &scene{port: "7777", site: a}
 	s.near, err = a.Host("near", netip.MustParseAddr("10.1.0.10"))
 	must(err)
 	s.far, err = b.Host("far", netip.MustParseAddr("10.2.0.10"), netip.MustParseAddr("10.2.0.11"))
@@ -106,6 +108,23 @@ func do(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Hosts that know their router do not lose it when others are added, or a cable is
+// slowed, which changes the switch's ports.
+func TestRouterStays(t *testing.T) {
+	s := newScene(t)
+	for i := range 6 {
+		if back, _ := s.volley(t, 5); len(back) != 5 {
+			t.Fatalf("with %d hosts added, %d of 5 came back", i, len(back))
+		}
+		_, err := s.site.Host(fmt.Sprint("more", i), netip.MustParseAddr(fmt.Sprint("10.1.0.", 20+i)))
+		do(t, err)
+	}
+	do(t, s.near.Link.Delay(time.Millisecond, 2*time.Millisecond))
+	if back, _ := s.volley(t, 5); len(back) != 5 {
+		t.Errorf("slow, %d of 5 came back", len(back))
 	}
 }
 
