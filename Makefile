@@ -13,7 +13,14 @@ LDFLAGS := -s -w -X $(DAEMON).Version=$(VERSION) -X $(DAEMON).Commit=$(COMMIT)
 # Debian packages and what they are for.
 RUN_DEPS  := unbound:the-external-resolvers-of-the-tour
 TEST_DEPS := $(RUN_DEPS) dnsperf:load knot-dnsutils:kdig bind9-dnsutils:dig bind9-utils:zones-signed nsd:a-peer-for-signed-zones knot:a-peer-for-cookies dns-root-data:root-hints iproute2:network-namespaces systemd:checks-of-unit-files fstrm-bin:a-dnstap-receiver nftables:lossy-links \
+	libdpdk-dev:the-plane-dpdk pkg-config:finds-libdpdk iputils-ping:pings \
 	gcc:programs-that-resolve libc6-dev:glibc musl-tools:musl libc-ares-dev:c-ares nodejs:its-resolver
+
+, := ,
+# The plane dpdk is built where its library is, when that is asked for: deps may install it.
+DPDK = $(shell command -v gcc >/dev/null && pkg-config --exists libdpdk 2>/dev/null && echo yes)
+TAGS = $(if $(DPDK),-tags dpdk)
+PURE = $(if $(DPDK),$(filter-out authoritative,$(BINS)),$(BINS))
 
 # Packages whose code shares memory between goroutines.
 SHARING := ./core/... ./policy/... ./failover/... ./nodecache/... ./recursor/... ./authoritative/...
@@ -26,9 +33,10 @@ help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build the three binaries into bin/
+build: ## build the three binaries into bin/, with the plane dpdk where libdpdk-dev is installed
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./,$(BINS))
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./,$(PURE))
+	$(if $(DPDK),CGO_ENABLED=1 $(GO) build -trimpath -tags dpdk$(,)netgo$(,)osusergo -ldflags '$(LDFLAGS)' -o bin/ ./authoritative)
 
 .PHONY: run
 run: run-deps build ## start the whole stack on loopback and walk through it; TOUR=only ends after the tour
@@ -40,14 +48,14 @@ run: run-deps build ## start the whole stack on loopback and walk through it; TO
 test: deps build ## all tests, those that share memory again under the race detector; what was skipped and why
 	@mkdir -p $(CACHE)
 	@status=0; \
-	$(GO) test -json -timeout 15m ./... > $(CACHE)/test.json || status=$$?; \
-	$(GO) test -json -race -short -timeout 20m $(SHARING) >> $(CACHE)/test.json || status=$$?; \
+	$(GO) test $(TAGS) -json -timeout 15m ./... > $(CACHE)/test.json || status=$$?; \
+	$(GO) test $(TAGS) -json -race -short -timeout 20m $(SHARING) >> $(CACHE)/test.json || status=$$?; \
 	$(GO) run ./e2e/summary $(CACHE)/test.json || status=1; \
 	exit $$status
 
 .PHONY: race
 race: deps ## the tests of everything that shares memory, under the race detector
-	$(GO) test -race -short -timeout 20m $(SHARING)
+	$(GO) test $(TAGS) -race -short -timeout 20m $(SHARING)
 
 .PHONY: fuzz
 FUZZTIME ?= 20s
@@ -70,6 +78,8 @@ lint: ## gofmt, vet, staticcheck, module file
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	$(if $(DPDK),$(GO) vet $(TAGS) ./core/plane/... ./authoritative)
+	$(if $(DPDK),$(GO) tool staticcheck $(TAGS) ./core/plane/... ./authoritative)
 	$(GO) mod tidy -diff
 
 .PHONY: fmt

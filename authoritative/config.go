@@ -72,15 +72,17 @@ type EmbeddedPeer struct {
 	URL  string `mapstructure:"url"`
 }
 
-// DPDK, Probe and Anycast are keys of parts that are not in this build:
-// they are checked, and a config that uses them is told so at the start.
+// DPDK is the plane of network cards without the kernel.
+type DPDK struct {
+	EAL       []string       `mapstructure:"eal"`       // arguments of DPDK's environment
+	Lcores    []int          `mapstructure:"lcores"`    // CPUs that poll
+	Addresses []netip.Prefix `mapstructure:"addresses"` // service addresses, with the length of their network
+	Idle      string         `mapstructure:"idle"`      // poll, backoff
+}
+
+// Probe and Anycast are keys of parts that are not in this build: they are checked,
+// and a config that uses them is told so at the start.
 type (
-	DPDK struct {
-		EAL       []string       `mapstructure:"eal"`
-		Lcores    []int          `mapstructure:"lcores"`
-		Addresses []netip.Prefix `mapstructure:"addresses"`
-		Idle      string         `mapstructure:"idle"`
-	}
 	Probe struct {
 		Interval time.Duration `mapstructure:"interval"`
 		Timeout  time.Duration `mapstructure:"timeout"`
@@ -135,9 +137,6 @@ func (c *Config) unused() (names []string) {
 	}
 	if len(c.Anycast.Neighbors) > 0 {
 		names = append(names, "anycast")
-	}
-	if len(c.DPDK.EAL) > 0 {
-		names = append(names, "dpdk")
 	}
 	return names
 }

@@ -61,7 +61,7 @@ func TestExampleIsComplete(t *testing.T) {
 	if err := config.Load(path, &c, nil); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(c.unused(), " "); got != "probe anycast dpdk" {
+	if got := strings.Join(c.unused(), " "); got != "probe anycast" {
 		t.Errorf("without effect: %s", got)
 	}
 	var tree any
@@ -124,6 +124,7 @@ func TestConfigProblems(t *testing.T) {
 	t.Parallel()
 	const (
 		file = "zones: [{name: example.org, source: file, file: x}]\n"
+		auto = file + "plane: auto\ndpdk: {eal: [--no-pci], lcores: [0], addresses: [10.0.0.53/24]"
 		etcd = "zones: [{name: example.org, source: etcd}]\netcd: {endpoints: [\"http://127.0.0.1:2379\"]}\n"
 	)
 	embedded := func(what string) string {
@@ -135,7 +136,12 @@ func TestConfigProblems(t *testing.T) {
 		"{}":                                 "zones: no zone is configured: there is nothing to answer",
 		file + "listen: []\n":                ":2: listen: missing; where queries are answered",
 		file + "workers: -1\n":               ":2: workers: -1 is too few",
-		file + "plane: dpdk\n":               `:2: plane: "dpdk" is not in this build; socket is`,
+		file + "plane: xdp\n":                `:2: plane: "xdp" is unknown; known: socket, dpdk, auto`,
+		file + "plane: auto\n":               "dpdk.eal: missing; the devices to use",
+		auto + "}\n":                         "",
+		auto + ", idle: interrupt}\n":        `dpdk.idle: "interrupt" is not in this build`,
+		auto + "}\ntakeover: true\n":         "takeover: two processes cannot have one DPDK port",
+		auto + "}\nmax_udp: 1453\n":          "max_udp: 1453 octets; a frame of the plane dpdk has room for 1452",
 		file + "max_udp: 511\n":              ":2: max_udp: 511 octets; from 512 (RFC 1035) to 4096 can be sent",
 		file + "max_udp: 4097\n":             ":2: max_udp: 4097 octets",
 		file + "max_udp: big\n":              `:2: max_udp: found "big", expected a whole number`,

@@ -33,7 +33,7 @@ func spec(args []string) command.Spec[Config] {
 		Summary:  summary,
 		Services: []command.Service[Config]{monitorService()},
 		Extra:    recordsCommands,
-		Planes:   []string{"socket"},
+		Planes:   planes(),
 	}
 	// Master files may be large. A server finds what is wrong in them by reading
 	// them, once; `records` works where they are not at all.

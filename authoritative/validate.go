@@ -26,9 +26,7 @@ func (c *Config) Validate(report *config.Report) {
 	if c.Takeover && c.Etcd.Embedded.Dir != "" {
 		report.Add("takeover", "two processes cannot have the member's directory etcd.embedded.dir: stop the old one first")
 	}
-	if c.Plane != "socket" {
-		report.Add("plane", "%q is not in this build; socket is", c.Plane)
-	}
+	c.validatePlane(report)
 	if !(c.Brake.MaxDelete >= 0 && c.Brake.MaxDelete <= 1) { // nor NaN
 		report.Add("brake.max_delete", "%v is not a share between 0 and 1, such as 0.3", c.Brake.MaxDelete)
 	}

@@ -54,7 +54,7 @@ type room struct {
 // rooms are all packages of the module but those that git is told to ignore.
 func rooms(t *testing.T) (all []room) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps,CgoFiles", module+"...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags=dpdk", "-json=ImportPath,Dir,GoFiles,Imports,Deps,CgoFiles", module+"...").Output()
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
 		t.Fatalf("go list: %v\n%s", err, ended.Stderr)

@@ -1,0 +1,154 @@
+//go:build dpdk
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+
+#include "burst.h"
+
+struct strata_lcore *strata_lcore(void)
+{
+	struct strata_lcore *l = NULL;
+
+	if (posix_memalign((void **)&l, RTE_CACHE_LINE_SIZE, sizeof(*l)))
+		return NULL;
+	memset(l, 0, sizeof(*l));
+	return l;
+}
+
+// What was received and not settled goes back to its pool.
+void strata_lcore_end(struct strata_lcore *l)
+{
+	rte_pktmbuf_free_bulk(l->mbuf, l->taken);
+	free(l);
+}
+
+// A registered thread has a cache of its own in front of each pool.
+int strata_register(void) { return rte_thread_register() < 0 ? -rte_errno : 0; }
+
+void strata_unregister(void) { rte_thread_unregister(); }
+
+uint64_t strata_hz(void) { return rte_get_tsc_hz(); }
+
+// clock keeps the time between polls; who had frames in hand was busy.
+static void clock_poll(struct strata_lcore *l)
+{
+	uint64_t now = rte_rdtsc(), gap = now - l->entered;
+
+	if (!l->began) {
+		l->began = now;
+	} else if (l->napped) {
+		l->napped = 0;
+	} else {
+		if (l->taken)
+			l->busy += gap;
+		if (gap > l->longest)
+			l->longest = gap;
+		if (gap > l->long_gap)
+			l->gaps++;
+	}
+	l->entered = now;
+	l->polls++;
+}
+
+static void transmit(struct strata_lcore *l, uint8_t via, struct rte_mbuf **m, uint16_t n)
+{
+	struct strata_port *p = &l->port[via];
+	uint16_t sent = rte_eth_tx_burst(p->id, p->queue, m, n);
+
+	l->sent += sent;
+	l->unsent += n - sent;
+	if (sent < n) // dropped rather than queued
+		rte_pktmbuf_free_bulk(m + sent, n - sent);
+}
+
+// settle sends what has been answered, each by the port it came from, and drops
+// the rest.
+static void settle(struct strata_lcore *l)
+{
+	struct rte_mbuf *out[STRATA_PORTS][STRATA_BURST], *drop[STRATA_BURST];
+	uint16_t n[STRATA_PORTS] = {0}, dropped = 0;
+
+	for (uint16_t i = 0; i < l->taken; i++) {
+		struct strata_slot *s = &l->slot[i];
+		struct rte_mbuf *m = l->mbuf[i];
+
+		if (!s->end) {
+			drop[dropped++] = m;
+			continue;
+		}
+		m->data_off += s->start;
+		m->data_len = m->pkt_len = s->end - s->start;
+		out[l->via[i]][n[l->via[i]]++] = m;
+	}
+	l->taken = 0;
+	for (uint16_t p = 0; p < l->ports; p++)
+		if (n[p])
+			transmit(l, p, out[p], n[p]);
+	if (dropped)
+		rte_pktmbuf_free_bulk(drop, dropped);
+}
+
+// enter makes a received buffer the next slot.
+static void enter(struct strata_lcore *l, struct rte_mbuf *m, uint8_t via)
+{
+	struct strata_slot *s = &l->slot[l->taken];
+
+	if (unlikely(m->nb_segs != 1)) {
+		l->oversize++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	s->data = rte_pktmbuf_mtod(m, uint8_t *);
+	s->length = m->data_len;
+	s->room = m->buf_len - m->data_off;
+	s->start = s->end = 0;
+	rte_prefetch0(s->data);
+	l->mbuf[l->taken] = m;
+	l->via[l->taken++] = via;
+}
+
+// strata_poll sends the last burst and receives the next, from all ports, of at
+// most want frames. Vector drivers want room for 32, so less is not asked for.
+uint16_t strata_poll(struct strata_lcore *l, uint16_t want)
+{
+	struct rte_mbuf *in[STRATA_BURST];
+
+	clock_poll(l);
+	if (l->taken)
+		settle(l);
+	for (uint16_t k = 0; k < l->ports && (!l->taken || want - l->taken >= STRATA_BURST / 2) && l->taken < want; k++) {
+		uint16_t via = (l->turn + k) % l->ports;
+		struct strata_port *p = &l->port[via];
+		uint16_t n = rte_eth_rx_burst(p->id, p->queue, in, want - l->taken);
+
+		for (uint16_t i = 0; i < n; i++)
+			enter(l, in[i], via);
+	}
+	if (++l->turn >= l->ports)
+		l->turn = 0;
+	if (l->taken)
+		l->bursts++;
+	return l->taken;
+}
+
+// strata_late sends one frame that belongs to no burst.
+void strata_late(struct strata_lcore *l, uint8_t via, const uint8_t *data, uint16_t length)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(l->port[via].pool);
+	char *to = m ? rte_pktmbuf_append(m, length) : NULL;
+	uint64_t sent = l->sent;
+
+	if (!to) {
+		rte_pktmbuf_free(m);
+		l->unsent++;
+		return;
+	}
+	memcpy(to, data, length);
+	transmit(l, via, &m, 1);
+	l->late += l->sent - sent;
+}

@@ -1,0 +1,119 @@
+//go:build dpdk
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_log.h>
+#include <rte_mbuf.h>
+
+#include "burst.h"
+
+static FILE *stream;
+
+// strata_eal starts DPDK's environment. What it logs goes to the descriptor log.
+int strata_eal(int argc, char **argv, int log)
+{
+	stream = fdopen(log, "w");
+	if (stream) {
+		setvbuf(stream, NULL, _IOLBF, 0);
+		rte_openlog_stream(stream);
+	}
+	return rte_eal_init(argc, argv) < 0 ? -rte_errno : 0;
+}
+
+// strata_eal_end ends what strata_eal has begun, whether that went well or not.
+void strata_eal_end(int code)
+{
+	if (!code)
+		rte_eal_cleanup();
+	rte_openlog_stream(NULL);
+	if (stream)
+		fclose(stream);
+	stream = NULL;
+}
+
+const char *strata_error(int code) { return rte_strerror(code < 0 ? -code : code); }
+
+// strata_device describes the nth port; 0 if there is none.
+int strata_device(uint16_t nth, struct strata_device *d)
+{
+	struct rte_eth_dev_info info;
+	struct rte_ether_addr mac;
+	uint16_t id;
+
+	RTE_ETH_FOREACH_DEV(id) {
+		if (nth--)
+			continue;
+		if (rte_eth_dev_info_get(id, &info) || rte_eth_macaddr_get(id, &mac) || rte_eth_dev_get_name_by_port(id, d->name))
+			return 0;
+		snprintf(d->driver, sizeof(d->driver), "%s", info.driver_name);
+		d->id = id;
+		d->max_queues = RTE_MIN(info.max_rx_queues, info.max_tx_queues);
+		d->socket = rte_eth_dev_socket_id(id);
+		memcpy(d->mac, mac.addr_bytes, sizeof(d->mac));
+		return 1;
+	}
+	return 0;
+}
+
+// Descriptors of a ring, and buffers of a queue: both rings, two bursts in hand, the
+// lcore's cache, and as many again for drivers that keep rings of their own.
+#define RING 1024
+#define CACHE 256
+#define BUFFERS (4 * (RING + STRATA_BURST) + 2 * CACHE + 4096)
+
+// spread has queries of a few resolvers reach all queues: by addresses and ports.
+static void spread(struct rte_eth_conf *c, const struct rte_eth_dev_info *info)
+{
+	uint64_t by = (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP) & info->flow_type_rss_offloads;
+
+	if (by) {
+		c->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		c->rx_adv_conf.rss_conf.rss_hf = by;
+	}
+}
+
+// strata_open makes a port ready and starts it. On failure *what is the step.
+int strata_open(struct strata_device *d, uint16_t queues, const char **what)
+{
+	struct rte_eth_conf conf = {0};
+	struct rte_eth_dev_info info;
+	uint16_t rx = RING, tx = RING;
+	char name[32];
+	int e;
+
+#define STEP(name, call) do { *what = name; e = (call); if (e) return e; } while (0)
+	STEP("ask for its abilities", rte_eth_dev_info_get(d->id, &info));
+	if (queues > 1)
+		spread(&conf, &info);
+	if (!d->pool) {
+		*what = "make its buffers";
+		snprintf(name, sizeof(name), "strata-%u", d->id);
+		d->pool = rte_pktmbuf_pool_create(name, queues * BUFFERS, CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, d->socket);
+		if (!d->pool)
+			return -rte_errno;
+	}
+	STEP("configure it", rte_eth_dev_configure(d->id, queues, queues, &conf));
+	STEP("size its rings", rte_eth_dev_adjust_nb_rx_tx_desc(d->id, &rx, &tx));
+	for (uint16_t q = 0; q < queues; q++) {
+		STEP("set up a receive queue", rte_eth_rx_queue_setup(d->id, q, rx, d->socket, NULL, d->pool));
+		STEP("set up a transmit queue", rte_eth_tx_queue_setup(d->id, q, tx, d->socket, NULL));
+	}
+	STEP("start it", rte_eth_dev_start(d->id));
+	// Solicitations come to groups. A port that cannot be told passes them anyway.
+	rte_eth_allmulticast_enable(d->id);
+	d->queues = queues;
+	return 0;
+}
+
+void strata_stop(struct strata_device *d) { rte_eth_dev_stop(d->id); }
+
+void strata_close(struct strata_device *d)
+{
+	rte_eth_dev_close(d->id);
+	rte_mempool_free(d->pool);
+}

@@ -1,0 +1,74 @@
+//go:build dpdk
+
+package dpdk
+
+// #include "burst.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"unsafe"
+
+	"github.com/strata-dns/strata/core/plane/frame"
+)
+
+// A port is one of DPDK's devices.
+type port struct {
+	device C.struct_strata_device
+	host   *frame.Host
+}
+
+// findPorts lists all ports DPDK has.
+func findPorts(o *Options) (all []*port, err error) {
+	for n := range C.uint16_t(C.STRATA_PORTS + 1) {
+		p := new(port)
+		if C.strata_device(n, &p.device) == 0 {
+			break
+		}
+		if all = append(all, p); len(all) > C.STRATA_PORTS {
+			return nil, fmt.Errorf("more than %d ports; name those to use (-a, --no-pci) in dpdk.eal", C.STRATA_PORTS)
+		}
+		if err := p.check(o); err != nil {
+			return nil, err
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no port: dpdk.eal names no device that is there, such as --vdev=net_af_xdp0,iface=eth1, or -a with a PCI address")
+	}
+	return all, nil
+}
+
+// fromKernels are drivers whose peer may be a kernel on this machine, that leaves
+// checksums to a device.
+var fromKernels = []string{"net_af_packet", "net_af_xdp", "net_tap"}
+
+func (p *port) check(o *Options) error {
+	if n := int(p.device.max_queues); n < len(o.Lcores) {
+		return fmt.Errorf("port %s has %d queues, dpdk.lcores asks for %d: fewer lcores, or more queues where its driver has an argument for that", p, n, len(o.Lcores))
+	}
+	mac := net.HardwareAddr(unsafe.Slice((*byte)(&p.device.mac[0]), len(p.device.mac)))
+	host, err := frame.NewHost(slices.Clone(mac), o.Addresses, o.Port)
+	if err != nil {
+		return fmt.Errorf("port %s: %w", p, err)
+	}
+	host.Partial = slices.Contains(fromKernels, C.GoString(&p.device.driver[0]))
+	p.host = host
+	return nil
+}
+
+func (p *port) open(queues int) error {
+	var what *C.char
+	if code := C.strata_open(&p.device, C.uint16_t(queues), &what); code != 0 {
+		return fmt.Errorf("port %s: %s: %s", p, C.GoString(what), reason(code))
+	}
+	return nil
+}
+
+func (p *port) stop()  { C.strata_stop(&p.device) }
+func (p *port) close() { C.strata_close(&p.device) }
+
+// String is the device's name, which DPDK made of its arguments.
+func (p *port) String() string { return C.GoString(&p.device.name[0]) }

@@ -1,0 +1,228 @@
+//go:build dpdk
+
+package dpdk
+
+// #include "burst.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/strata-dns/strata/core/plane/socket"
+)
+
+// A server is the plane of all ports.
+type server struct {
+	options Options
+	eal     *environment
+	ports   []*port
+	queues  []*queue
+	begin   sync.Mutex // start is whole, or has not begun, to who holds it
+	ended   bool
+	workers sync.WaitGroup
+	serving atomic.Bool
+	failed  chan error
+	reading sync.Mutex // the queues' memory is there to who holds it
+	gone    bool
+}
+
+// Open takes the ports. From then on their frames are taken in, and answered once
+// Run is called. A process can do it once. All threads of the process are moved off the
+// lcores, and the collector runs by a memory limit alone.
+func Open(o Options) (Plane, error) {
+	s, err := open(o)
+	if err != nil {
+		return nil, fmt.Errorf("dpdk: %w", err)
+	}
+	return s, nil
+}
+
+func open(o Options) (*server, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	home, alone, err := keepOff(o.Lcores)
+	if err != nil {
+		return nil, err
+	}
+	if !alone {
+		o.Log.Warn("lcores are all CPUs there are: other threads of the process will disturb them", "lcores", o.Lcores)
+	}
+	huge := hugePages()
+	if huge == 0 {
+		o.Log.Warn("no free huge pages: buffers are on ordinary ones, which costs look-ups of addresses, and is refused by drivers of real cards; set vm.nr_hugepages")
+	}
+	calm()
+	s := &server{options: o, failed: make(chan error, len(o.Lcores))}
+	if s.eal, err = startEnvironment(arguments(&o, home, huge), o.Log); err != nil {
+		return nil, err
+	}
+	if s.ports, err = findPorts(&o); err == nil {
+		err = s.take()
+	}
+	if err != nil {
+		s.giveBack()
+		return nil, errors.New(err.Error() + s.eal.said())
+	}
+	return s, nil
+}
+
+func (o *Options) check() error {
+	switch {
+	case len(o.Lcores) == 0:
+		return errors.New("no lcore")
+	case o.Room < 512 || o.Room > MaxRoom:
+		return fmt.Errorf("replies of up to %d octets; a frame has room for 512 to %d", o.Room, MaxRoom)
+	case o.Handler == nil:
+		return errors.New("no handler")
+	}
+	for i, cpu := range o.Lcores {
+		if slices.Contains(o.Lcores[:i], cpu) {
+			return fmt.Errorf("lcore %d stands twice", cpu)
+		}
+	}
+	return nil
+}
+
+// take opens the ports and makes a queue for each lcore.
+func (s *server) take() error {
+	for _, p := range s.ports {
+		if err := p.open(len(s.options.Lcores)); err != nil {
+			return err
+		}
+	}
+	for i, lcore := range s.options.Lcores {
+		q, err := newQueue(lcore, i, s.ports, &s.options)
+		if err != nil {
+			return err
+		}
+		s.queues = append(s.queues, q)
+	}
+	return nil
+}
+
+// giveBack undoes what take has done.
+func (s *server) giveBack() {
+	for _, p := range s.ports {
+		p.stop()
+	}
+	s.reading.Lock()
+	s.gone = true
+	for _, q := range s.queues {
+		q.end()
+	}
+	s.reading.Unlock()
+	for _, p := range s.ports {
+		p.close()
+	}
+	s.eal.close()
+}
+
+// Run implements Plane.
+func (s *server) Run(ctx context.Context) error {
+	s.start()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-s.failed:
+		err = fmt.Errorf("serve %s: %w", s, err)
+	}
+	return errors.Join(err, s.Close())
+}
+
+func (s *server) start() {
+	s.begin.Lock()
+	defer s.begin.Unlock()
+	if s.ended {
+		return
+	}
+	for i, q := range s.queues {
+		s.workers.Go(func() {
+			if err := s.work(i, q); err != nil {
+				s.failed <- err
+			}
+		})
+	}
+	s.serving.Store(true)
+}
+
+// work polls on a thread of its own, which ends with it.
+func (s *server) work(i int, q *queue) error {
+	runtime.LockOSThread()
+	if err := pin(q.lcore); err != nil {
+		return err
+	}
+	if code := C.strata_register(); code != 0 {
+		return fmt.Errorf("lcore %d: register its thread: %s", q.lcore, reason(code))
+	}
+	defer C.strata_unregister()
+	return socket.Serve(q, s.options.Handler(i), socket.AnyCPU)
+}
+
+// Ready implements Plane.
+func (s *server) Ready() bool { return s.serving.Load() }
+
+// String names the ports: "dpdk net_af_xdp0".
+func (s *server) String() string {
+	names := make([]string, len(s.ports))
+	for i, p := range s.ports {
+		names[i] = p.String()
+	}
+	return "dpdk " + strings.Join(names, " ")
+}
+
+// Drain implements Plane.
+func (s *server) Drain(ctx context.Context) error {
+	s.end()
+	done := make(chan struct{})
+	go func() { s.workers.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("drain %s: %w", s, ctx.Err())
+	}
+}
+
+// end has the queues end, or never begin.
+func (s *server) end() {
+	s.begin.Lock()
+	defer s.begin.Unlock()
+	s.ended = true
+	s.serving.Store(false)
+	for _, q := range s.queues {
+		q.Close()
+	}
+}
+
+// Counts implements Plane.
+func (s *server) Counts() (all []Counts) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.gone {
+		return nil
+	}
+	for _, q := range s.queues {
+		all = append(all, q.read())
+	}
+	return all
+}
+
+// Close implements Plane.
+func (s *server) Close() error {
+	s.end()
+	s.workers.Wait()
+	s.begin.Lock()
+	defer s.begin.Unlock()
+	if !s.gone {
+		s.giveBack()
+	}
+	return nil
+}
