@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/strata-dns/strata/core/daemon/config"
+	"github.com/strata-dns/strata/core/plane/dpdk"
 )
 
 const example = "../configs/authoritative.yaml"
@@ -232,5 +233,19 @@ func TestConfigPlaces(t *testing.T) {
 	began := time.Now()
 	if out := n.does("check"); out != path+": ok\n" || time.Since(began) > 2*time.Second {
 		t.Errorf("check says %q after %s: etcd is none of its business", out, time.Since(began))
+	}
+}
+
+// Who asks for the plane dpdk of a build without it is told at once.
+func TestPlaneAbsent(t *testing.T) {
+	t.Parallel()
+	if dpdk.Built {
+		t.Skip("this build has the plane dpdk")
+	}
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	write(t, path, "zones: [{name: example.org, source: file, file: x}]\nplane: dpdk\ndpdk: {eal: [--no-pci], lcores: [0], addresses: [10.0.0.53/24]}\n")
+	c := defaults()
+	if err := config.Load(path, &c, nil); err == nil || !strings.Contains(err.Error(), `:2: plane: "dpdk" is not in this build`) {
+		t.Errorf("%v", err)
 	}
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -43,77 +44,117 @@ www IN A 192.0.2.80
 // dpdkConfig answers on the service addresses over DPDK, and on the host's own by
 // sockets.
 const dpdkConfig = `listen: ["10.44.0.2:53"]
-plane: dpdk
+plane: PLANE
 dpdk: {eal: ["--no-pci", "--vdev=DEVICE"], lcores: [LCORE], addresses: [10.44.0.53/16], idle: backoff}
 zones: [{name: example.org, source: file, file: org.zone}]
 admin: "127.0.0.1:9355"
 control: ""
 `
 
-// One authoritative answers on two planes: dig asks the service addresses through
-// DPDK, and the host's own address over TCP, what did not fit a datagram included.
-func TestDPDK(t *testing.T) {
+// A dual is an authoritative on two planes, and who asks it.
+type dual struct {
+	t              *testing.T
+	server, client *hosts.Host
+	cmd            *exec.Cmd
+	done           chan error
+	log            bytes.Buffer
+}
+
+// newDual starts one with the plane, on the device of the interface.
+func newDual(t *testing.T, plane, iface string) *dual {
 	needDPDK(t)
 	net, err := hosts.New()
 	must(t, err)
 	t.Cleanup(net.Close)
 	site, err := net.Site("site", netip.MustParsePrefix("10.44.0.0/16"))
 	must(t, err)
-	server, err := site.Host("server", netip.MustParseAddr("10.44.0.2"))
+	d := &dual{t: t, done: make(chan error, 1)}
+	d.server, err = site.Host("server", netip.MustParseAddr("10.44.0.2"))
 	must(t, err)
-	client, err := site.Host("client", netip.MustParseAddr("10.44.0.9"))
+	d.client, err = site.Host("client", netip.MustParseAddr("10.44.0.9"))
 	must(t, err)
-
 	dir := t.TempDir()
 	zone := dpdkZone
 	for i := range 200 {
 		zone += fmt.Sprintf("big IN TXT some-text-%d\n", i)
 	}
 	writeFile(t, filepath.Join(dir, "org.zone"), zone)
-	config := strings.NewReplacer("DEVICE", "net_af_packet0,iface=eth0", "LCORE", strconv.Itoa(runtime.NumCPU()-1)).Replace(dpdkConfig)
+	config := strings.NewReplacer("PLANE", plane, "DEVICE", "net_af_packet0,iface="+iface, "LCORE", strconv.Itoa(runtime.NumCPU()-1)).Replace(dpdkConfig)
 	writeFile(t, filepath.Join(dir, "authoritative.yaml"), config)
 	program, err := filepath.Abs(filepath.Join(bin, "authoritative"))
 	must(t, err)
-	var log bytes.Buffer
-	cmd := exec.Command(program, "serve", "--config", "authoritative.yaml")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
-	must(t, server.Start(cmd))
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	d.cmd = exec.Command(program, "serve", "--config", "authoritative.yaml")
+	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = dir, &d.log, &d.log
+	must(t, d.server.Start(d.cmd))
+	go func() { d.done <- d.cmd.Wait() }()
+	return d
+}
 
-	dig := func(args ...string) string {
-		out, err := client.Run("dig", append([]string{"+noall", "+answer", "+comments", "+tries=1", "+timeout=1"}, args...)...)
-		if err != nil {
-			return err.Error()
-		}
-		return out
-	}
-	within(t, "an answer over DPDK", func() bool {
+// says waits until dig says so, while the server runs.
+func (d *dual) says(args, want string) {
+	d.t.Helper()
+	within(d.t, "dig "+args+" to say "+want, func() bool {
 		select {
-		case err := <-done:
-			t.Fatalf("authoritative has ended: %v\n%s", err, log.String())
+		case err := <-d.done:
+			d.t.Fatalf("authoritative has ended: %v\n%s", err, d.log.String())
 		default:
 		}
-		return strings.Contains(dig("@10.44.0.53", "www.example.org"), "192.0.2.80")
+		all := append([]string{"+noall", "+answer", "+comments", "+tries=1", "+timeout=1"}, strings.Fields(args)...)
+		out, err := d.client.Run("dig", all...)
+		return err == nil && strings.Contains(out, want)
 	})
-	for _, c := range []struct{ args, want string }{
-		{"@10.44.0.53 nosuch.example.org", "status: NXDOMAIN"},
-		{"@10.44.0.53 big.example.org TXT +ignore", "tc"},
-		{"@10.44.0.2 www.example.org", "192.0.2.80"},
-		{"@10.44.0.2 big.example.org TXT +tcp", "ANSWER: 200"},
-	} {
-		within(t, c.args+" to say "+c.want, func() bool { return strings.Contains(dig(strings.Fields(c.args)...), c.want) })
-	}
-	must(t, cmd.Process.Signal(syscall.SIGTERM))
+}
+
+// ends tells it to end, which it does well.
+func (d *dual) ends() (log string) {
+	d.t.Helper()
+	must(d.t, d.cmd.Process.Signal(syscall.SIGTERM))
 	select {
-	case err := <-done:
+	case err := <-d.done:
 		if err != nil {
-			t.Errorf("%v\n%s", err, log.String())
+			d.t.Errorf("%v\n%s", err, d.log.String())
 		}
 	case <-time.After(15 * time.Second):
-		t.Fatalf("does not end\n%s", log.String())
+		d.t.Fatal("does not end")
 	}
-	if t.Failed() {
-		t.Log(log.String())
+	return d.log.String()
+}
+
+// One authoritative answers on two planes: dig asks the service address through DPDK,
+// and the host's own address over TCP, what did not fit a datagram included.
+func TestDPDK(t *testing.T) {
+	d := newDual(t, "dpdk", "eth0")
+	d.says("@10.44.0.53 www.example.org", "192.0.2.80")
+	d.says("@10.44.0.53 nosuch.example.org", "status: NXDOMAIN")
+	d.says("@10.44.0.53 big.example.org TXT +ignore", " tc")
+	d.says("@10.44.0.2 www.example.org", "192.0.2.80")
+	d.says("@10.44.0.2 big.example.org TXT +tcp", "ANSWER: 200")
+	reply, err := d.server.Pages().Get("http://127.0.0.1:9355/metrics")
+	must(t, err)
+	defer reply.Body.Close()
+	page, err := io.ReadAll(reply.Body)
+	must(t, err)
+	if !bytes.Contains(page, []byte("strata_dpdk_frames_total{lcore=")) || bytes.Contains(page, []byte(`verdict="query"} 0`)) {
+		t.Errorf("no query counted:\n%s", page)
+	}
+	d.ends()
+}
+
+// With plane auto sockets alone answer where the port cannot be had, and the log says
+// why; with dpdk that ends the program.
+func TestDPDKAway(t *testing.T) {
+	d := newDual(t, "auto", "nosuch0")
+	d.says("@10.44.0.2 www.example.org", "192.0.2.80")
+	if log := d.ends(); !strings.Contains(log, "sockets alone answer") || !strings.Contains(log, "No such device") {
+		t.Errorf("the log does not say why:\n%s", log)
+	}
+	d = newDual(t, "dpdk", "nosuch0")
+	select {
+	case err := <-d.done:
+		if err == nil || !strings.Contains(d.log.String(), "No such device") {
+			t.Errorf("%v\n%s", err, d.log.String())
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("goes on without its port")
 	}
 }
