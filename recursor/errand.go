@@ -77,12 +77,12 @@ func (x *external) ask(question upstream.Question, done func(upstream.Answer)) {
 
 func (x *external) send(e *errand, w *way) {
 	question := e.question
-	question.Options = append(question.Options, w.options...)
+	question.Options = append(slices.Clip(question.Options), w.options...)
 	resolver.Exchange(x.set, &question, e.answered)
 }
 
-// attend looks after the questions in the air when the way has changed: those who
-// were asked in vain are replaced, and who waited to know whether they are is told.
+// attend looks after the questions in the air when the way has changed: those
+// that were asked in vain are asked anew, those that waited for a verdict get it.
 func (x *external) attend(w *way) {
 	var again, told []*errand
 	var before *way
