@@ -12,20 +12,32 @@ import (
 	"github.com/strata-dns/strata/e2e/stack"
 )
 
-// kubernetesZones is a server with the zones that a cluster's records are in.
+// kubernetesZones are the zones that a cluster's records are in.
 const kubernetesZones = `
-listen: ["127.0.0.1:{{.Port}}"]
 zones:
   - {name: cluster.local, source: etcd, negative_ttl: 1s}
   - {name: prd.example.com, source: etcd}
   - {name: 10.in-addr.arpa, source: etcd}
   - {name: d.f.ip6.arpa, source: etcd}
 etcd: {endpoints: ["http://127.0.0.1:{{.EtcdPort}}"]}
+`
+
+const kubernetesServer = kubernetesZones + `
+listen: ["127.0.0.1:{{.Port}}"]
 admin: "127.0.0.1:{{.AdminPort}}"
 control: "{{.Dir}}/{{.ID}}.sock"
 `
 
-// A town of one cluster: a server, and monitors on a folder of manifests.
+const kubernetesMonitor = kubernetesZones + `
+monitor:
+  cluster: town
+  manifests: "{{.Dir}}/manifests"
+  resync: 1h
+  admin: "127.0.0.1:{{.AdminPort}}"
+  control: "{{.Dir}}/{{.ID}}.sock"
+`
+
+// A monitored cluster: a server, and monitors on a folder of manifests.
 type monitored struct {
 	*stack.Stack
 	server   *stack.Server
@@ -35,7 +47,7 @@ type monitored struct {
 func newMonitored(t *testing.T) *monitored {
 	t.Helper()
 	s := newStack(t, stack.AuthoritativesOnly) // the first one has the etcd member
-	m := &monitored{Stack: s, server: extra(t, s, "kubernetes", "authoritative", kubernetesZones), manifest: filepath.Join(s.Dir, "manifests")}
+	m := &monitored{Stack: s, server: extra(t, s, "kubernetes", "authoritative", kubernetesServer), manifest: filepath.Join(s.Dir, "manifests")}
 	must(t, os.Mkdir(m.manifest, 0o700))
 	must(t, s.Ready(t.Context(), m.server))
 	return m
@@ -48,12 +60,10 @@ func (m *monitored) put(t *testing.T, name, text string) {
 	must(t, os.Rename(filepath.Join(m.manifest, name+".new"), filepath.Join(m.manifest, name)))
 }
 
-// monitor starts `authoritative monitor` on the folder.
+// monitor starts `authoritative monitor` on the folder; more are keys of its section.
 func (m *monitored) monitor(t *testing.T, id, more string) *stack.Server {
 	t.Helper()
-	config := strings.NewReplacer("admin: ", "monitor: {cluster: town, manifests: \"{{.Dir}}/manifests\", resync: 1h, "+more+"admin: ", "control: ", "control: ").Replace(kubernetesZones)
-	config = strings.Replace(config, "{{.AdminPort}}\"\n", "{{.AdminPort}}\", control: \"{{.Dir}}/{{.ID}}.monitor.sock\"}\n", 1)
-	server, err := m.Extra(id, "authoritative", config)
+	server, err := m.Extra(id, "authoritative", kubernetesMonitor+more)
 	must(t, err)
 	server.Args[0] = "monitor"
 	must(t, server.Start())
@@ -117,7 +127,7 @@ func TestMonitor(t *testing.T) {
 	m := newMonitored(t)
 	m.put(t, "shop.yaml", shop)
 	m.put(t, "db.yaml", strings.Replace(database, "READY", "false", 1))
-	monitor := m.monitor(t, "monitor", "external: {zone: prd.example.com}, ")
+	monitor := m.monitor(t, "monitor", "  external: {zone: prd.example.com}\n")
 	must(t, m.Ready(t.Context(), monitor))
 
 	m.answers(t, "web.shop.svc.cluster.local", dns.TypeA, "10.96.0.1")
