@@ -64,7 +64,7 @@ func (r *reflection) Resync() error { return nil }
 
 // UpdateResourceVersion implements cache.ResourceVersionUpdater.
 func (r *reflection) UpdateResourceVersion(version string) {
-	r.cluster.state.Reached(position(version))
+	r.cluster.state.Reached(r.kind, position(version))
 }
 
 // Transformer implements cache.TransformingStore.

@@ -31,9 +31,9 @@ type State struct {
 	desired    desired
 	problems   map[string]string // by object, as last logged
 	dirty      map[string]struct{}
-	recheck    bool  // something is gone that no event named
-	synced     bool  // all there is was told of
-	position   int64 // the newest resource version that was told of
+	recheck    bool         // something is gone that no event named
+	synced     bool         // all there is was told of
+	positions  [kinds]int64 // the newest resource version told of, by kind
 	pass       uint32
 
 	ready chan struct{} // closed when synced
@@ -94,11 +94,17 @@ func keyOf(m metav1.Object) string {
 
 // Change takes objects that came or changed, which the State keeps, and others of
 // which it was said that they are gone. Nothing is written from half of it.
-// position is the newest resource version told of, where the source has any.
+// position is the newest resource version told of, where the source has any: then
+// the objects are of one kind.
 func (s *State) Change(position int64, came, gone []metav1.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.position = max(s.position, position)
+	for _, object := range slices.Concat(came, gone) {
+		if kind, ok := kindOf(object); ok {
+			s.positions[kind] = max(s.positions[kind], position)
+			break
+		}
+	}
 	for _, object := range came {
 		s.set(object, true)
 	}
@@ -111,10 +117,12 @@ func (s *State) Change(position int64, came, gone []metav1.Object) {
 
 // Replace takes all objects of a kind. That one is gone which is not among them is
 // inferred, not said: its records wait for the next compare, which begins at once.
+// A list may be older than what was told of before, where the cluster's history
+// went back.
 func (s *State) Replace(kind Kind, position int64, objects []metav1.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.position = max(s.position, position)
+	s.positions[kind] = position
 	there := make(map[string]bool, len(objects))
 	for _, object := range objects {
 		s.set(object, false)
@@ -299,12 +307,12 @@ func (s *State) report(object string, problems []string) {
 	s.log.Warn("object is not, or not wholly, in DNS", "object", object, "reason", text)
 }
 
-// Reached says that there was no other change up to a resource version.
-func (s *State) Reached(position int64) {
+// Reached says that there was no other change of a kind up to a resource version.
+func (s *State) Reached(kind Kind, position int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if position > s.position {
-		s.position = position
+	if position > s.positions[kind] {
+		s.positions[kind] = position
 		if len(s.dirty) > 0 { // a writer may have waited for it
 			s.knock()
 		}

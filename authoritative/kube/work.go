@@ -28,7 +28,7 @@ func (s *State) takeDirty(n int, owner string) (edits []store.Edit, position int
 			}
 		}
 	}
-	return edits, s.position
+	return edits, slices.Max(s.positions[:])
 }
 
 // types are those of the RRsets there are.

@@ -269,6 +269,26 @@ func TestBehind(t *testing.T) {
 	restored := b.state(50, cluster("web", "172.16.0.9"))
 	b.writer(restored, 1, rewound)
 	b.holds(owner, a("web", "172.16.0.9"))
+	for kind := range kinds { // those that were there already list anew, and go on from there
+		for _, s := range []*State{fresh, stale} {
+			s.Replace(kind, 51, restored.list(kind))
+		}
+	}
+	fresh.Change(52, objects(t, cluster("web", "172.16.0.8")), nil)
+	b.holds(owner, a("web", "172.16.0.8"))
+	if _, position := fresh.takeDirty(batch, owner); position != 52 {
+		t.Errorf("it goes on from %d", position)
+	}
+}
+
+// list gives a state's objects of a kind.
+func (s *State) list(kind Kind) (all []metav1.Object) {
+	if kind == Services {
+		for _, service := range s.services {
+			all = append(all, service)
+		}
+	}
+	return all
 }
 
 // What etcd does not take is said, and what is beside it is written.
