@@ -11,29 +11,29 @@ import (
 )
 
 // keepOff moves all threads of this process off the lcores, and tells one CPU where
-// they are. Threads made later inherit that. Where no other CPU may be used they stay.
-func keepOff(lcores []int) (home int, alone bool, err error) {
-	var set unix.CPUSet
+// they are, and where they were. Threads made later inherit that. Where no other CPU
+// may be used they stay.
+func keepOff(lcores []int) (home int, alone bool, set unix.CPUSet, err error) {
 	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil {
-		return 0, false, os.NewSyscallError("sched_getaffinity", err)
+		return 0, false, set, os.NewSyscallError("sched_getaffinity", err)
 	}
 	rest := set
 	for _, cpu := range lcores {
 		if !set.IsSet(cpu) {
-			return 0, false, fmt.Errorf("lcore %d: this process may use CPUs %s", cpu, list(&set))
+			return 0, false, set, fmt.Errorf("lcore %d: this process may use CPUs %s", cpu, list(&set))
 		}
 		rest.Clear(cpu)
 	}
 	if rest.Count() == 0 {
-		return lcores[0], false, nil
+		return lcores[0], false, set, nil
 	}
 	// Twice: a thread may be made by one that has not been moved yet.
 	for range 2 {
 		if err := moveAll(&rest); err != nil {
-			return 0, false, err
+			return 0, false, set, err
 		}
 	}
-	return first(&rest), true, nil
+	return first(&rest), true, set, nil
 }
 
 func moveAll(to *unix.CPUSet) error {

@@ -154,7 +154,9 @@ func child() int {
 		}
 		o.Lcores = append(o.Lcores, n)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, unix.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	p, err := Open(o)
 	if err != nil {
@@ -164,8 +166,9 @@ func child() int {
 	fmt.Println("ready", p)
 	ended := make(chan error)
 	go func() { ended <- p.Run(ctx) }()
-	<-ctx.Done()
+	<-told
 	last := p.Counts()
+	stop()
 	if err := <-ended; err != nil {
 		fmt.Println(err)
 		return 1

@@ -44,14 +44,19 @@ func Open(o Options) (Plane, error) {
 	return s, nil
 }
 
-func open(o Options) (*server, error) {
+func open(o Options) (s *server, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	home, alone, err := keepOff(o.Lcores)
+	home, alone, before, err := keepOff(o.Lcores)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, moveAll(&before))
+		}
+	}()
 	if !alone {
 		o.Log.Warn("lcores are all CPUs there are: other threads of the process will disturb them", "lcores", o.Lcores)
 	}
@@ -59,8 +64,7 @@ func open(o Options) (*server, error) {
 	if huge == 0 {
 		o.Log.Warn("no free huge pages: buffers are on ordinary ones, which costs look-ups of addresses, and is refused by drivers of real cards; set vm.nr_hugepages")
 	}
-	calm()
-	s := &server{options: o, failed: make(chan error, len(o.Lcores))}
+	s = &server{options: o, failed: make(chan error, len(o.Lcores))}
 	if s.eal, err = startEnvironment(arguments(&o, home, huge), o.Log); err != nil {
 		return nil, err
 	}
@@ -71,6 +75,7 @@ func open(o Options) (*server, error) {
 		s.giveBack()
 		return nil, errors.New(err.Error() + s.eal.said())
 	}
+	calm()
 	return s, nil
 }
 
