@@ -100,9 +100,12 @@ func (a Asking) run(port int) (Waits, error) {
 		}
 		r.fds = append(r.fds, fd)
 	}
-	// Nothing is to stop this thread: the heap can wait for some seconds.
+	// Nothing is to stop this thread: the heap can wait for some seconds, and so can
+	// other goroutines. The runtime has one processor here, as the CPU is one; whoever
+	// gets that, at a preemption, and blocks in the kernel keeps it for some 20 ms.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	r.loop()
