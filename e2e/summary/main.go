@@ -99,10 +99,10 @@ func summarize(in io.Reader, out io.Writer) (failed int, err error) {
 func short(pkg string) string { return strings.TrimPrefix(pkg, "github.com/strata-dns/strata/") }
 
 // reason takes what a test said when it was skipped out of its output, which has
-// it as "    file_test.go:12: reason".
+// it as "    file.go:12: reason".
 func reason(output string) string {
 	for _, line := range strings.Split(output, "\n") {
-		if _, why, ok := strings.Cut(line, "_test.go:"); ok {
+		if _, why, ok := strings.Cut(line, ".go:"); ok && strings.HasPrefix(line, "    ") {
 			_, why, _ = strings.Cut(why, ": ")
 			return why
 		}

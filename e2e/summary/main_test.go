@@ -7,7 +7,7 @@ import (
 
 func TestSummarize(t *testing.T) {
 	in := `{"Action":"start","Package":"p"}
-{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:3: no kernel for it\n"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"    suite.go:3: no kernel for it\n"}
 {"Action":"skip","Package":"p","Test":"TestA"}
 {"Action":"output","Package":"p","Test":"TestB","Output":"    a_test.go:9: wrong answer\n"}
 {"Action":"fail","Package":"p","Test":"TestB"}
