@@ -2,6 +2,7 @@ package socket
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -42,7 +43,8 @@ func (c *conn) readRest() bool {
 			return false
 		}
 		c.nc.SetReadDeadline(limit)
-		if c.readQuery(in) != nil {
+		// Who saw stopped before stop came to this connection is interrupted once more.
+		if err := c.readQuery(in); err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(limit)) {
 			return false
 		}
 	}
