@@ -218,7 +218,7 @@ func TestRateLimit(t *testing.T) {
 	defer cancel()
 	flooded := make(chan string, 1)
 	go func() {
-		out, _ := stack.Run(ctx, "dnsperf", "-a", "127.0.0.2", "-s", "127.0.0.1", "-p", port(f.recursor), "-d", names, "-l", "4", "-Q", "5000", "-q", "1000", "-t", "1")
+		out, _ := stack.Run(ctx, "dnsperf", "-a", "127.0.0.2", "-s", "127.0.0.1", "-p", port(f.recursor), "-d", names, "-l", "4", "-Q", "5000", "-q", "20000", "-t", "1") // -q: what is lost holds nothing up
 		flooded <- out
 	}()
 	limited := func() bool { return counted(t, f.recursor, "strata_rate_limited_total", `why="rate"`) > 0 }

@@ -32,6 +32,7 @@ type conn struct {
 	awaits  bool          // the reader holds a slot for the query it awaits
 	settled chan struct{} // told when the last is answered after the client's last
 	ended   atomic.Bool   // the client has sent its last
+	asked   atomic.Bool   // a query has come
 	lively  atomic.Int64  // when a reply last left, since started
 
 	mu      sync.Mutex
@@ -143,6 +144,9 @@ func (c *conn) takeSlot() error {
 	case <-timer.C:
 		return os.ErrDeadlineExceeded
 	case <-c.tcp.stopped:
+		if c.raw == nil && c.slotBy(c.lastCall()) {
+			return nil
+		}
 		return net.ErrClosed
 	}
 }
@@ -181,16 +185,37 @@ func wholeBuffered(in *bufio.Reader) bool {
 	return in.Buffered() >= 2+int(binary.BigEndian.Uint16(length))
 }
 
-// readBy sets until when a read may take. It comes after a look at stopped, and
-// stop sets its own after: one of them sees the other.
+// readBy sets until when a read may take. It looks at stopped after that, and stop
+// interrupts after it has closed stopped: one of them sees the other.
 func (c *conn) readBy(at time.Duration) error {
 	if err := c.nc.SetReadDeadline(started.Add(at)); err != nil {
 		return err
 	}
-	if c.tcp.isStopped() {
+	switch {
+	case !c.tcp.isStopped():
+		return nil
+	case c.raw != nil || !time.Now().Before(c.lastCall()):
 		return net.ErrClosed
 	}
-	return nil
+	return c.interrupt()
+}
+
+// interrupt ends, when reading has stopped, the read that is going on: now, or with
+// TLS at the last call.
+func (c *conn) interrupt() error {
+	if c.raw == nil {
+		return c.nc.SetReadDeadline(c.lastCall())
+	}
+	return c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+// lastCall is until when a TLS connection is read after stop. It can be given to
+// nobody, so its client is heard a little longer: who has just come is about to ask.
+func (c *conn) lastCall() time.Time {
+	if c.asked.Load() {
+		return c.tcp.since.Add(restLimit)
+	}
+	return c.tcp.since.Add(firstLimit)
 }
 
 // readQuery reads a message, or the rest of it, and hands it over. What has been
@@ -214,6 +239,7 @@ func (c *conn) readQuery(in io.Reader) error {
 	}
 	m := c.half
 	c.half, c.awaits = nil, false
+	c.asked.Store(true)
 	select {
 	case c.queue.arrivals <- arrival{from: c, message: m, size: need - 2}:
 		return nil

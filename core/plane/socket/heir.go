@@ -18,10 +18,15 @@ import (
 // many goroutines.
 type Heir func(conn *os.File) error
 
-// restLimit bounds how long a client may take to send the rest of a query it had
-// begun when reading stopped, and how long queries are read that nobody else will
-// read.
-const restLimit = 250 * time.Millisecond
+const (
+	// restLimit bounds how long a client may take to send the rest of a query it
+	// had begun when reading stopped, and how long queries are read that nobody
+	// else will read.
+	restLimit = 250 * time.Millisecond
+	// firstLimit is restLimit for a TLS client that has not asked anything yet: it
+	// may still be shaking hands.
+	firstLimit = 2 * time.Second
+)
 
 // readRest reads, after stop, the query that has begun to come, octet by octet so
 // that nothing behind it is taken; where there is no heir, also those that have

@@ -3,6 +3,7 @@ package socket
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -217,5 +218,40 @@ func TestStopWithWaiting(t *testing.T) {
 	}
 	if _, err := net.DialTimeout("tcp", l.Address().String(), time.Second); err == nil {
 		t.Error("a connection after Stop")
+	}
+}
+
+// TestStopTLS stops under clients who have come and not yet shaken hands, or asked:
+// each is answered once more and then let go.
+func TestStopTLS(t *testing.T) {
+	server, client := certificate(t)
+	client = client.Clone()
+	client.ServerName = "127.0.0.1"
+	l := listenTCP(t, "127.0.0.1:0", TCPOptions{TLS: server})
+	serveAll(t, l.Queues(), mirror)
+	busy, fresh := dialTLS(t, l, client), dialTLS(t, l, client)
+	echoes(t, busy, "before")
+	coming, err := net.Dial("tcp", l.Address().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer coming.Close()
+	eventually(t, "all three accepted", func() bool { return l.Counts().Open == 3 })
+
+	busy.Ask([]byte("on its way"))
+	l.Stop()
+	if got, err := busy.Reply(10 * time.Second); err != nil || string(got) != "on its way" {
+		t.Errorf("asked as it stopped: %q, %v", got, err)
+	}
+	echoes(t, fresh, "the first")
+	secured := tls.Client(coming, client)
+	late := &far{Conn: secured, stream: true, in: newReader(secured)}
+	echoes(t, late, "after the handshake")
+	for _, c := range []*far{busy, fresh, late} {
+		ended(t, c)
+	}
+	l.Settle(t.Context())
+	if open := l.Counts().Open; open != 0 {
+		t.Errorf("%d connections left", open)
 	}
 }

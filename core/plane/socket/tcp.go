@@ -87,8 +87,9 @@ type TCP struct {
 	closed    chan struct{}  // no more anything
 	reading   sync.WaitGroup // those who may put a query into a queue
 	all       sync.WaitGroup
-	kept      bool // the socket outlives us; set before stopped is closed
-	heir      Heir // takes the connections over; set before stopped is closed
+	kept      bool      // the socket outlives us; set before stopped is closed
+	since     time.Time // of the stop; set before stopped is closed
+	heir      Heir      // takes the connections over; set before stopped is closed
 	stopOnce  sync.Once
 	closeOnce sync.Once
 }
@@ -314,8 +315,9 @@ func (t *TCP) Counts() StreamCounts {
 	return t.counters.read(open)
 }
 
-// Stop ends accepting and reading. What clients have sent by then is read, and
-// when it is handed out Receive returns net.ErrClosed. Each connection ends when
+// Stop ends accepting and reading. What clients have sent by then is read, over TLS
+// also what they send in the quarter of a second after, and when it is handed out
+// Receive returns net.ErrClosed. Each connection ends when
 // its replies have been taken.
 func (t *TCP) Stop() { t.stop(false, nil) }
 
@@ -325,12 +327,13 @@ func (t *TCP) stop(kept bool, heir Heir) {
 	t.stopOnce.Do(func() {
 		t.mu.Lock()
 		t.kept, t.heir = kept || t.options.File != nil && !t.options.Own, heir
+		t.since = time.Now()
 		close(t.stopped)
 		t.mu.Unlock()
 		t.listener.SetDeadline(time.Unix(1, 0))
 		<-t.accepted
 		for _, c := range t.open() {
-			c.nc.SetReadDeadline(time.Unix(1, 0))
+			c.interrupt()
 		}
 	})
 }
