@@ -55,7 +55,7 @@ func (d *decoder) record(key, raw []byte) (Record, error) {
 	return rec, d.fill(&rec, raw)
 }
 
-// fill reads a value into rec's TTL and Data.
+// fill reads a value into rec's TTL, Data and Probe.
 func (d *decoder) fill(rec *Record, raw []byte) error {
 	if err := parseValue(raw, &d.value); err != nil {
 		return err
@@ -75,7 +75,7 @@ func (d *decoder) fill(rec *Record, raw []byte) error {
 	if len(d.value.Data) > few {
 		d.data = d.data[:begin+len(distinct(d.data[begin:], 0))]
 	}
-	rec.TTL = uint32(*d.value.TTL)
+	rec.TTL, rec.Probe = uint32(*d.value.TTL), string(d.value.Probe)
 	rec.Data = d.data[begin:len(d.data):len(d.data)]
 	return nil
 }

@@ -3,7 +3,7 @@
 // One key holds what one owner says about one RRset; servers merge the owners:
 //
 //	<prefix>/records/<labels from the root, '/'-joined, escaped>/<TYPE>/<owner>
-//	{"ttl":30,"data":["10.0.0.1","10.0.0.2"]}
+//	{"ttl":30,"data":["10.0.0.1","10.0.0.2"],"probe":"tcp:80"}
 //
 // The order of the labels makes a name and all below it one key range. Labels
 // are lower case and types begin with a capital, so that the RRsets of one name

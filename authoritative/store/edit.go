@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/miekg/dns"
 	"github.com/strata-dns/strata/core/wire"
@@ -15,7 +16,7 @@ type Op uint8
 
 // The operations.
 const (
-	Add    Op = iota // add the values; the RRset's TTL becomes the edit's
+	Add    Op = iota // add the values; the RRset's TTL becomes the edit's, and so does its probe where the edit has one
 	Remove           // take the values away, all where none are given; nothing left: the key is deleted
 	Set              // these values and no others
 )
@@ -48,6 +49,8 @@ func (e Edit) check() error {
 		return fmt.Errorf("%w: %s: %w", ErrEdit, e.Record, ErrOwner)
 	case e.TTL > MaxTTL:
 		return fmt.Errorf("%w: %s: ttl %d is more than %d (RFC 2181 §8)", ErrEdit, e.Record, e.TTL, MaxTTL)
+	case len(e.Probe) > MaxProbe || !utf8.ValidString(e.Probe):
+		return fmt.Errorf("%w: %s: a probe is at most %d octets of text", ErrEdit, e.Record, MaxProbe)
 	case e.Op > Set:
 		return fmt.Errorf("%w: %s: unknown operation %d", ErrEdit, e.Record, e.Op)
 	case e.Op != Remove && len(e.Data) == 0:
@@ -75,6 +78,20 @@ func (e Edit) apply(ttl uint32, have [][]byte) (uint32, [][]byte) {
 	return ttl, slices.DeleteFunc(slices.Clone(have), func(rdata []byte) bool {
 		return hasRdata(e.Data, rdata)
 	})
+}
+
+// NoProbe as the probe of an Add takes away the one there was.
+const NoProbe = "none"
+
+// probing gives the probe after the edit of an RRset with this one.
+func (e Edit) probing(have string) string {
+	switch {
+	case e.Op == Remove || e.Op == Add && e.Probe == "":
+		return have
+	case e.Probe == NoProbe:
+		return ""
+	}
+	return e.Probe
 }
 
 // few values are found by looking at all of them; more would take the square of

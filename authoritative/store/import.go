@@ -121,11 +121,16 @@ func (c *Client) compare(ctx context.Context, what Import, coming map[string]*Re
 		}
 		all++
 		want := coming[string(kv.Key)]
-		switch {
-		case want == nil:
+		if want == nil {
 			have.Name = slices.Clone(have.Name)
 			edits = append(edits, Edit{Remove, have})
-		case d.fill(&have, kv.Value) == nil && have.TTL == want.TTL && sameSet(have.Data, want.Data):
+			return true
+		}
+		if d.fill(&have, kv.Value) != nil {
+			return true
+		}
+		want.Probe = have.Probe // master files say nothing of probes
+		if have.TTL == want.TTL && sameSet(have.Data, want.Data) {
 			found.Unchanged++
 			delete(coming, string(kv.Key))
 		}

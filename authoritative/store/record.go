@@ -20,6 +20,9 @@ type Record struct {
 	Owner string   // who says so, and who alone may take it back: "static", "kubernetes:prod-a"
 	TTL   uint32   // seconds, at most MaxTTL
 	Data  [][]byte // rdata in wire form, uncompressed; a set, so no two are equal
+	// Probe says how the addresses are probed ("tcp:80"), at most MaxProbe octets;
+	// "": not at all. What it may say is for authoritative/probe to know.
+	Probe string
 }
 
 // NewRecord makes a record of its presentation form: name as in a master file

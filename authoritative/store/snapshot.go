@@ -14,17 +14,25 @@ import (
 //
 // A payload is whole records, one behind another, lengths and numbers as uvarint:
 //
-//	length of name, name, type, length of owner (0: as the one before), owner, TTL, number of rdata, (length, rdata)…
+//	length of name, name, type, length of owner (0: as the one before), owner, TTL, number of rdata, (length, rdata)…,
+//	number of attributes, (what it is, length, value)…
+//
+// An attribute is what most records do not have. One that is not known is passed
+// over. Version 1 had none.
 //
 // CRCs are CRC-32C, which the processor computes faster than a disk reads.
 const (
 	snapMagic   = "strata\x00\x1a"
-	snapVersion = 1
+	snapVersion = 2
+	snapOldest  = 1 // that is read
 	snapHead    = 8 + 4 + 8 + 8 + 8 + 4
 	snapFrame   = 4 + 4     // of a block and of the foot
 	snapBlock   = 128 << 10 // a block is closed when it has reached this
 	snapMost    = 1 << 30   // octets of a block, at most: one record may be long
 )
+
+// What an attribute is.
+const snapProbe = 1
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

@@ -100,6 +100,8 @@ type blockReader struct {
 	owner  string
 	owners map[string]string
 	crc    uint32
+
+	version uint32
 }
 
 func (r *blockReader) read(b []byte) error {
@@ -125,6 +127,7 @@ func (r *blockReader) all(s *Snapshot, yield func(Record) bool) error {
 	if err := s.readHead(head); err != nil {
 		return err
 	}
+	r.version = binary.LittleEndian.Uint32(head[8:])
 	for {
 		length, sum, err := r.frame()
 		if err != nil {
@@ -147,8 +150,8 @@ func (s *Snapshot) readHead(head []byte) error {
 	switch {
 	case string(head[:8]) != snapMagic:
 		return fmt.Errorf("%w: no snapshot at all", ErrSnapshot)
-	case le.Uint32(head[8:]) != snapVersion:
-		return fmt.Errorf("%w: version %d, and this is for version %d", ErrSnapshot, le.Uint32(head[8:]), snapVersion)
+	case le.Uint32(head[8:]) < snapOldest || le.Uint32(head[8:]) > snapVersion:
+		return fmt.Errorf("%w: version %d, and this is for versions %d to %d", ErrSnapshot, le.Uint32(head[8:]), snapOldest, snapVersion)
 	case crc(head[:snapHead-4]) != le.Uint32(head[snapHead-4:]):
 		return fmt.Errorf("%w: its head is damaged", ErrSnapshot)
 	}
@@ -230,6 +233,9 @@ func (r *blockReader) record(f *fields) (rec Record, ok bool) {
 	for range count {
 		r.data = append(r.data, f.octets(65535))
 	}
+	if rec.Probe = ""; r.version > 1 {
+		rec.Probe = r.attributes(f)
+	}
 	if len(owner) > 0 {
 		r.owner = r.intern(owner)
 	}
@@ -238,6 +244,25 @@ func (r *blockReader) record(f *fields) (rec Record, ok bool) {
 	}
 	rec.Type, rec.Owner, rec.TTL, rec.Data = uint16(typ), r.owner, uint32(ttl), r.data
 	return rec, true
+}
+
+// attributes reads what a record has besides, the probe.
+func (r *blockReader) attributes(f *fields) (probe string) {
+	for range f.number(uint64(len(*f))) {
+		what := f.number(1<<32 - 1)
+		value := f.octets(snapMost)
+		if *f == nil {
+			return ""
+		}
+		if what == snapProbe {
+			if len(value) > MaxProbe {
+				*f = nil
+				return ""
+			}
+			probe = r.intern(value) // many records have the same
+		}
+	}
+	return probe
 }
 
 func (r *blockReader) intern(b []byte) string {

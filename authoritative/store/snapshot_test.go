@@ -275,3 +275,40 @@ func BenchmarkSnapshot2M(b *testing.B) {
 		}
 	})
 }
+
+// Probes are kept, and a file of the version without them is read.
+func TestSnapshotProbes(t *testing.T) {
+	recs := many(t, 3, "example.org", "static")
+	recs[1].Probe = "http:8080/healthz"
+	s, err := OpenSnapshot(snapshotFile(t, recs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	i := 0
+	for rec, err := range s.Records() {
+		if err != nil || rec.Probe != recs[i].Probe || line(rec) != line(recs[i]) {
+			t.Errorf("%s %q, %v", line(rec), rec.Probe, err)
+		}
+		i++
+	}
+
+	w := &blockWriter{}
+	for _, rec := range recs[:1] {
+		if err := w.put(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := mended(w.block[:len(w.block)-1]) // without the number of attributes
+	binary.LittleEndian.PutUint32(old[8:], 1)
+	binary.LittleEndian.PutUint32(old[snapHead-4:], crc(old[:snapHead-4]))
+	binary.LittleEndian.PutUint32(old[len(old)-4:], footCRC(old[:snapHead], crc(old[snapHead:snapHead+snapFrame])))
+	path := filepath.Join(t.TempDir(), "old")
+	if err := os.WriteFile(path, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sink := &tableSink{}
+	if _, err := Restore(path, sink); err != nil || !slices.Equal(sink.lines(), []string{line(recs[0])}) {
+		t.Errorf("%q, %v", sink.lines(), err)
+	}
+}

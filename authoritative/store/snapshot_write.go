@@ -117,6 +117,13 @@ func (w *blockWriter) put(rec Record) error {
 		b = binary.AppendUvarint(b, uint64(len(rdata)))
 		b = append(b, rdata...)
 	}
+	if rec.Probe == "" {
+		b = append(b, 0)
+	} else {
+		b = append(b, 1, snapProbe)
+		b = binary.AppendUvarint(b, uint64(len(rec.Probe)))
+		b = append(b, rec.Probe...)
+	}
 	if w.block = b; len(b) < snapBlock {
 		return nil
 	}

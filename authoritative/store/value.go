@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // ErrValue is a value in etcd that is none of ours.
@@ -14,8 +15,29 @@ var ErrValue = errors.New("not the value of a record")
 // A value is what stands behind a key. Fields it doesn't know are let pass: a
 // later version may write more.
 type value struct {
-	TTL  *int64   `json:"ttl"`
-	Data []string `json:"data"`
+	TTL   *int64    `json:"ttl"`
+	Data  []string  `json:"data"`
+	Probe probeText `json:"probe"`
+}
+
+// MaxProbe is the greatest length of what says how a record is probed, in octets.
+const MaxProbe = 255
+
+// A probeText is not a reason to leave a record out, whatever it is: what is no
+// string comes as its JSON, for the prober to say that it can make nothing of it.
+type probeText string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *probeText) UnmarshalJSON(raw []byte) error {
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		text = string(raw)
+	}
+	if len(text) > MaxProbe {
+		text = strings.ToValidUTF8(text[:MaxProbe], "")
+	}
+	*p = probeText(text)
+	return nil
 }
 
 // appendValue writes the record's value.
@@ -37,7 +59,15 @@ func appendValue(b []byte, rec Record) ([]byte, error) {
 		}
 		b = append(b, quoted...)
 	}
-	return append(b, "]}"...), nil
+	b = append(b, ']')
+	if rec.Probe != "" {
+		quoted, err := json.Marshal(rec.Probe)
+		if err != nil {
+			return b, fmt.Errorf("write value of %s: %w", rec, err)
+		}
+		b = append(append(b, `,"probe":`...), quoted...)
+	}
+	return append(b, '}'), nil
 }
 
 // parseValue reads a value into v, whose Data is reused.
@@ -45,7 +75,7 @@ func parseValue(raw []byte, v *value) error {
 	if v.TTL == nil {
 		v.TTL = new(int64)
 	}
-	v.Data = v.Data[:0]
+	v.Data, v.Probe = v.Data[:0], ""
 	if parseOwn(raw, v) {
 		return checkValue(v)
 	}
@@ -68,8 +98,8 @@ func checkValue(v *value) error {
 	return nil
 }
 
-// parseOwn reads the very form appendValue writes, strings without escapes, and
-// says no to all else: a third of the time encoding/json takes, which counts
+// parseOwn reads the very form appendValue writes, strings without escapes and no
+// probe, and says no to all else: a third of the time encoding/json takes, which counts
 // where millions are read at start.
 func parseOwn(raw []byte, v *value) bool {
 	rest, ok := bytes.CutPrefix(raw, []byte(`{"ttl":`))

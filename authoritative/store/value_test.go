@@ -90,6 +90,30 @@ func TestValueOfOthers(t *testing.T) { // spaces, escapes, more fields, doubles
 	}
 }
 
+// A record has a probe or not; one that nobody can read is no reason to leave the
+// record out.
+func TestValueProbe(t *testing.T) {
+	d := newDecoder(newKeys(""))
+	long := strings.Repeat("x", MaxProbe-1)
+	for raw, want := range map[string]string{
+		`{"ttl":7,"data":["10.0.0.1"],"probe":"http:80/a?\u003cb\u003e"}`: "http:80/a?<b>",
+		`{"ttl":7,"data":["10.0.0.1"]}`:                                   "",
+		`{"probe":"","ttl":7,"data":["10.0.0.1"]}`:                        "",
+		`{"ttl":7,"data":["10.0.0.1"],"probe":{"tcp":80}}`:                `{"tcp":80}`,
+		`{"ttl":7,"data":["10.0.0.1"],"probe":"` + long + `é"}`:           long,
+	} {
+		rec := Record{Type: dns.TypeA}
+		if err := d.fill(&rec, []byte(raw)); err != nil || rec.Probe != want || len(rec.Data) != 1 || rec.TTL != 7 {
+			t.Errorf("%s: %+v, %v", raw, rec, err)
+		}
+		out, err := appendValue(nil, rec)
+		back := Record{Type: dns.TypeA}
+		if err != nil || d.fill(&back, out) != nil || back.Probe != want {
+			t.Errorf("%s: written %s, %v", raw, out, err)
+		}
+	}
+}
+
 func TestNewRecordBad(t *testing.T) {
 	for _, tc := range [][3]string{
 		{"a..b", "A", "10.0.0.1"},
@@ -111,6 +135,7 @@ func FuzzValue(f *testing.F) {
 	f.Add(uint16(16), []byte(`{"ttl":30,"data":["\"a b\" c"]}`))
 	f.Add(uint16(33), []byte(`{"data":["0 5 443 a.b."],"ttl":0}`))
 	f.Add(uint16(65280), []byte(`{"ttl":1,"data":["\\# 3 abcdef"]}`))
+	f.Add(uint16(1), []byte(`{"ttl":1,"data":["10.0.0.1"],"probe":"tcp:80"}`))
 	f.Fuzz(func(t *testing.T, typ uint16, raw []byte) {
 		own := value{TTL: new(int64)}
 		if parseOwn(raw, &own) {
@@ -133,7 +158,7 @@ func FuzzValue(f *testing.F) {
 			t.Fatalf("%s %s: %x cannot be written: %v", TypeString(typ), raw, rec.Data, err)
 		}
 		back := Record{Name: []byte{0}, Type: typ, Owner: "o"}
-		if err := d.fill(&back, out); err != nil || back.TTL != rec.TTL || !sameSet(back.Data, rec.Data) {
+		if err := d.fill(&back, out); err != nil || back.TTL != rec.TTL || back.Probe != rec.Probe || !sameSet(back.Data, rec.Data) {
 			t.Fatalf("%s %s is %x, written %s is %x, %v", TypeString(typ), raw, rec.Data, out, back.Data, err)
 		}
 	})

@@ -16,6 +16,7 @@ type slot struct {
 	key    string
 	mod    int64    // revision of its last change, 0: not there
 	ttl    uint32   // as read
+	probe  string   // as read
 	have   [][]byte // as read
 	bad    error    // why its value is none of ours
 	wanted bool     // an edit named it
@@ -30,7 +31,7 @@ func (s *slot) changed() bool {
 	case len(s.Data) == 0 && len(s.have) == 0:
 		return false
 	}
-	return s.ttl != s.TTL || !sameSet(s.have, s.Data)
+	return s.ttl != s.TTL || s.probe != s.Probe || !sameSet(s.have, s.Data)
 }
 
 // A view is all there is at the names of a transaction.
@@ -61,7 +62,7 @@ func (v *view) load(kv *mvccpb.KeyValue) {
 	}
 	s := v.add(&slot{key: string(kv.Key), mod: kv.ModRevision})
 	s.bad = v.decoder.fill(&rec, kv.Value)
-	s.Record, s.ttl, s.have = rec, rec.TTL, rec.Data
+	s.Record, s.ttl, s.probe, s.have = rec, rec.TTL, rec.Probe, rec.Data
 }
 
 // edit applies an edit to the view.
@@ -76,6 +77,7 @@ func (v *view) edit(e Edit) error {
 	}
 	s.wanted = true
 	s.TTL, s.Data = e.apply(s.TTL, s.Data)
+	s.Probe = e.probing(s.Probe)
 	return nil
 }
 

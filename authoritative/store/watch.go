@@ -286,7 +286,7 @@ func (w *Watcher) changesOf(events []*clientv3.Event) []Change {
 		if !deleted {
 			if err := d.fill(&rec, ev.Kv.Value); err != nil {
 				w.c.skip(ev.Kv.Key, err)
-				rec.TTL, rec.Data, deleted = 0, nil, true
+				rec.TTL, rec.Data, rec.Probe, deleted = 0, nil, "", true
 			}
 		}
 		changes = append(changes, Change{Record: rec, Deleted: deleted, Key: string(ev.Kv.Key), Revision: ev.Kv.ModRevision})

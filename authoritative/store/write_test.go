@@ -303,3 +303,55 @@ func TestManyValues(t *testing.T) {
 	write(Remove, [][]byte{{10, 1, 0, 0}}, true, 2500)
 	write(Set, slices.Concat(rec.Data[:2499], [][]byte{{10, 1, 0, 1}}), true, 2500)
 }
+
+// A probe is kept by edits that do not name one, and by imports.
+func TestWriteProbe(t *testing.T) {
+	t.Parallel()
+	c := client(t, member(t).Endpoints()...)
+	rec := func(probe string, addresses ...string) Record {
+		r := record(t, "www.example.org", "A", "static", 30, addresses...)
+		r.Probe = probe
+		return r
+	}
+	for _, step := range []struct {
+		what  string
+		op    Op
+		rec   Record
+		want  string
+		wrote bool
+	}{
+		{"a probe comes with the addresses", Add, rec("tcp:80", "10.0.0.1"), "tcp:80", true},
+		{"the same again", Add, rec("tcp:80", "10.0.0.1"), "tcp:80", false},
+		{"an address more", Add, rec("", "10.0.0.2"), "tcp:80", true},
+		{"another probe alone", Add, rec("icmp", "10.0.0.2"), "icmp", true},
+		{"an address less", Remove, rec("", "10.0.0.1"), "icmp", true},
+		{"set by one who knows of none", Set, rec("", "10.0.0.2"), "", true},
+		{"set", Set, rec("udp:53", "10.0.0.2"), "udp:53", true},
+		{"none", Add, rec(NoProbe, "10.0.0.2"), "", true},
+	} {
+		res, err := c.Write(t.Context(), Edit{step.op, step.rec})
+		if err != nil || res.Changed() != step.wrote {
+			t.Errorf("%s: %+v, %v", step.what, res, err)
+		}
+		for got, err := range c.List(t.Context(), org, "") {
+			if err != nil || got.Probe != step.want {
+				t.Errorf("%s: probe %q, %v", step.what, got.Probe, err)
+			}
+		}
+	}
+	if _, err := c.Add(t.Context(), rec("tcp:80", "10.0.0.2")); err != nil {
+		t.Fatal(err)
+	}
+	what := Import{Owner: "static", Under: org, Replace: true}
+	if _, err := c.Import(t.Context(), what, seq([]Record{rec("", "10.0.0.3")})); err != nil {
+		t.Fatal(err)
+	}
+	for got, err := range c.List(t.Context(), org, "") {
+		if err != nil || got.Probe != "tcp:80" || line(got) != "www.example.org. A (static) 30 10.0.0.3" {
+			t.Error(line(got), got.Probe, err)
+		}
+	}
+	if _, err := c.Add(t.Context(), rec(strings.Repeat("x", MaxProbe+1), "10.0.0.2")); !errors.Is(err, ErrEdit) {
+		t.Error(err)
+	}
+}
