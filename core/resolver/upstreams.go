@@ -74,7 +74,7 @@ func (m upstreamMetrics) Collect(ch chan<- prometheus.Metric) {
 		} {
 			ch <- prometheus.MustNewConstMetric(exchangesDesc, prometheus.CounterValue, float64(c.n), name, c.what)
 		}
-		for reason, n := range map[string]uint64{"id": s.OtherID, "question": s.OtherQuestion, "case": s.OtherCase, "no reply": s.NoReply} {
+		for reason, n := range map[string]uint64{"id": s.OtherID, "question": s.OtherQuestion, "case": s.OtherCase, "subnet": s.OtherSubnet, "no reply": s.NoReply} {
 			ch <- prometheus.MustNewConstMetric(mismatchDesc, prometheus.CounterValue, float64(n), name, reason)
 		}
 		down := 0.0

@@ -231,8 +231,8 @@ func (s *shard) finish(f *flight, a Answer, o *outbox) {
 func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *outbox) {
 	a := &f.attempts[n]
 	v := f.judge(a, msg, cut)
-	if v == otherQuestion && a.stream() { // it is from the server all the same
-		s.count(f.to(a), cOtherName)
+	if (v == otherQuestion || v == otherSubnet) && a.stream() { // it is from the server all the same
+		s.count(f.to(a), strangeness(v))
 		v = garbled
 	}
 	if !v.believed() {
@@ -269,10 +269,10 @@ func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *ou
 
 // disbelieve is what becomes of a message that is no reply to its attempt's query.
 func (s *shard) disbelieve(f *flight, a *attempt, v verdict, now int64, o *outbox) {
-	s.count(f.to(a), int(v-noReply)+cStrange)
+	s.count(f.to(a), strangeness(v))
 	f.strange++
-	if v == otherCase && f.strange == 1 && f.done != nil && f.sent < maxAttempts {
-		// Somebody guessed all the rest, or the server folds names: over TCP it is told.
+	if (v == otherCase || v == otherSubnet) && f.strange == 1 && f.done != nil && f.sent < maxAttempts {
+		// Somebody guessed all the rest, or the server has ways of its own: over TCP it is told.
 		_ = s.transmit(f, int(a.index), route{guarded: true}, now, o)
 	}
 	s.suspect(a.socket, now, o)

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"net"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -12,7 +13,7 @@ import (
 // FuzzJudge throws replies at a question: nothing is believed whose question
 // differs, in the eyes of an independent parser too.
 func FuzzJudge(f *testing.F) {
-	q := question("www.example.com")
+	q := subnetQuestion()
 	var asked flight
 	asked.fill(q)
 	query := asked.appendQuery(nil, 1, 0, true)
@@ -22,6 +23,8 @@ func FuzzJudge(f *testing.F) {
 	f.Add(query, uint64(0), true, false)
 	f.Add(reply(asked.appendQuery(nil, 1, 1<<63|5, true), "192.0.2.1", nil), uint64(1<<63|5), true, true)
 	f.Add(reply(query, "192.0.2.1", func(m *dns.Msg) { m.Rcode = dns.RcodeFormatError }), uint64(0), false, false)
+	f.Add(withSubnet("192.0.2.1", askedSubnet)(query), uint64(0), true, false)
+	f.Add(withSubnet("192.0.2.1", wrongSubnets["another bit"])(query), uint64(0), false, false)
 	f.Add([]byte{0, 1, 0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0}, uint64(0), true, false)
 	f.Fuzz(func(t *testing.T, msg []byte, mix uint64, overUDP, cut bool) {
 		before := bytes.Clone(msg)
@@ -48,7 +51,24 @@ func FuzzJudge(f *testing.F) {
 		if wire.Fold(name); !bytes.Equal(name, q.Name) || !msgIsReply(msg) {
 			t.Fatalf("believed %x", msg)
 		}
+		if v == useful && otherSubnetIn(msg) {
+			t.Fatalf("believed about another subnet: %x", msg)
+		}
 	})
+}
+
+// otherSubnetIn has an independent parser look for a client subnet that was not asked with.
+func otherSubnetIn(msg []byte) bool {
+	var m dns.Msg
+	if m.Unpack(msg) != nil || m.IsEdns0() == nil {
+		return false
+	}
+	for _, o := range m.IsEdns0().Option {
+		if s, ok := o.(*dns.EDNS0_SUBNET); ok {
+			return s.Family != 1 || s.SourceNetmask != 19 || !s.Address.Mask(net.CIDRMask(19, 32)).Equal(net.IPv4(198, 51, 96, 0))
+		}
+	}
+	return false
 }
 
 func msgIsReply(msg []byte) bool { return msg[2]&0xf8 == 0x80 }

@@ -11,6 +11,7 @@ type inspection struct {
 	related bool // one of them at least is about the question's name, in its class
 	ns, soa bool // in the authority section
 	ede     uint16
+	subnet  []byte // data of the client subnet option (RFC 7871 §6); nil where there is none
 }
 
 // inspect reads a reply to the question about a folded name. Names are followed to their ends, also
@@ -42,6 +43,7 @@ func inspect(msg, asked []byte, class uint16) inspection {
 			in.opt = true
 			in.rcode |= int(rec.TTL>>24) << 4
 			in.ede = wire.FindEDE(msg[rec.Data:rec.End])
+			in.subnet = findOption(msg[rec.Data:rec.End], wire.OptionECS)
 		case rec.Section == wire.Authority:
 			in.ns = in.ns || rec.Type == wire.TypeNS
 			in.soa = in.soa || rec.Type == wire.TypeSOA

@@ -20,9 +20,13 @@ const (
 	noReply               // from here on not believed: not a reply to a query (RFC 5452 §9.1)
 	otherQuestion         // than the query's
 	otherCase             // of the name than the query's
+	otherSubnet           // than the query's client subnet (RFC 7871 §7.3)
 )
 
 func (v verdict) believed() bool { return v < noReply }
+
+// strangeness is what a reply with a verdict that is not believed is counted as.
+func strangeness(v verdict) int { return int(v-noReply) + cStrange }
 
 // opcodeBits of the header's second word; only standard queries are sent.
 const opcodeBits = 0xf << 11
@@ -58,6 +62,8 @@ func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 	}
 	in := inspect(msg, f.name(), f.class)
 	switch {
+	case a.edns && in.whole && !sameSubnet(f.subnet(), in.subnet):
+		return otherSubnet
 	case !in.whole, in.answers && !in.related:
 		return garbled
 	case a.edns && in.rcode == wire.RcodeBadVers,

@@ -60,11 +60,12 @@ type ServerStats struct {
 	Errors     uint64 // queries that the network refused
 	Hedges     uint64 // queries sent because another server was late
 	Resends    uint64 // queries sent because this server was late, and no other one left to ask
-	Mismatches uint64 // replies not believed, the sum of the next four
+	Mismatches uint64 // replies not believed, the sum of the next five
 	NoReply    uint64 // not a reply to a standard query
 	OtherID    uint64 // an ID that was not asked with
 	OtherQuestion,
-	OtherCase uint64
+	OtherCase,
+	OtherSubnet uint64 // that is, another client subnet than was sent (RFC 7871 §7.3)
 	Late        uint64        // replies to what was answered already or given up
 	Floods      uint64        // times that mismatches made queries go over TCP
 	Refused     uint64        // questions not asked, as neither this server nor, behind it in their set, another one answered

@@ -19,6 +19,7 @@ const (
 	cNoReply     // messages not believed, in the order of verdicts: no reply to a query
 	cOtherName   // another question
 	cOtherCase   // the question in another case
+	cOtherSubnet // another client subnet
 	cOtherID     // an ID that was not asked with
 	cLate        // replies to what was answered or given up
 	cFloods      // times that made-up replies sent queries over TCP
@@ -69,12 +70,12 @@ func (s *server) stats() ServerStats {
 		Server: s.Server, Asked: s.total(cAsked), Answered: s.total(cAnswered), Failed: s.total(cFailed),
 		Garbled: s.total(cGarbled), Truncated: s.total(cTruncated), Timeouts: s.total(cTimeouts), Errors: s.total(cErrors),
 		Hedges: s.total(cHedges), Resends: s.total(cResends), Late: s.total(cLate), Floods: s.total(cFloods),
-		NoReply: s.total(cNoReply), OtherID: s.total(cOtherID), OtherQuestion: s.total(cOtherName), OtherCase: s.total(cOtherCase),
+		NoReply: s.total(cNoReply), OtherID: s.total(cOtherID), OtherQuestion: s.total(cOtherName), OtherCase: s.total(cOtherCase), OtherSubnet: s.total(cOtherSubnet),
 		Connections: s.total(cConnections), Closed: s.total(cClosed),
 		RTT: s.smoothed(), P95: s.p95(), Down: s.down(),
 	}
 	st.Refused = s.refused.Load()
-	st.Mismatches = st.NoReply + st.OtherID + st.OtherQuestion + st.OtherCase
+	st.Mismatches = st.NoReply + st.OtherID + st.OtherQuestion + st.OtherCase + st.OtherSubnet
 	if err := s.lastErr.Load(); err != nil {
 		st.LastError = *err
 	}
