@@ -25,6 +25,7 @@ type part struct {
 	object string
 	ttl    uint32
 	data   string
+	probe  string
 }
 
 func newDesired() desired {
@@ -44,7 +45,7 @@ func (d *desired) put(object string, records []store.Record) (touched []string) 
 			s = &set{}
 			d.sets[key] = s
 		}
-		if s.put(part{object: object, ttl: rec.TTL, data: packed(rec.Data)}) {
+		if s.put(part{object: object, ttl: rec.TTL, data: packed(rec.Data), probe: rec.Probe}) {
 			touched = append(touched, key)
 		}
 		keys, now[key] = append(keys, key), true
@@ -100,6 +101,7 @@ func (d *desired) record(key string) (store.Record, bool) {
 	rec.Name, rec.Type = splitKey(key)
 	for _, p := range s.parts {
 		rec.TTL = min(rec.TTL, p.ttl)
+		rec.Probe = max(rec.Probe, p.probe) // one of them, the same whatever the order
 		rec.Data = unpack(rec.Data, p.data)
 	}
 	if len(s.parts) > 1 {

@@ -39,7 +39,11 @@ func lines(records []store.Record) (all []string) {
 			text = []string{err.Error()}
 		}
 		for _, data := range text {
-			all = append(all, fmt.Sprintf("%s %d %s %s", wire.NameString(rec.Name), rec.TTL, store.TypeString(rec.Type), data))
+			probe := ""
+			if rec.Probe != "" {
+				probe = " probe " + rec.Probe
+			}
+			all = append(all, fmt.Sprintf("%s %d %s %s%s", wire.NameString(rec.Name), rec.TTL, store.TypeString(rec.Type), data, probe))
 		}
 	}
 	slices.Sort(all)
@@ -205,6 +209,7 @@ func TestBeyond(t *testing.T) {
 		text string
 		want []string
 	}{
+		{"a probe is with the addresses alone", testOptions(), annotated(ProbeAnnotation, "http:80/ready"), []string{"web.shop.svc.cluster.local. 5 A 172.16.0.1 probe http:80/ready"}},
 		{"load balancer and externalIPs", outside, service(balancer + "[{ip: 192.0.2.1, hostname: lb.example.com}]}}"), []string{
 			"_http._tcp.web.shop.example.org. 5 SRV 0 100 80 web.shop.example.org.", "web.shop.example.org. 5 A 192.0.2.1", "web.shop.example.org. 5 A 192.0.2.9"}},
 		{"one source", balancerOnly, service(balancer + "[{ip: \"2001:db8::1\"}]}}"), []string{
@@ -247,6 +252,7 @@ func TestProblems(t *testing.T) {
 		{testOptions(), service(`spec: {clusterIP: 172.16.0.1, ports: [{name: -x, port: 1}]}`), `port "-x": not a label`, ok},
 		{testOptions(), service(`spec: {clusterIP: 172.16.0.1, ports: [{name: x, port: 65536}]}`), `port x: 65536 is not a port's number`, ok},
 		{testOptions(), strings.Replace(service("spec: {clusterIP: 172.16.0.1}"), "{name: web,", "{name: web, annotations: {strata-dns.io/ttl: 5m},", 1), `annotation strata-dns.io/ttl: "5m" is not a number of seconds from 0 to 2147483647; 5 is used`, ok},
+		{testOptions(), strings.Replace(service("spec: {clusterIP: 172.16.0.1}"), "{name: web,", "{name: web, annotations: {strata-dns.io/probe: tcp},", 1), `annotation strata-dns.io/probe: "tcp": not a way to probe`, ok},
 		{testOptions(), service("spec: {clusterIP: None}") + slice("IPv4", "", `{addresses: ["fd00::1"]}`), "EndpointSlice web-ipv4: fd00::1 is not of its addressType IPv4", nil},
 		{testOptions(), service("spec: {clusterIP: None}") + slice("FQDN", "", `{addresses: [a.example]}`), "EndpointSlice web-fqdn: endpoints by name", nil},
 		{testOptions(), service("spec: {clusterIP: None}") + slice("IPv4", "", `{addresses: [172.16.0.1], hostname: a.b}`), `EndpointSlice web-ipv4: hostname "a.b": not a label`, ok},

@@ -22,6 +22,7 @@ const (
 type rrsets struct {
 	opts     *Options
 	ttl      uint32
+	probe    string // of addresses, "": none
 	at       map[string]int
 	all      []store.Record
 	problems []string
@@ -47,7 +48,11 @@ func (r *rrsets) add(name []byte, typ uint16, rdata []byte) {
 	if !ok {
 		i = len(r.all)
 		r.at[key] = i
-		r.all = append(r.all, store.Record{Name: name, Type: typ, TTL: r.ttl})
+		rec := store.Record{Name: name, Type: typ, TTL: r.ttl}
+		if typ == dns.TypeA || typ == dns.TypeAAAA {
+			rec.Probe = r.probe
+		}
+		r.all = append(r.all, rec)
 	}
 	r.all[i].Data = append(r.all[i].Data, rdata)
 }

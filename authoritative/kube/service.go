@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/strata-dns/strata/authoritative/probe"
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -17,6 +18,9 @@ const (
 	// TTLAnnotation is how many seconds resolvers may keep a Service's records. On a
 	// Namespace it is for all of its Services that do not have their own.
 	TTLAnnotation = "strata-dns.io/ttl"
+	// ProbeAnnotation is how a Service's addresses are probed: tcp:PORT, udp:PORT,
+	// http:PORT/PATH or icmp.
+	ProbeAnnotation = "strata-dns.io/probe"
 	// tolerateUnready is what publishNotReadyAddresses was before it was a field
 	// (specification 2.1).
 	tolerateUnready = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
@@ -39,6 +43,7 @@ func (o *Options) ClusterRecords() ([]store.Record, []string) {
 func (o *Options) Service(s *corev1.Service, slices []*discoveryv1.EndpointSlice, ns *corev1.Namespace) ([]store.Record, []string) {
 	r := o.collect(o.TTL)
 	r.annotatedTTL(s, ns)
+	r.annotatedProbe(s)
 	for _, label := range []string{s.Name, s.Namespace} {
 		if err := hostLabel(label); err != nil {
 			r.problem("name %v", err)
@@ -85,6 +90,19 @@ func (r *rrsets) annotatedTTL(s *corev1.Service, ns *corev1.Namespace) {
 		return
 	}
 	r.ttl = uint32(ttl)
+}
+
+// annotatedProbe takes the way to probe of the Service's annotation.
+func (r *rrsets) annotatedProbe(s *corev1.Service) {
+	text, ok := s.Annotations[ProbeAnnotation]
+	if !ok {
+		return
+	}
+	if _, err := probe.Parse(text); err != nil {
+		r.problem("annotation %s: %v; the addresses are not probed", ProbeAnnotation, err)
+		return
+	}
+	r.probe = text
 }
 
 // clusterIP adds what a Service with an address of the cluster has, whether or not

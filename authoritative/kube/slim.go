@@ -28,7 +28,7 @@ func slim(object any) (any, error) {
 
 func slimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
 	slim := metav1.ObjectMeta{Name: m.Name, Namespace: m.Namespace, ResourceVersion: m.ResourceVersion}
-	for _, key := range []string{TTLAnnotation, tolerateUnready} {
+	for _, key := range []string{TTLAnnotation, ProbeAnnotation, tolerateUnready} {
 		if text, ok := m.Annotations[key]; ok {
 			metav1.SetMetaDataAnnotation(&slim, key, text)
 		}
@@ -38,6 +38,7 @@ func slimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
 
 func slimService(o *corev1.Service) *corev1.Service {
 	s := &corev1.Service{ObjectMeta: slimMeta(&o.ObjectMeta)}
+	s.UID = o.UID // events name it
 	s.Spec = corev1.ServiceSpec{
 		Type: o.Spec.Type, ClusterIP: o.Spec.ClusterIP, ClusterIPs: o.Spec.ClusterIPs,
 		ExternalName: o.Spec.ExternalName, ExternalIPs: o.Spec.ExternalIPs,

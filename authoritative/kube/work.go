@@ -93,7 +93,7 @@ func (c *comparison) met(rec *store.Record) {
 	switch {
 	case ok:
 		c.s.desired.sets[key].pass = c.pass
-		if rec.TTL != want.TTL || !sameData(rec.Data, want.Data) {
+		if rec.TTL != want.TTL || rec.Probe != want.Probe || !sameData(rec.Data, want.Data) {
 			c.wrong = append(c.wrong, key)
 		}
 	case c.s.desired.hasName(rec.Name):
