@@ -24,6 +24,9 @@ type WatchOptions struct {
 	// where it holds nothing. An etcd that knows less and is empty has lost its
 	// data and doesn't take ours away.
 	Held int64
+	// SkyDNS are folders in another layout, whose records are merged with ours as
+	// those of SkyDNSOwner. No two of them may overlap.
+	SkyDNS []SkyDNS
 }
 
 // A Watcher keeps a sink as etcd is. Its methods but Run may be called from
@@ -41,6 +44,7 @@ type Watcher struct {
 	connected atomic.Bool
 	rewound   atomic.Bool // etcd's revision is behind what was seen
 	holds     bool        // the sink has records; Run's goroutine only
+	sky       *skyReader  // nil without folders; Run's goroutine only
 	asked     chan struct{}
 }
 
@@ -55,7 +59,7 @@ func NewWatcher(c *Client, sink Sink, opts WatchOptions) *Watcher {
 	if opts.Retry <= 0 {
 		opts.Retry = 5 * time.Second
 	}
-	w := &Watcher{c: c, sink: sink, opts: opts, log: c.log, holds: opts.Held > 0, asked: make(chan struct{}, 1)}
+	w := &Watcher{c: c, sink: sink, opts: opts, log: c.log, holds: opts.Held > 0, sky: newSkyReader(c, opts.SkyDNS), asked: make(chan struct{}, 1)}
 	w.told.Store(opts.Held)
 	w.seen.Store(opts.Held)
 	return w
@@ -140,15 +144,23 @@ func (w *Watcher) compare(ctx context.Context) error {
 	}
 	w.heard()
 	if p.revision < w.seen.Load() {
-		if w.holds && len(p.page.Kvs) == 0 {
+		empty, err := len(p.page.Kvs) == 0, error(nil)
+		if empty {
+			if empty, err = w.sky.empty(ctx, p.revision); err != nil {
+				return err
+			}
+		}
+		if w.holds && empty {
 			return fmt.Errorf("compare with etcd: %w (from %d to %d)", errEmptied, w.seen.Load(), p.revision)
 		}
 		w.log.Warn("etcd's revision went back; taking what it has", "from", w.seen.Load(), "to", p.revision)
 	}
 	count := 0
-	if err := w.sink.Replace(counted(p.records(ctx, ""), &count), p.revision); err != nil {
+	all, done := w.sky.beside(ctx, p.records(ctx, ""), p.revision)
+	if err := w.sink.Replace(counted(all, &count), p.revision); err != nil {
 		return fmt.Errorf("compare with etcd at revision %d: %w", p.revision, err)
 	}
+	done()
 	w.holds = count > 0
 	w.rewound.Store(false)
 	w.seen.Store(p.revision)
@@ -186,6 +198,7 @@ func (w *Watcher) follow(ctx context.Context, retry *retrying) (whole bool, err 
 	start, end := w.c.keys.all()
 	watch := etcd.Watch(ctx, start, clientv3.WithRange(end), clientv3.WithRev(w.seen.Load()+1),
 		clientv3.WithProgressNotify(), clientv3.WithCreatedNotify())
+	sky := w.sky.watch(ctx, etcd)
 	due, stop := w.compareDue()
 	defer stop()
 	look := time.NewTicker(w.opts.Beat)
@@ -203,9 +216,19 @@ func (w *Watcher) follow(ctx context.Context, retry *retrying) (whole bool, err 
 				return true, nil
 			}
 			w.askProgress(ctx, etcd)
+		case got := <-sky:
+			if got.ended {
+				return false, errWatchEnded
+			}
+			if err := got.resp.Err(); err != nil {
+				return w.ended(err)
+			}
+			if err := w.takeSky(got); err != nil {
+				return true, err
+			}
 		case resp, open := <-watch:
 			if !open {
-				return false, errors.New("watch etcd: the watch has ended")
+				return false, errWatchEnded
 			}
 			if err := resp.Err(); err != nil {
 				return w.ended(err)
@@ -217,6 +240,8 @@ func (w *Watcher) follow(ctx context.Context, retry *retrying) (whole bool, err 
 		}
 	}
 }
+
+var errWatchEnded = errors.New("watch etcd: the watch has ended")
 
 // ended tells history that is gone, which only a full compare makes good, from a
 // watch that can go on where it was.
@@ -260,11 +285,12 @@ func (w *Watcher) take(resp clientv3.WatchResponse) error {
 	changes := w.changesOf(resp.Events)
 	revision := resp.Events[len(resp.Events)-1].Kv.ModRevision
 	if len(changes) > 0 {
-		if err := w.sink.Apply(changes, revision); err != nil {
+		told := max(revision, w.told.Load()) // another watch may be ahead
+		if err := w.sink.Apply(changes, told); err != nil {
 			return fmt.Errorf("apply changes up to revision %d: %w", revision, err)
 		}
 		w.holds = true
-		w.told.Store(revision)
+		w.told.Store(told)
 	}
 	w.seen.Store(revision)
 	return nil
@@ -280,6 +306,9 @@ func (w *Watcher) changesOf(events []*clientv3.Event) []Change {
 			if ev.Type != clientv3.EventTypeDelete {
 				w.c.skip(ev.Kv.Key, err)
 			}
+			continue
+		}
+		if w.sky.reserved(rec) {
 			continue
 		}
 		deleted := ev.Type == clientv3.EventTypeDelete
