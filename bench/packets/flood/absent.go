@@ -1,0 +1,13 @@
+//go:build !dpdk
+
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+// drive fails: there is no port in this build.
+func drive(context.Context, options) (any, error) {
+	return nil, errors.New("this build has no DPDK: build with libdpdk-dev installed and -tags dpdk")
+}
