@@ -121,6 +121,9 @@ func (f *flight) onStreams() (servers marks) {
 // wait schedules the next look at a flight, at the latest when its budget is over.
 func (s *shard) wait(f *flight, until int64) {
 	until = min(until, f.deadline)
+	if s.impatient(f) {
+		until = min(until, f.patience())
+	}
 	s.wheel.set(f, until)
 	s.wakeBy(until)
 }
@@ -157,6 +160,8 @@ func (s *shard) elsewhere(f *flight, now int64, o *outbox) {
 		s.proceed(f, now, false, o)
 	case f.open == 0:
 		s.settle(f, now, o)
+	case f.last != nil:
+		s.wait(f, f.due) // or less
 	}
 }
 
@@ -170,6 +175,10 @@ func (s *shard) look(f *flight, now int64, o *outbox) {
 		if a := &f.attempts[i]; a.open {
 			f.to(a).overdue(now)
 		}
+	}
+	if s.impatient(f) && now >= f.patience() {
+		s.settle(f, now, o)
+		return
 	}
 	s.proceed(f, now, true, o)
 }
@@ -321,9 +330,11 @@ func (s *shard) rate(f *flight, to *server, v verdict, rtt time.Duration, now in
 	o.exchange(to, v < failing, rtt, nil)
 }
 
-// keep saves a bad reply, for want of a better one.
+// keep saves a bad reply, for want of a better one. What is asked from now on is not
+// asked because nobody answers.
 func (s *shard) keep(f *flight, a *attempt, v verdict, msg []byte, rtt time.Duration) {
 	f.failed.add(int(a.index))
+	f.onTime = 0
 	if v == garbled || !f.sameQuestion(msg) || wire.Flags(msg)&wire.FlagTC != 0 {
 		return
 	}

@@ -114,7 +114,7 @@ func (h *health) overdue(now int64) {
 // says something.
 func (h *health) quiet(now int64) bool {
 	since := h.silent.Load()
-	return since != 0 && h.open.Load() >= silentCount && time.Duration(now-since) >= max(silentLeast, 4*h.p95())
+	return since != 0 && h.open.Load() >= silentCount && time.Duration(now-since) >= h.telling()
 }
 
 // fail backs the server off, unless it is already.
