@@ -16,6 +16,7 @@ type Frame struct {
 	Payload int            // where a Query's datagram begins
 	End     int            // behind a Query's datagram; behind what is sent of Turned
 	network int            // where the IP header begins, from Start
+	good    Sums
 }
 
 // EtherTypes.
@@ -34,8 +35,12 @@ var broadcast = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 // Decode says what the frame in b is and, of a Query, where. cap(b) must be MinRoom
 // at least. Turned frames are sent from Start to End; of others nothing that
 // matters has changed.
-func (h *Host) Decode(b []byte, f *Frame) Verdict {
-	*f = Frame{}
+func (h *Host) Decode(b []byte, f *Frame) Verdict { return h.DecodeChecked(b, f, 0) }
+
+// DecodeChecked is Decode of a frame some of whose checksums are known to be right. All
+// others are looked at.
+func (h *Host) DecodeChecked(b []byte, f *Frame, good Sums) Verdict {
+	*f = Frame{good: good}
 	if len(b) < ethernetSize || cap(b) < MinRoom {
 		return Short
 	}

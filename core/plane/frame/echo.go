@@ -16,6 +16,7 @@ func echo4(b []byte, f *Frame) Verdict {
 	}
 	turnEthernet(b)
 	turn4(b[f.network:], protocolICMP, len(icmp))
+	sum4(b[f.network:])
 	icmp[0] = 0
 	putChecksum(icmp, 0)
 	return Turned

@@ -18,7 +18,7 @@ func (h *Host) ipv4(b []byte, f *Frame) Verdict {
 	if !h.has4([4]byte(ip[16:])) {
 		return Foreign
 	}
-	if !whole(sum(ip[:header], 0)) {
+	if f.good&GoodIP == 0 && !whole(sum(ip[:header], 0)) {
 		return Checksum
 	}
 	switch {
@@ -40,7 +40,8 @@ func (h *Host) ipv4(b []byte, f *Frame) Verdict {
 	return Other
 }
 
-// turn4 makes the header of a reply of that many octets out of a query's. It is an
+// turn4 makes the header of a reply of that many octets out of a query's, all but the
+// checksum. It is an
 // atomic datagram: not to be fragmented (RFC 9715 §3.1), and so without an
 // identification (RFC 6864 §4.1).
 func turn4(ip []byte, protocol uint8, length int) {
@@ -52,6 +53,10 @@ func turn4(ip []byte, protocol uint8, length int) {
 	binary.BigEndian.PutUint32(ip[4:], 0x4000) // identification 0, don't fragment
 	ip[8], ip[9] = hops, protocol
 	ip[10], ip[11] = 0, 0
+}
+
+// sum4 writes its checksum.
+func sum4(ip []byte) {
 	binary.BigEndian.PutUint16(ip[10:], ^fold(sum(ip[:ipv4Size], 0)))
 }
 

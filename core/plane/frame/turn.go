@@ -10,18 +10,39 @@ func (f *Frame) Turn(b []byte, length int) (end int) {
 	return end
 }
 
+// TurnUnsummed is Turn for a port that writes checksums itself: that of IPv4 is 0, that
+// of UDP the sum of the pseudo-header, as devices want it. The frame's first l2 octets
+// are those of the Ethernet header and its tags, the next l3 those of the IP header.
+func (f *Frame) TurnUnsummed(b []byte, length int) (end, l2, l3 int) {
+	end = f.Payload + length
+	ip, addresses, datagram := turnHeaders(b[f.Start:end], f.network, f.Payload-f.Start)
+	beginUDP(datagram, addresses)
+	return end, f.network, len(ip)
+}
+
 // turn turns the headers round: b is a frame whose datagram's payload stands at
 // payload.
 func turn(b []byte, network, payload int) {
+	ip, addresses, datagram := turnHeaders(b, network, payload)
+	if len(ip) == ipv4Size {
+		sum4(ip)
+	}
+	sumUDP(datagram, addresses)
+}
+
+// turnHeaders turns all but the checksums.
+func turnHeaders(b []byte, network, payload int) (ip, addresses, datagram []byte) {
 	turnEthernet(b)
-	ip, datagram := b[network:], b[payload-udpSize:]
+	ip, datagram = b[network:payload-udpSize], b[payload-udpSize:]
 	if ip[0]>>4 == 4 {
 		turn4(ip, protocolUDP, len(datagram))
-		turnUDP(datagram, ip[12:20])
-		return
+		addresses = ip[12:20]
+	} else {
+		turn6(ip, protocolUDP, len(datagram))
+		addresses = ip[8:40]
 	}
-	turn6(ip, protocolUDP, len(datagram))
-	turnUDP(datagram, ip[8:40])
+	turnUDP(datagram)
+	return ip, addresses, datagram
 }
 
 // turnEthernet leaves tags as they are.

@@ -20,7 +20,7 @@ func (h *Host) udp(b []byte, f *Frame, addresses []byte) Verdict {
 	if binary.BigEndian.Uint16(d[2:]) != h.port {
 		return Other
 	}
-	if !h.intact(d, addresses) {
+	if !h.intact(d, addresses, f.good) {
 		return Checksum
 	}
 	port := binary.BigEndian.Uint16(d)
@@ -37,25 +37,39 @@ func (h *Host) udp(b []byte, f *Frame, addresses []byte) Verdict {
 }
 
 // intact verifies the checksum, which only IPv4 may go without (RFC 8200 §8.1).
-func (h *Host) intact(d, addresses []byte) bool {
+func (h *Host) intact(d, addresses []byte, good Sums) bool {
 	own := binary.BigEndian.Uint16(d[6:])
 	if own == 0 {
 		return len(addresses) == 2*4
+	}
+	if good&GoodL4 != 0 {
+		return true
 	}
 	header := pseudo(addresses, protocolUDP, len(d))
 	return whole(sum(d, header)) || h.Partial && own == fold(header)
 }
 
-// turnUDP makes the header of a reply out of a query's; d is the whole datagram.
-func turnUDP(d, addresses []byte) {
+// turnUDP makes the header of a reply out of a query's; d is the whole datagram. The
+// checksum is left out.
+func turnUDP(d []byte) {
 	port := [2]byte(d[2:])
 	copy(d[2:4], d[:2])
 	copy(d[:2], port[:])
 	binary.BigEndian.PutUint16(d[4:], uint16(len(d)))
 	d[6], d[7] = 0, 0
+}
+
+// sumUDP writes the checksum of a datagram that has none.
+func sumUDP(d, addresses []byte) {
 	s := ^fold(sum(d, pseudo(addresses, protocolUDP, len(d))))
 	if s == 0 {
 		s = 0xffff // 0 says that there is none
 	}
 	binary.BigEndian.PutUint16(d[6:], s)
+}
+
+// beginUDP writes what a port that sums datagrams begins with: the sum of the
+// pseudo-header.
+func beginUDP(d, addresses []byte) {
+	binary.BigEndian.PutUint16(d[6:], fold(pseudo(addresses, protocolUDP, len(d))))
 }
