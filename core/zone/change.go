@@ -22,6 +22,8 @@ type builder struct {
 	merged  []byte
 	data    [][]byte
 	entries []entry
+	left    [][]byte
+	out     func(name []byte, typ uint16, data []byte) bool // see LeaveOut
 }
 
 // replace gives a node the record in place of what its source held of that RRset.
@@ -78,7 +80,7 @@ func (tx *Tx) contribute(rec *Record) (count int, err error) {
 		}
 		b.entries = append(b.entries, entry{Type: rec.Type, Source: rec.Source, Count: count, mark: byte(tx.pass), RRs: b.rrs})
 	}
-	b.join(rec.Type)
+	b.join(rec.Name, rec.Type)
 	if len(b.entries) > 255 || len(b.rrs) > maxEntry {
 		return 0, ErrSize
 	}
@@ -127,8 +129,9 @@ func countRRs(b []byte) (n int) {
 	return n
 }
 
-// join adds the union of a type that several sources hold, and hides their parts.
-func (b *builder) join(typ uint16) {
+// join adds the union of a type that several sources hold, or of which some is left
+// out, and hides their parts.
+func (b *builder) join(name []byte, typ uint16) {
 	parts, first := 0, Source(0)
 	rec := Record{Type: typ, TTL: 1<<32 - 1}
 	for i := range b.entries {
@@ -154,7 +157,7 @@ func (b *builder) join(typ uint16) {
 		}
 		parts++
 	}
-	if parts < 2 {
+	if out := b.leaveOut(name, &rec); parts < 2 && !out {
 		return
 	}
 	for i := range b.entries {
