@@ -92,8 +92,9 @@ clean: ## remove what was built
 	rm -rf bin $(CACHE)
 
 .PHONY: deps run-deps bench-deps
-deps: ## install the Debian packages that tests need
+deps: ## install the Debian packages that tests need, and build the Kubernetes they run against
 	@e2e/install-packages $(TEST_DEPS)
+	@GO='$(GO)' e2e/kube/build $(CACHE)/kube
 run-deps:
 	@e2e/install-packages $(RUN_DEPS)
 bench-deps:

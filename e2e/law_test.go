@@ -34,7 +34,7 @@ var law = map[string][]string{
 	"recursor/...":             {"core/...", "policy", "failover"},
 	"authoritative/store/...":  {"core/wire"},
 	"authoritative/...":        {"core/...", "policy", "failover"},
-	"bench/...":                {"core/...", "policy", "failover", "e2e/holder"},
+	"bench/...":                {"core/...", "policy", "failover", "e2e/holder", "e2e/controlplane", "e2e/stack"},
 	"e2e/...":                  {"core/...", "policy", "failover"},
 	"core/plane/dpdk/...":      {"core/plane/..."},
 	"core/plane/socket/...":    {"core/plane/..."},
