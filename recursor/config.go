@@ -48,7 +48,11 @@ type Zone struct {
 // domains are the zones' names and servers, in the same order.
 func (c *Config) domains() (list []resolver.Domains) {
 	for _, z := range c.Zones {
-		list = append(list, z.Domains)
+		d := z.Domains
+		if z.Recursive {
+			d = d.Asked("recursive")
+		}
+		list = append(list, d)
 	}
 	return list
 }

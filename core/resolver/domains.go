@@ -16,6 +16,7 @@ type Domains struct {
 	Names   []string          `mapstructure:"names"`   // each with all below it
 	Servers []upstream.Server `mapstructure:"servers"` // any of which answers
 	Clients []netip.Prefix    `mapstructure:"clients"` // who are answered so; none: all others
+	manner  string            // how the servers are asked, where their answers differ by it
 }
 
 // maxServers is how many servers an upstream.Set takes.
@@ -119,12 +120,22 @@ func servedBy(list []Domains) map[string]string {
 	for _, d := range list {
 		for _, n := range d.Names {
 			if len(d.Clients) == 0 {
-				by[n] = fmt.Sprint(sorted(d.Servers))
+				by[n] = d.servedBy()
 			}
 		}
 	}
 	return by
 }
+
+// Asked gives the same domains with servers that are asked in a manner which their
+// answers differ by.
+func (d Domains) Asked(manner string) Domains {
+	d.manner = manner
+	return d
+}
+
+// servedBy is different where answers may be: for other servers, or asked otherwise.
+func (d *Domains) servedBy() string { return fmt.Sprintf("%s%q", d.manner, sorted(d.Servers)) }
 
 // sorted are servers as configs write them, in order.
 func sorted(servers []upstream.Server) []string {

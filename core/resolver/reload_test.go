@@ -35,11 +35,11 @@ func TestRestart(t *testing.T) {
 
 func TestMoved(t *testing.T) {
 	a, b := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:53")
-	old := []Domains{{Names: []string{"same", "other"}, Servers: Plain(a, b)}, {Names: []string{"gone"}, Servers: Plain(a)}}
-	fresh := []Domains{{Names: []string{"same"}, Servers: Plain(b, a)}, {Names: []string{"other", "new"}, Servers: Plain(a)}}
+	old := []Domains{{Names: []string{"same", "other"}, Servers: Plain(a, b)}, {Names: []string{"gone"}, Servers: Plain(a)}, {Names: []string{"asked"}, Servers: Plain(a)}}
+	fresh := []Domains{{Names: []string{"same"}, Servers: Plain(b, a)}, {Names: []string{"other", "new"}, Servers: Plain(a)}, {Names: []string{"asked"}, Servers: Plain(a), manner: "recursive"}}
 	got := Moved(old, fresh)
 	slices.Sort(got)
-	if want := []string{"gone", "new", "other"}; !slices.Equal(got, want) {
+	if want := []string{"asked", "gone", "new", "other"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	site := policy.Synth{Kind: "site", Zone: "dc.example", To: "{site}.example"}

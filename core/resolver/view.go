@@ -143,7 +143,7 @@ func (v *Views) number(one *view, list []Domains) uint32 {
 func (v *view) text(list []Domains) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(v.entries)) {
-		fmt.Fprintf(&b, "%q %q\n", name, sorted(list[v.entries[name]].Servers))
+		fmt.Fprintf(&b, "%q %s\n", name, list[v.entries[name]].servedBy())
 	}
 	return b.String()
 }

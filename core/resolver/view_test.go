@@ -75,6 +75,11 @@ func TestViewChoice(t *testing.T) {
 	if to := r.Find(NewViews(list).Of(netip.MustParseAddr("10.4.0.1")), wireName(t, "prd.example.")); to == nil || len(to.Servers()) != 0 {
 		t.Error("a view that the routes do not know has servers")
 	}
+	before := NewViews(list).Of(netip.MustParseAddr("10.4.0.1"))
+	list[1].manner = "recursive"
+	if NewViews(list).Of(netip.MustParseAddr("10.4.0.1")) == before {
+		t.Error("the same servers asked otherwise, the same number")
+	}
 	if NewViews(list[:1]) != nil {
 		t.Error("one view is made a table")
 	}
