@@ -46,7 +46,8 @@ func TestConfigProblems(t *testing.T) {
 		{"cache: {size: 1KiB}", "cache.size", "too little"},
 		{"cache: {stale_for: -1s}", "cache.stale_for", "negative"},
 		{"cache: {negative: [{under: a..b, max: 1s}]}", "cache.negative[0].under", "empty label"},
-		{"cache: {negative: [{under: a.example}]}", "cache.negative[0].max", "a time such as 1s"},
+		{"cache: {negative: [{under: a.example}]}", "cache.negative[0].max", "missing; a time such as 1s"},
+		{"cache: {negative: [{under: a.example, max: -1s}]}", "cache.negative[0].max", "is negative"},
 		{"listen: []", "listen", "missing; where queries"},
 		{"listen: [\"127.0.0.1:53\", \"127.0.0.1:53\"]", "listen[1]", "twice"},
 		{"max_udp: 100", "max_udp", "512"},
@@ -79,6 +80,9 @@ func TestConfigProblems(t *testing.T) {
 		if found != 1 || len(problems) != 1 {
 			t.Errorf("%s: want %s: …%s…, got\n%s", tt.lines, tt.key, tt.text, problems.Lines())
 		}
+	}
+	if c, err := load(t, "cache: {negative: [{under: a.example, max: 0}]}"); err != nil || *c.Cache.Negative[0].Max != 0 {
+		t.Errorf("%v %+v", err, c.Cache.Negative)
 	}
 	if c, err := load(t, "cache: {stale_for: 0s}\npolicy: {rate: {per_second: 10}}"); err != nil || c.Cache.StaleFor != 0 || !c.Cache.Prefetch {
 		t.Errorf("%v %+v", err, c)

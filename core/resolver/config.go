@@ -20,8 +20,8 @@ type CacheConfig struct {
 
 // A NegativeCap limits how long it is remembered that names below one do not exist.
 type NegativeCap struct {
-	Under string        `mapstructure:"under"`
-	Max   time.Duration `mapstructure:"max"`
+	Under string         `mapstructure:"under"`
+	Max   *time.Duration `mapstructure:"max"` // 0: not at all; must be given
 }
 
 // Validate finds what types alone do not.
@@ -36,8 +36,10 @@ func (c *CacheConfig) Validate(report *config.Report) {
 		if _, err := wire.ParseName(n.Under); err != nil {
 			report.Add(fmt.Sprintf("negative[%d].under", i), "%v", err)
 		}
-		if n.Max <= 0 {
-			report.Add(fmt.Sprintf("negative[%d].max", i), "%s; a time such as 1s", n.Max)
+		if here := fmt.Sprintf("negative[%d].max", i); n.Max == nil {
+			report.Add(here, "missing; a time such as 1s, or 0s for never remembering")
+		} else if *n.Max < 0 {
+			report.Add(here, "%s is negative; a time such as 1s, or 0s for never remembering", *n.Max)
 		}
 	}
 }
@@ -53,7 +55,7 @@ func (c *CacheConfig) options(budget time.Duration) (cache.Options, error) {
 		if err != nil {
 			return o, fmt.Errorf("cache.negative: %w", err)
 		}
-		o.Negative = append(o.Negative, cache.Cap{Under: under, Max: n.Max})
+		o.Negative = append(o.Negative, cache.Cap{Under: under, Max: *n.Max})
 	}
 	return o, nil
 }
