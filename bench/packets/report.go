@@ -8,6 +8,7 @@ import (
 // A Report is what flood prints, as JSON. Counts are of the measured time, and of the
 // replies that came within the patience after it.
 type Report struct {
+	Rate       float64           `json:"rate"` // asked for, queries a second; 0: as many as can be
 	Seconds    float64           `json:"seconds"`
 	Sent       uint64            `json:"sent"`
 	Received   uint64            `json:"received"`

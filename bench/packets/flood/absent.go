@@ -8,6 +8,6 @@ import (
 )
 
 // drive fails: there is no port in this build.
-func drive(context.Context, options) (any, error) {
-	return nil, errors.New("this build has no DPDK: build with libdpdk-dev installed and -tags dpdk")
+func drive(context.Context, options, printer) error {
+	return errors.New("this build has no DPDK: build with libdpdk-dev installed and -tags dpdk")
 }

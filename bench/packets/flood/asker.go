@@ -17,6 +17,8 @@ type asker struct {
 	raw      *dpdk.Raw
 	sequence *packets.Sequence
 	hz       float64
+	warm     time.Duration
+	span     time.Duration
 	window   int
 	patience uint64
 	pace     *packets.Pace
@@ -140,7 +142,7 @@ func (a *asker) meet(ctx context.Context) error {
 	if _, _, err := a.raw.Exchange(0); err != nil {
 		return err
 	}
-	a.pace = packets.NewPace(a.raw.Now(), 100, a.hz)
+	a.window, a.pace = 1, packets.NewPace(a.raw.Now(), 100, a.hz)
 	for end := a.raw.Now() + a.cycles(meeting); a.count.received == 0; {
 		if a.raw.Now() > end {
 			return fmt.Errorf("no answer in %v", meeting)
@@ -152,20 +154,17 @@ func (a *asker) meet(ctx context.Context) error {
 	return nil
 }
 
-// report asks for the whole time.
-func (a *asker) report(ctx context.Context, o options) (*packets.Report, error) {
-	if err := a.meet(ctx); err != nil {
-		return nil, err
-	}
-	a.pace = packets.NewPace(a.raw.Now(), o.rate, a.hz)
-	if err := a.until(ctx, a.raw.Now()+a.cycles(o.warm)); err != nil {
+// report asks at one rate for the whole time.
+func (a *asker) report(ctx context.Context, rate float64) (*packets.Report, error) {
+	a.pace = packets.NewPace(a.raw.Now(), rate, a.hz)
+	if err := a.until(ctx, a.raw.Now()+a.cycles(a.warm)); err != nil {
 		return nil, err
 	}
 	a.count = tally{}
 	a.raw.Longest()
 	r := &packets.Report{RCodes: map[string]uint64{}}
 	begin := a.raw.Now()
-	for second := range int(o.span / time.Second) {
+	for second := range int(a.span / time.Second) {
 		before := a.count.received
 		if err := a.until(ctx, begin+a.cycles(time.Duration(second+1)*time.Second)); err != nil {
 			return nil, err

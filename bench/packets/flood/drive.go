@@ -13,19 +13,22 @@ import (
 	"github.com/strata-dns/strata/core/plane/dpdk"
 )
 
-// drive runs what the options say, and returns its report.
-func drive(ctx context.Context, o options) (any, error) {
+// drive runs what the options say, and prints its reports.
+func drive(ctx context.Context, o options, print printer) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	raw, err := dpdk.OpenRaw(dpdk.RawOptions{EAL: o.eal, Lcore: o.lcore, Queues: o.queues, Log: log})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if o.echo {
 		report, err := echo(ctx, raw)
-		return report, errors.Join(err, raw.Close())
+		return errors.Join(err, raw.Close(), print(report))
 	}
-	report, err := ask(ctx, raw, o)
-	return report, errors.Join(err, raw.Close())
+	err = ask(ctx, raw, o, print)
+	if err == nil && o.stay {
+		<-ctx.Done()
+	}
+	return errors.Join(err, raw.Close())
 }
 
 // echo turns round what comes, until ctx ends.
@@ -40,17 +43,31 @@ func echo(ctx context.Context, raw *dpdk.Raw) (report packets.Echoed, err error)
 	return report, nil
 }
 
-// ask draws the sequence and asks it.
-func ask(ctx context.Context, raw *dpdk.Raw, o options) (*packets.Report, error) {
+// ask draws the sequence and asks it, once for each rate.
+func ask(ctx context.Context, raw *dpdk.Raw, o options, print printer) error {
 	o.way.FromMAC = raw.MAC()
 	sequence, err := packets.NewSequence(o.way, o.mix)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := raw.Bind(); err != nil {
-		return nil, err
+		return err
 	}
-	a := &asker{raw: raw, sequence: sequence, hz: raw.Hz(), window: o.window}
+	a := &asker{raw: raw, sequence: sequence, hz: raw.Hz(), warm: o.warm, span: o.span}
 	a.patience = a.cycles(o.patience)
-	return a.report(ctx, o)
+	if err := a.meet(ctx); err != nil {
+		return err
+	}
+	for _, rate := range o.rates {
+		a.window = o.window
+		report, err := a.report(ctx, rate)
+		if err != nil {
+			return err
+		}
+		report.Rate = rate
+		if err := print(report); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,7 +4,8 @@
 //	flood --eal "--no-pci --vdev=net_memif0,role=server,socket=/tmp/a.sock" --mac 02:00:00:00:00:53 --pattern host-%d.example.org --count 50000
 //	flood --echo --eal …
 //
-// It prints a report as JSON (package packets says of what). It needs the build tag dpdk.
+// It prints reports as lines of JSON (package packets says of what). It needs the build
+// tag dpdk.
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,18 +33,17 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
-	var report any
 	if err == nil {
-		report, err = drive(ctx, o)
-	}
-	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode(report)
+		err = drive(ctx, o, json.NewEncoder(os.Stdout).Encode)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "flood:", err)
 		os.Exit(1)
 	}
 }
+
+// A printer prints a report.
+type printer func(report any) error
 
 // options are the command line.
 type options struct {
@@ -53,7 +54,8 @@ type options struct {
 	mac      net.HardwareAddr
 	way      packets.Way
 	mix      packets.Mix
-	rate     float64       // queries a second; 0: as many as can be
+	stay     bool          // with the port, when all is said
+	rates    []float64     // queries a second, one run after another; 0: as many as can be
 	window   int           // queries in the air at most
 	warm     time.Duration // before what is counted
 	span     time.Duration
@@ -67,7 +69,7 @@ const source = 20_000
 const mostInFlight = 1<<16 - 1024
 
 func parseOptions(args []string) (o options, err error) {
-	var eal, mac, from, to, names, absent, pattern, kinds string
+	var eal, mac, from, to, names, absent, pattern, kinds, rates string
 	var count int
 	f := flag.NewFlagSet("flood", flag.ContinueOnError)
 	f.StringVar(&eal, "eal", "", "arguments of DPDK's environment, with exactly one device, separated by spaces")
@@ -87,7 +89,8 @@ func parseOptions(args []string) (o options, err error) {
 	f.Float64Var(&o.mix.Zipf, "zipf", 0, "exponent of the names' popularity; 0: all alike")
 	f.IntVar(&o.mix.Length, "sequence", 0, "queries until all are asked over again (default twice as many as names, 1 to 8 million)")
 	f.Uint64Var(&o.mix.Seed, "seed", 1, "of what is drawn")
-	f.Float64Var(&o.rate, "rate", 0, "queries a second, whatever comes back; 0: as many as can be")
+	f.StringVar(&rates, "rate", "0", "queries a second, whatever comes back; 0: as many as can be; several, comma-separated: a run and a report each")
+	f.BoolVar(&o.stay, "stay", false, "keep the port until SIGTERM: a memif peer must not see it vanish while it polls")
 	f.IntVar(&o.window, "window", mostInFlight, "queries in flight at most")
 	f.DurationVar(&o.warm, "warm", time.Second, "how long to ask before anything is counted")
 	f.DurationVar(&o.span, "for", 5*time.Second, "how long to count, in whole seconds")
@@ -102,7 +105,7 @@ func parseOptions(args []string) (o options, err error) {
 	if o.echo {
 		return o, nil
 	}
-	if o.window < 1 || o.window > mostInFlight || o.span < time.Second || o.rate < 0 || o.warm < 0 || o.patience <= 0 {
+	if o.window < 1 || o.window > mostInFlight || o.span < time.Second || o.warm < 0 || o.patience <= 0 {
 		return o, fmt.Errorf("parse options: a window is 1 to %d, a run a second at least, nothing negative", mostInFlight)
 	}
 	if o.way.ToMAC, err = net.ParseMAC(mac); err != nil {
@@ -115,6 +118,13 @@ func parseOptions(args []string) (o options, err error) {
 		return o, fmt.Errorf("parse options: to: %w", err)
 	}
 	o.way.Port, o.way.Source = 53, source
+	for text := range strings.SplitSeq(rates, ",") {
+		rate, err := strconv.ParseFloat(text, 64)
+		if err != nil || rate < 0 || rate > 1e9 {
+			return o, fmt.Errorf("parse options: a rate of %q: 0 to 1e9", text)
+		}
+		o.rates = append(o.rates, rate)
+	}
 	return o, o.readNames(names, absent, pattern, kinds, count)
 }
 
