@@ -131,7 +131,9 @@ func TestSkyDNSWatch(t *testing.T) {
 	}
 	const www = "www.example.org. A (external-dns) "
 	holds("at the start", www+"60 10.0.0.1")
-	until(t, "skips", func() bool { return skips.has("/skydns/org/example/bad") && skips.has("/strata/v1/records/org/example/x/A/external-dns") })
+	until(t, "skips", func() bool {
+		return skips.has("/skydns/org/example/bad") && skips.has("/strata/v1/records/org/example/x/A/external-dns")
+	})
 	if skips.has("/skydns/org/other/bad") {
 		t.Error("a zone of somebody else's is none of our business")
 	}

@@ -92,7 +92,7 @@ func (c *Client) write(ctx context.Context, fence *Fence, edits []Edit) (Result,
 			if gctx.Err() != nil {
 				return gctx.Err()
 			}
-			results[i], err = c.commit(ctx, fence, chunks[i]) // not gctx: what has begun is finished
+			results[i], err = c.commit(ctx, fence, nil, chunks[i]) // not gctx: what has begun is finished
 			return err
 		})
 	}
@@ -109,8 +109,9 @@ func (c *Client) write(ctx context.Context, fence *Fence, edits []Edit) (Result,
 }
 
 // commit makes one transaction of the edits, and tries again where somebody else
-// changed what it was built on.
-func (c *Client) commit(ctx context.Context, fence *Fence, edits []Edit) (Result, error) {
+// changed what it was built on. must, where it isn't nil, sees what is there before
+// each try, and its error ends it.
+func (c *Client) commit(ctx context.Context, fence *Fence, must func(*view) error, edits []Edit) (Result, error) {
 	op := "write " + about(edits)
 	etcd, err := c.conn()
 	if err != nil {
@@ -125,6 +126,11 @@ func (c *Client) commit(ctx context.Context, fence *Fence, edits []Edit) (Result
 				return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
 			}
 			return Result{}, fault(ctx, op, c.opts.Timeout, nothingChanged, err)
+		}
+		if must != nil {
+			if err := must(v); err != nil {
+				return Result{}, fmt.Errorf("%s: %w%s", op, err, nothingChanged)
+			}
 		}
 		for _, e := range edits {
 			if err := v.edit(e); err != nil {
