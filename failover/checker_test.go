@@ -157,6 +157,34 @@ func TestExchangesSpeedItUp(t *testing.T) {
 	})
 }
 
+// Resolvers that need a quarter of a second for what no cache holds, or a machine that
+// is so busy, are given more time, yet others serve in time.
+func TestLossOfSlowServers(t *testing.T) {
+	for phase := range 20 {
+		inBubble(t, everySecond(), onePlan, 0, func(t *testing.T, f *Fleet, n *network) {
+			n.mu.Lock()
+			n.rtt = 250 * time.Millisecond
+			n.mu.Unlock()
+			time.Sleep(2 * time.Minute) // who grows slow goes down, and is measured anew
+			before := len(f.History())
+			time.Sleep(time.Minute + time.Duration(phase)*50*time.Millisecond)
+			if moves := f.History()[before:]; len(moves) > 0 || f.Current().Mode != Home {
+				t.Fatalf("slow servers cause %v", moves)
+			}
+			lost := time.Now()
+			n.kill(true, "a1", "a2")
+			time.Sleep(400 * time.Millisecond) // in which clients notice
+			for _, a := range []string{"a1", "a2"} {
+				f.Hint(a, time.Now())
+			}
+			until(t, 1050*time.Millisecond, func() bool { return f.Current().Mode == Swung })
+			if took := time.Since(lost); took > 1450*time.Millisecond {
+				t.Errorf("%d ms behind a check, others serve after %s", phase*50, took)
+			}
+		})
+	}
+}
+
 // With hints, how long a loss takes to notice does not go by the interval, but by
 // the checks' own time; and a check in the air when servers fall silent is no hindrance.
 func TestHintsSpeedItUp(t *testing.T) {

@@ -238,9 +238,12 @@ func TestPatience(t *testing.T) {
 		{second, Up, []time.Duration{10, 10}, 1000},
 		{second, Up, []time.Duration{10, 10, 10}, 200},
 		{second, Up, []time.Duration{600, 10, 10, 600}, 200},
-		{second, Up, []time.Duration{10, 600, 600, 600}, 1000},
+		{second, Up, []time.Duration{10, 600, 600, 600}, 900},
+		{second, Up, []time.Duration{800, 800, 800}, 1000},
 		{second, Up, []time.Duration{600, 600, 600, 10, 10, 10, 10, 10, 10}, 200}, // long ago
 		{second, Suspect, []time.Duration{100, 110, 100}, 300},
+		{second, Up, []time.Duration{170, 170, 170}, 500}, // two fit into the interval
+		{second, Up, []time.Duration{330, 330, 330}, 500},
 		{second, Probation, []time.Duration{10, 10, 10}, 1000},
 		{second, Down, []time.Duration{10, 10, 10}, 1000},
 		{DefaultPace(), Up, []time.Duration{10, 10, 10}, 500},

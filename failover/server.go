@@ -254,13 +254,15 @@ func (s *server) measure(rtt time.Duration) {
 
 // patience is how long a check of this server may take: the timeout, unless
 // the server answers and is known to be quick. Then the time between two hurried
-// checks is enough, so that a loss is noticed soon, but never less than three times
-// what its answers took of late. A server that grows slower than that goes down,
-// is then given the full timeout, and is measured anew.
+// checks is enough, so that a loss is noticed soon, or three times what its answers
+// took of late. As `fall` checks must not take longer than an interval where that can
+// be helped, who is slow has half as long again as its answers took. A server that
+// grows slower than that goes down, is then given the full timeout, and is measured
+// anew.
 func (s *server) patience(p Pace) time.Duration {
 	slow := s.lately.slow()
 	if slow == 0 || !s.state.Fit() {
 		return p.Timeout
 	}
-	return min(p.Timeout, max(p.retry(), 3*slow))
+	return min(p.Timeout, max(p.retry(), min(3*slow, p.Interval/time.Duration(p.Fall)), slow+slow/2))
 }
