@@ -85,10 +85,19 @@ func (x *external) status() any {
 	}{x.fleet.Status(), x.checks.zoneFault(), events[max(0, len(events)-20):]}
 }
 
+// newMoves counts transitions; those that alerts are made of are there from the
+// start, as a rate needs a value before.
 func newMoves() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
+	moves := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "strata_failover_transitions_total", Help: "Transitions of external resolvers, sites, and the fleet of both.",
 	}, []string{"of", "from", "to"})
+	for _, way := range [][2]failover.Mode{{failover.Home, failover.Swung}, {failover.Swung, failover.Home}, {failover.Home, failover.AllDown}, {failover.Swung, failover.AllDown}} {
+		moves.WithLabelValues("fleet", way[0].String(), way[1].String())
+	}
+	for _, way := range [][2]failover.State{{failover.Up, failover.Suspect}, {failover.Suspect, failover.Down}, {failover.Down, failover.Probation}, {failover.Probation, failover.Up}} {
+		moves.WithLabelValues("server", way[0].String(), way[1].String())
+	}
+	return moves
 }
 
 func newAgain() prometheus.Counter {

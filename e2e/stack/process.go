@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,14 +105,30 @@ func (p *Process) PID() int {
 	return p.cmd.Process.Pid
 }
 
-// Signal sends a signal to the running process.
+// Signal sends a signal to the running process. After SIGSTOP it returns when all of
+// its threads have stopped: until then one may still answer.
 func (p *Process) Signal(sig syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.running() {
 		return fmt.Errorf("signal %s: %w", p.Name, os.ErrProcessDone)
 	}
-	return p.cmd.Process.Signal(sig)
+	if err := p.cmd.Process.Signal(sig); err != nil || sig != syscall.SIGSTOP {
+		return err
+	}
+	limit, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return Until(limit, func() bool { return stopped(p.cmd.Process.Pid) })
+}
+
+// stopped tells whether all threads of a process are (state T, proc_pid_stat(5)).
+func stopped(pid int) bool {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	return err == nil && !slices.ContainsFunc(stats, func(name string) bool {
+		text, err := os.ReadFile(name)
+		_, state, ok := strings.Cut(string(text), ") ")
+		return err == nil && (!ok || !strings.HasPrefix(state, "T"))
+	})
 }
 
 // Wait waits until the process has ended, and returns its exit status: -1 after
