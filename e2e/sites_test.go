@@ -292,7 +292,7 @@ func outboundStory(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	begun := time.Now()
 	time.Sleep(time.Second)
-	cut := time.Now()
+	cut, machine := time.Now(), watchStrain()
 	took := d.loseOutbound(t)
 	time.Sleep(3 * time.Second)
 	swung := time.Now()
@@ -330,6 +330,7 @@ func outboundStory(t *testing.T) {
 	t.Logf("outbound back: %s", r.between(swung, home).wrong(swung))
 	t.Logf("flapping: %s", r.between(home, steady).wrong(home))
 	t.Logf("steady again: %s", r.between(steady, time.Now()).wrong(steady))
+	machine.inTime(t, "the outbound lost, the first good answer to a new name came", took, quickEnough)
 	// Who asks just before the loss may wait, and the two recursors swing apart.
 	d.calm(t, "before the loss", begun, cut.Add(-500*time.Millisecond))
 	d.calm(t, "while swung", cut.Add(took+time.Second), swung)
@@ -360,7 +361,7 @@ func swingTime(t *testing.T) {
 	// these processes' start are to be forgotten.
 	time.Sleep(4 * time.Second)
 	var times []time.Duration
-	begun := time.Now()
+	begun, machine := time.Now(), watchStrain()
 	for i := range 6 {
 		times = append(times, d.loseOutbound(t))
 		time.Sleep(500 * time.Millisecond)
@@ -370,14 +371,10 @@ func swingTime(t *testing.T) {
 	}
 	ended := time.Now()
 	stop()
-	slices.Sort(times)
-	worst, next := times[len(times)-1], times[len(times)-2]
-	t.Logf("first good answers to new names after losses: %s; the worst %s; of all new names meanwhile: %s",
-		times, worst.Round(time.Millisecond), d.record("x").between(begun, ended).wrong(begun))
-	// A machine that is busy makes checks slow: one of six may be late.
-	if next > quickEnough || worst > 2*quickEnough {
-		fail(t, "the first good answer to a new name came %s after the loss of the outbound", worst)
-	}
+	worst := slices.Max(times)
+	t.Logf("first good answers to new names after losses: %s, with somebody waiting for a processor %.0f %% of the time; the worst %s; of all new names meanwhile: %s",
+		times, 100*machine.share(), worst.Round(time.Millisecond), d.record("x").between(begun, ended).wrong(begun))
+	machine.inTime(t, "the outbound lost, the first good answer to a new name came", worst, quickEnough)
 	d.record("x").failed().seldom(t, d.record("x"), "failed, though others could have answered")
 	d.sound(t)
 }
@@ -410,7 +407,7 @@ func badLines(t *testing.T) {
 	must(t, s.inter.Delay(20*time.Millisecond, 60*time.Millisecond))
 	time.Sleep(5 * time.Second)
 	s.homeAlone(t, d)
-	cut := time.Now()
+	cut, machine := time.Now(), watchStrain()
 	took := d.loseOutbound(t)
 	time.Sleep(4 * time.Second)
 	end := time.Now()
@@ -422,9 +419,7 @@ func badLines(t *testing.T) {
 		took.Round(time.Millisecond), b.wrong(cut), r.between(cut.Add(2*time.Second), end).slowest().Round(time.Millisecond))
 	a.failed().seldom(t, a, "failed for a lossy line")
 	b.failed().seldom(t, b, "failed, though dc2 could have answered")
-	if took > quickEnough {
-		fail(t, "over a slow line the first good answer came after %s", took)
-	}
+	machine.inTime(t, "over a slow line the first good answer came", took, quickEnough)
 	d.sound(t)
 	s.dcs[1].sound(t)
 }
@@ -570,7 +565,7 @@ func badResolvers(t *testing.T, ways ...temper) {
 		one := time.Now()
 		d.moody[0].temper.Store(int32(m))
 		time.Sleep(2500 * time.Millisecond)
-		both := time.Now()
+		both, machine := time.Now(), watchStrain()
 		d.moody[1].temper.Store(int32(m))
 		took := d.recovers(t, both.Add(5*time.Millisecond))
 		time.Sleep(2500 * time.Millisecond)
@@ -584,9 +579,7 @@ func badResolvers(t *testing.T, ways ...temper) {
 			r.between(one, both.Add(-200*time.Millisecond)).wrong(one), r.between(one, both.Add(-200*time.Millisecond)).slowest().Round(time.Millisecond),
 			took.Round(time.Millisecond), r.between(both, good).wrong(both), r.between(good, end).wrong(good))
 		r.between(one, both.Add(-200*time.Millisecond)).failed().none(t, fmt.Sprintf("failures while one of two resolvers is %s", m))
-		if took > quickEnough {
-			fail(t, "with both resolvers %s the first good answer to a new name came after %s", m, took)
-		}
+		machine.inTime(t, fmt.Sprintf("with both resolvers %s the first good answer to a new name came", m), took, quickEnough)
 		d.calm(t, fmt.Sprintf("once both resolvers are %s", m), both, good)
 		d.calm(t, fmt.Sprintf("behind resolvers that were %s", m), good, end.Add(-200*time.Millisecond))
 	}
