@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -150,10 +151,17 @@ func (c *Config) kubeOptions() kube.Options {
 	return opts
 }
 
+// collectAt is by how many percent the heap may grow between two collections: half
+// of Go's default, since what is kept is large and seldom changes.
+const collectAt = 50
+
 // buildMonitor makes the monitor of a config: a source of objects, and what keeps
 // their records in etcd.
 func buildMonitor(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context, *Config) error, error) {
 	m := &c.Monitor
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	client, err := openStore(c, d.Log())
 	if err != nil {
 		return nil, err

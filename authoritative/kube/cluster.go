@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strconv"
 	"sync"
@@ -46,7 +47,8 @@ func Connect(kubeconfig string) (API, error) {
 	}
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.UserAgent = "strata-monitor"
-	config.QPS = -1 // lists and watches only: there is nothing to hold back
+	config.Dial = patientDialer.DialContext
+	config.QPS = -1 // lists and watches, and few events: there is nothing to hold back
 	var c clients
 	if c.core, err = corev1client.NewForConfig(config); err == nil {
 		c.discovery, err = discoveryv1client.NewForConfig(config)
@@ -55,6 +57,14 @@ func Connect(kubeconfig string) (API, error) {
 		return nil, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return c, nil
+}
+
+// patientDialer notices within seconds that a machine is gone, or was started again
+// and knows nothing of a connection: a watch only listens, and HTTP/2's own pings
+// take 45 s for it.
+var patientDialer = net.Dialer{
+	Timeout:         5 * time.Second,
+	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3},
 }
 
 func restConfig(kubeconfig string) (*rest.Config, error) {
@@ -80,11 +90,13 @@ type Cluster struct {
 	api   API
 	log   *slog.Logger
 	kinds []*reflection
+	aloud *announcer
 }
 
 // NewCluster makes a source; Run sets it going. Pods are watched if asked for.
 func NewCluster(state *State, api API, pods bool, log *slog.Logger) *Cluster {
-	c := &Cluster{state: state, api: api, log: log}
+	c := &Cluster{state: state, api: api, log: log, aloud: newAnnouncer(api, log)}
+	state.announce = c.aloud.take
 	const all = corev1.NamespaceAll
 	follow(c, Services, &corev1.Service{}, api.CoreV1().Services(all))
 	follow(c, EndpointSlices, &discoveryv1.EndpointSlice{}, api.DiscoveryV1().EndpointSlices(all))
@@ -111,6 +123,9 @@ func follow[List runtime.Object](c *Cluster, kind Kind, object runtime.Object, c
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			list, err := client.List(ctx, options)
 			r.heard(ctx, err)
+			if err == nil {
+				err = slimList(list)
+			}
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
@@ -132,6 +147,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	for _, r := range c.kinds {
 		running.Go(func() { r.reflector.RunWithContext(quiet) })
 	}
+	running.Go(func() { c.aloud.run(ctx) })
 	running.Wait()
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // external adds the addresses by which a Service is reached from outside, at
-// SERVICE.NAMESPACE in the external zone, and SRV records of its ports. A load
+// SERVICE.NAMESPACE in the external zone, their PTR, and SRV records of its ports. A load
 // balancer that is known by name alone becomes an alias.
 func (r *rrsets) external(s *corev1.Service) {
 	name, err := below(r.opts.External.Zone, s.Name, s.Namespace)
@@ -41,6 +41,7 @@ func (r *rrsets) external(s *corev1.Service) {
 			continue
 		}
 		r.addAddress(name, addr)
+		r.addPTR(addr, name) // where the zone of the address is ours
 		found = true
 	}
 	target := name

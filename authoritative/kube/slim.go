@@ -3,7 +3,9 @@ package kube
 import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // slim gives an object that holds what records come from, and nothing else of it:
@@ -24,6 +26,27 @@ func slim(object any) (any, error) {
 		}, nil
 	}
 	return object, nil
+}
+
+// slimList makes all objects of a list so, page by page as they come.
+func slimList(list runtime.Object) error {
+	return meta.EachListItem(list, func(object runtime.Object) error {
+		small, err := slim(object)
+		if err != nil {
+			return err
+		}
+		switch o := object.(type) {
+		case *corev1.Service:
+			*o = *small.(*corev1.Service)
+		case *discoveryv1.EndpointSlice:
+			*o = *small.(*discoveryv1.EndpointSlice)
+		case *corev1.Namespace:
+			*o = *small.(*corev1.Namespace)
+		case *corev1.Pod:
+			*o = *small.(*corev1.Pod)
+		}
+		return nil
+	})
 }
 
 func slimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {

@@ -23,18 +23,18 @@ type State struct {
 	log  *slog.Logger
 
 	mu         sync.Mutex
-	services   map[string]*corev1.Service                       // by namespace/name, as all here
-	slices     map[string]map[string]*discoveryv1.EndpointSlice // by Service, then by name
-	serviceOf  map[string]string                                // of an EndpointSlice
-	namespaces map[string]*corev1.Namespace                     // by name
-	pods       map[string]*corev1.Pod
+	services   map[string]string            // packed, by namespace/name, as all here
+	slices     map[string]shelf             // by Service
+	serviceOf  map[string]string            // of an EndpointSlice
+	namespaces map[string]*corev1.Namespace // by name
+	pods       map[string]struct{}
 	desired    desired
 	problems   map[string]string // by object, as last logged
+	announce   func(complaint)   // nil: the log alone
 	dirty      map[string]struct{}
 	recheck    bool         // something is gone that no event named
 	synced     bool         // all there is was told of
 	positions  [kinds]int64 // the newest resource version told of, by kind
-	pass       uint32
 
 	ready chan struct{} // closed when synced
 	wake  chan struct{}
@@ -44,8 +44,8 @@ type State struct {
 func NewState(opts Options, log *slog.Logger) *State {
 	s := &State{
 		opts: opts, log: log,
-		services: map[string]*corev1.Service{}, slices: map[string]map[string]*discoveryv1.EndpointSlice{},
-		serviceOf: map[string]string{}, namespaces: map[string]*corev1.Namespace{}, pods: map[string]*corev1.Pod{},
+		services: map[string]string{}, slices: map[string]shelf{},
+		serviceOf: map[string]string{}, namespaces: map[string]*corev1.Namespace{}, pods: map[string]struct{}{},
 		desired: newDesired(), problems: map[string]string{}, dirty: map[string]struct{}{},
 		ready: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
@@ -167,23 +167,20 @@ func (s *State) set(object metav1.Object, said bool) {
 	key := keyOf(object)
 	switch object := object.(type) {
 	case *corev1.Service:
-		s.services[key] = object
+		s.services[key] = pack(object)
 		s.service(key, said)
 	case *discoveryv1.EndpointSlice:
 		service := s.ownerOf(object)
 		if old, ok := s.serviceOf[key]; ok && old != service {
-			delete(s.slices[old], key)
+			s.unshelve(old, key)
 			s.service(old, said)
 		}
-		if s.slices[service] == nil {
-			s.slices[service] = map[string]*discoveryv1.EndpointSlice{}
-		}
-		s.slices[service][key], s.serviceOf[key] = object, service
+		s.slices[service], s.serviceOf[key] = s.slices[service].put(key, object), service
 		s.service(service, said)
 	case *corev1.Namespace:
 		s.namespace(key, object, said)
 	case *corev1.Pod:
-		s.pods[key] = object
+		s.pods[key] = struct{}{}
 		records, problems := s.opts.Pod(object)
 		s.take("Pod "+key, records, problems, said)
 	}
@@ -212,10 +209,7 @@ func (s *State) remove(kind Kind, key string, said bool) {
 			return
 		}
 		delete(s.serviceOf, key)
-		delete(s.slices[service], key)
-		if len(s.slices[service]) == 0 {
-			delete(s.slices, service)
-		}
+		s.unshelve(service, key)
 		s.report("EndpointSlice "+key, nil)
 		s.service(service, said)
 	case Namespaces:
@@ -223,6 +217,15 @@ func (s *State) remove(kind Kind, key string, said bool) {
 	case Pods:
 		delete(s.pods, key)
 		s.take("Pod "+key, nil, nil, said)
+	}
+}
+
+// unshelve takes an EndpointSlice from a Service's.
+func (s *State) unshelve(service, key string) {
+	if left := s.slices[service].drop(key); len(left) > 0 {
+		s.slices[service] = left
+	} else {
+		delete(s.slices, service)
 	}
 }
 
@@ -254,14 +257,14 @@ func annotation(ns *corev1.Namespace) string {
 // service takes what follows from a Service and what belongs to it.
 func (s *State) service(key string, said bool) {
 	object := "Service " + key
-	svc := s.services[key]
+	svc := s.serviceAt(key)
 	if svc == nil {
 		s.take(object, nil, nil, said)
 		return
 	}
 	var endpoints []*discoveryv1.EndpointSlice
 	if headless(svc) {
-		endpoints = slices.Collect(maps.Values(s.slices[key]))
+		endpoints = s.slices[key].all()
 	}
 	records, problems := s.opts.Service(svc, endpoints, s.namespaces[svc.Namespace])
 	s.take(object, records, problems, said)
@@ -305,6 +308,9 @@ func (s *State) report(object string, problems []string) {
 	}
 	s.problems[object] = text
 	s.log.Warn("object is not, or not wholly, in DNS", "object", object, "reason", text)
+	if c, ok := s.complain(object, text); ok && s.announce != nil {
+		s.announce(c)
+	}
 }
 
 // Reached says that there was no other change of a kind up to a resource version.

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"bytes"
+	"hash/maphash"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -27,6 +28,9 @@ func (s *State) takeDirty(n int, owner string) (edits []store.Edit, position int
 				edits = append(edits, s.edit(key, owner))
 			}
 		}
+	}
+	if len(s.dirty) == 0 {
+		s.dirty = map[string]struct{}{} // one that was large stays so
 	}
 	return edits, slices.Max(s.positions[:])
 }
@@ -67,7 +71,8 @@ func (s *State) takeRecheck() bool {
 // A comparison holds the RRsets of an owner in etcd against those there should be.
 type comparison struct {
 	s        *State
-	pass     uint32
+	seed     maphash.Seed
+	found    []uint64 // hashes of the keys that should be there and are
 	total    int      // RRsets in etcd
 	leftOver []string // keys of those that should not be there
 	replaced []string // keys of those that stand where others should: no name goes with them
@@ -77,10 +82,7 @@ type comparison struct {
 
 // compare begins a comparison. There is one at a time.
 func (s *State) compare() *comparison {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pass++
-	return &comparison{s: s, pass: s.pass}
+	return &comparison{s: s, seed: maphash.MakeSeed()}
 }
 
 // met takes an RRset as etcd has it; it is lent.
@@ -92,7 +94,7 @@ func (c *comparison) met(rec *store.Record) {
 	want, ok := c.s.desired.record(key)
 	switch {
 	case ok:
-		c.s.desired.sets[key].pass = c.pass
+		c.found = append(c.found, maphash.String(c.seed, key))
 		if rec.TTL != want.TTL || rec.Probe != want.Probe || !sameData(rec.Data, want.Data) {
 			c.wrong = append(c.wrong, key)
 		}
@@ -108,8 +110,9 @@ func (c *comparison) met(rec *store.Record) {
 func (c *comparison) end(maxDelete float64) (leftOver, missing, wrong int) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	for key, set := range c.s.desired.sets {
-		if set.pass != c.pass {
+	slices.Sort(c.found)
+	for key := range c.s.desired.sets {
+		if _, ok := slices.BinarySearch(c.found, maphash.String(c.seed, key)); !ok {
 			missing++
 			c.s.dirty[key] = struct{}{}
 		}
@@ -127,7 +130,7 @@ func (c *comparison) end(maxDelete float64) (leftOver, missing, wrong int) {
 
 // hasName tells whether there is any RRset at a name.
 func (d *desired) hasName(name []byte) bool {
-	return slices.ContainsFunc(types[:], func(typ uint16) bool { return d.sets[rrsetKey(name, typ)] != nil })
+	return slices.ContainsFunc(types[:], func(typ uint16) bool { return d.sets[rrsetKey(name, typ)] != "" })
 }
 
 // sameData compares sets without doubles, the second one sorted.

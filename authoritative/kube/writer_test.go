@@ -284,8 +284,8 @@ func TestBehind(t *testing.T) {
 // list gives a state's objects of a kind.
 func (s *State) list(kind Kind) (all []metav1.Object) {
 	if kind == Services {
-		for _, service := range s.services {
-			all = append(all, service)
+		for key := range s.services {
+			all = append(all, s.serviceAt(key))
 		}
 	}
 	return all

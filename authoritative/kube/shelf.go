@@ -1,0 +1,80 @@
+package kube
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// Objects are kept packed, as the API server's protobuf of what slim leaves of them:
+// a tenth of the memory of structs full of pointers. They are unpacked when something
+// about them changes.
+
+// A message is what objects are packed as.
+type message interface {
+	Marshal() ([]byte, error)
+	Unmarshal([]byte) error
+}
+
+func pack(m message) string {
+	b, err := m.Marshal()
+	if err != nil { // generated code, which has no reason to fail
+		panic(fmt.Sprintf("pack %T: %v", m, err))
+	}
+	return string(b)
+}
+
+func unpackInto(m message, packed string) {
+	if err := m.Unmarshal([]byte(packed)); err != nil {
+		panic(fmt.Sprintf("unpack %T: %v", m, err))
+	}
+}
+
+// serviceAt gives a Service, nil where there is none.
+func (s *State) serviceAt(key string) *corev1.Service {
+	packed, ok := s.services[key]
+	if !ok {
+		return nil
+	}
+	svc := &corev1.Service{}
+	unpackInto(svc, packed)
+	return svc
+}
+
+// A shelved is a packed EndpointSlice, by its namespace/name.
+type shelved struct{ key, packed string }
+
+// A shelf holds the EndpointSlices of a Service: few, most often one.
+type shelf []shelved
+
+func (h shelf) put(key string, slice *discoveryv1.EndpointSlice) shelf {
+	one := shelved{key, pack(slice)}
+	if i := h.find(key); i >= 0 {
+		h[i] = one
+		return h
+	}
+	return append(h[:len(h):len(h)], one)
+}
+
+func (h shelf) drop(key string) shelf {
+	if i := h.find(key); i >= 0 {
+		return slices.Delete(h, i, i+1)
+	}
+	return h
+}
+
+func (h shelf) find(key string) int {
+	return slices.IndexFunc(h, func(one shelved) bool { return one.key == key })
+}
+
+// all unpacks them.
+func (h shelf) all() []*discoveryv1.EndpointSlice {
+	all := make([]*discoveryv1.EndpointSlice, len(h))
+	for i, one := range h {
+		all[i] = &discoveryv1.EndpointSlice{}
+		unpackInto(all[i], one.packed)
+	}
+	return all
+}
