@@ -21,8 +21,9 @@ type machine struct {
 	file string // /etc/resolv.conf, as seen from outside
 }
 
-// newMachine mounts over /etc, or over /etc/resolv.conf alone as a container
-// engine does, in a mount namespace that a process holds until the story's end.
+// newMachine mounts over /etc, and where it is not whole over /etc/resolv.conf once
+// more as a container engine does, in a mount namespace that a process holds until
+// the story's end.
 func newMachine(t *testing.T, h *hosts.Host, whole bool, text string) *machine {
 	t.Helper()
 	need(t, "unshare", "nsenter")
@@ -30,11 +31,13 @@ func newMachine(t *testing.T, h *hosts.Host, whole bool, text string) *machine {
 	m := &machine{Host: h, t: t, file: filepath.Join(etc, "resolv.conf")}
 	writeFile(t, m.file, text)
 	writeFile(t, filepath.Join(etc, "nsswitch.conf"), "hosts: files dns\n")
-	from, to := m.file, "/etc/resolv.conf"
-	if whole {
-		from, to = etc, "/etc"
+	script := `mount --bind "$0" /etc && echo && exec sleep 600`
+	if !whole {
+		m.file = filepath.Join(t.TempDir(), "resolv.conf")
+		writeFile(t, m.file, text)
+		script = `mount --bind "$0" /etc && mount --bind "$1" /etc/resolv.conf && echo && exec sleep 600`
 	}
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", `mount --bind "$0" "$1" && echo && exec sleep 600`, from, to)
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", script, etc, m.file)
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, h.Start(cmd))
