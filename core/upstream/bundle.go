@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,17 @@ type segmenting struct {
 	size   uint16
 	_      [6]byte
 }
+
+// wholeFor is how long messages to a server are not cut after that was refused. It
+// may have been for a route that is no more, or a device that has got another.
+const wholeFor = time.Minute
+
+// cuts tells whether messages to a server may be cut: the kernel, the device or the
+// route on the way there may be unable to, and another server's be able.
+type cuts struct{ none atomic.Int64 } // until when, in ns; 0: they may
+
+func (c *cuts) allowed(now int64) bool { return c.none.Load() <= now }
+func (c *cuts) refused(now int64)      { c.none.Store(now + int64(wholeFor)) }
 
 // pack makes messages of packets to one socket, of which none is smaller than those
 // behind it.
@@ -73,12 +85,12 @@ func (b *bundle) join(size int) bool {
 
 // send hands packets to the kernel, until it has taken or lost each. It gives the
 // error that says that the server cannot be reached: what is left then is not sent.
-// whole is set where messages cannot be cut.
-func (b *bundle) send(fd int, packets []byte, sends []datagram, whole *atomic.Bool) unix.Errno {
+// cuts says whether messages are cut, and is told where they cannot be.
+func (b *bundle) send(fd int, packets []byte, sends []datagram, cuts *cuts, now int64) unix.Errno {
 	for len(sends) > 0 {
 		part := sends[:min(len(sends), bundleMost)]
 		sends = sends[len(part):]
-		b.pack(packets, part, !whole.Load())
+		b.pack(packets, part, cuts.allowed(now))
 		for at, done := 0, 0; at < b.count; {
 			n, errno := sendmmsg(fd, b.messages[at:b.count])
 			for _, m := range b.messages[at : at+n] {
@@ -88,7 +100,7 @@ func (b *bundle) send(fd int, packets []byte, sends []datagram, whole *atomic.Bo
 			switch {
 			case errno == 0 || errno == unix.EINTR:
 			case b.messages[at].header.Iovlen > 1 && refusesSegments(errno):
-				whole.Store(true)
+				cuts.refused(now)
 				part = part[done:]
 				b.pack(packets, part, false)
 				at, done = 0, 0

@@ -106,8 +106,12 @@ func TestHold(t *testing.T) {
 				}
 			}
 			answered.Wait()
-			if e.noSegments.Load() != refused {
+			now, to := e.now(), (*s.servers.Load())[0]
+			if to.cuts.allowed(now) == refused {
 				t.Errorf("messages refused: %v", !refused)
+			}
+			if !to.cuts.allowed(now + int64(wholeFor)) {
+				t.Error("never tried again")
 			}
 			if st := s.Stats()[0]; st.Asked != count || st.Answered != count {
 				t.Errorf("asked %d, answered %d, want %d", st.Asked, st.Answered, count)

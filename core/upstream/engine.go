@@ -45,9 +45,8 @@ type Engine struct {
 	holders  atomic.Int32                 // Hold without Release
 	together atomic.Pointer[func(func())] // nil where none is set
 
-	noSegments atomic.Bool // the kernel, a device or a route cannot cut messages
-	running    sync.WaitGroup
-	closing    sync.Once
+	running sync.WaitGroup
+	closing sync.Once
 
 	mu      sync.Mutex
 	servers map[Server]*server

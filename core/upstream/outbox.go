@@ -126,7 +126,7 @@ func (o *outbox) sendAll(e *Engine) {
 // send sends packets from one socket.
 func (o *outbox) send(k *socket, sends []datagram, e *Engine) unix.Errno {
 	if len(sends) > 1 {
-		return o.bundle.send(k.fd, o.packets, sends, &e.noSegments)
+		return o.bundle.send(k.fd, o.packets, sends, &k.server.cuts, e.now())
 	}
 	if errno := k.send(o.packets[sends[0].from:sends[0].to]); !lost(errno) {
 		return errno

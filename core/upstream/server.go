@@ -100,6 +100,7 @@ type server struct {
 	refs     int          // sets that name it; under Engine.mu
 	noEDNS   atomic.Int64 // time in ns until which queries go without an OPT record
 	noMix    atomic.Int64 // time in ns until which the case of names is not mixed
+	cuts     cuts
 	lastErr  atomic.Pointer[error]
 	refused  atomic.Uint64 // questions
 	pools    []pool        // one a shard, under that shard's lock
