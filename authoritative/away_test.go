@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +29,7 @@ func TestEtcdAway(t *testing.T) {
 	until(t, "the first sync is in the snapshot", func() bool { _, err := os.Stat(snapshot); return err == nil })
 	n.does("records", "add", "a.one.example", "A", "10.0.0.1")
 	n.answers("a.one.example", dns.TypeA, "10.0.0.1")
-	before := n.serial("one.example")
+	before, saved := n.serial("one.example"), time.Now()
 	if status := n.stop(); status != 0 {
 		t.Fatalf("status %d", status)
 	}
@@ -55,8 +57,17 @@ func TestEtcdAway(t *testing.T) {
 		Connected bool
 	}
 	n.status("etcd", &state)
-	if want := fmt.Sprintf("etcd has not answered yet; the snapshot, revision %d, is answered from", before); state.Records != want || state.Connected {
+	said := regexp.MustCompile(fmt.Sprintf(`^etcd has not answered yet; the snapshot, revision %d, ([0-9ms]+) old, is answered from$`, before)).FindStringSubmatch(state.Records)
+	if said == nil || state.Connected {
 		t.Errorf("status: %+v", state)
+	} else if age, err := time.ParseDuration(said[1]); err != nil || age > time.Since(saved)+time.Second {
+		t.Errorf("%s old, saved %s ago", said[1], time.Since(saved))
+	}
+	if _, ready := n.get("/readyz?verbose"); !strings.Contains(ready, " old, is answered from") {
+		t.Errorf("readyz: %s", ready)
+	}
+	if age, err := strconv.ParseFloat(n.metric("strata_etcd_records_age_seconds"), 64); err != nil || age <= 0 || age > time.Since(saved).Seconds()+1 {
+		t.Errorf("metric: %g, %v", age, err)
 	}
 	t.Run("records", func(t *testing.T) {
 		for _, args := range [][]string{
@@ -84,6 +95,7 @@ func TestEtcdAway(t *testing.T) {
 	n.does("records", "add", "a.two.example", "A", "10.0.0.2")
 	n.answers("a.two.example", dns.TypeA, "10.0.0.2")
 	n.answers("b.two.example", dns.TypeA, "NXDOMAIN")
+	until(t, "age 0", func() bool { return n.metric("strata_etcd_records_age_seconds") == "0" })
 	if serial := n.serial("one.example"); serial <= before {
 		t.Errorf("serial %d, was %d", serial, before)
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	Probe    Probe      `mapstructure:"probe"`
 	Anycast  Anycast    `mapstructure:"anycast"`
 	Brake    Brake      `mapstructure:"brake"`
+	API      API        `mapstructure:"api"`
 }
 
 // A Zone is one zone and where its records come from.
@@ -55,6 +56,13 @@ type Etcd struct {
 	} `mapstructure:"tls"`
 	Embedded Embedded      `mapstructure:"embedded"`
 	Compare  time.Duration `mapstructure:"compare"` // between two full compares
+	SkyDNS   []SkyDNS      `mapstructure:"skydns"`
+}
+
+// SkyDNS is a folder of etcd that external-dns writes records to, in SkyDNS's layout.
+type SkyDNS struct {
+	Prefix string   `mapstructure:"prefix"`
+	Zones  []string `mapstructure:"zones"` // what is read of it; none: all
 }
 
 // Embedded is an etcd member in this process; none where dir is empty.

@@ -172,12 +172,15 @@ func (s *server) etcdStatus() any {
 		Skipped   uint64    `json:"values_skipped"`
 		Outside   uint64    `json:"records_outside"`
 		Refused   uint64    `json:"records_refused"`
+		Clashes   uint64    `json:"records_clashing"`
+		Age       float64   `json:"records_age_seconds"` // negative: there are none
 		Snapshot  string    `json:"snapshot,omitempty"`
 		Saved     time.Time `json:"snapshot_saved,omitzero"`
 	}{
 		Records: s.freshness(), Connected: s.watcher.Connected(), Synced: s.watcher.Synced(),
 		Revision: s.sink.revision.Load(), Contact: s.watcher.LastContact(),
 		Skipped: s.client.Skipped(), Outside: s.sink.outside.Load(), Refused: s.sink.refused.Load(),
+		Clashes: s.sink.clashes.Load(), Age: s.age().Seconds(),
 	}
 	if s.saver != nil {
 		status.Snapshot, status.Saved = s.saver.path, s.saver.savedAt()

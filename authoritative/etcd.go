@@ -41,7 +41,7 @@ func (s *server) addEtcd(d *daemon.Daemon, c *Config) error {
 		return err
 	}
 	held := s.restore(c.Snapshot)
-	s.watcher = store.NewWatcher(s.client, s.sink, store.WatchOptions{Compare: c.Etcd.Compare, Held: held})
+	s.watcher = store.NewWatcher(s.client, s.sink, store.WatchOptions{Compare: c.Etcd.Compare, Held: held, SkyDNS: c.skyDNS()})
 	feed := &feeder{s: s, up: up, ended: make(chan struct{})}
 	s.etcdUsers.Add(1)
 	d.Add(feed)
@@ -148,6 +148,21 @@ func (f *feeder) String() string { return "records from etcd" }
 // Reason implements daemon.Reasoner.
 func (f *feeder) Reason() string { return f.s.freshness() }
 
+// age is how old the records may be that are answered from: the time since etcd was
+// last heard of, or since the snapshot was written; negative where there are none.
+func (s *server) age() time.Duration {
+	w := s.watcher
+	switch at := s.restored.Load(); {
+	case w.Synced() && w.Connected():
+		return 0
+	case w.Synced():
+		return max(0, time.Since(w.LastContact()))
+	case at != 0:
+		return max(0, time.Since(time.Unix(0, at))) // of a clock that was ahead: not in the future
+	}
+	return -1
+}
+
 // freshness says in half a sentence what the etcd zones are answered from.
 func (s *server) freshness() string {
 	w, revision := s.watcher, s.sink.revision.Load()
@@ -158,9 +173,9 @@ func (s *server) freshness() string {
 	case w.Synced():
 		return fmt.Sprintf("etcd has not answered for %s; revision %d is answered from", since(), revision)
 	case filled && w.LastContact().IsZero():
-		return fmt.Sprintf("etcd has not answered yet; the snapshot, revision %d, is answered from", revision)
+		return fmt.Sprintf("etcd has not answered yet; the snapshot, revision %d, %s old, is answered from", revision, s.age().Round(time.Second))
 	case filled:
-		return fmt.Sprintf("etcd has not given all records yet; the snapshot, revision %d, is answered from", revision)
+		return fmt.Sprintf("etcd has not given all records yet; the snapshot, revision %d, %s old, is answered from", revision, s.age().Round(time.Second))
 	case w.LastContact().IsZero():
 		return "etcd has not answered yet, and there is no snapshot"
 	}

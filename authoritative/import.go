@@ -39,14 +39,12 @@ func (r *records) importCommand() *cobra.Command {
 }
 
 func (r *records) importFile(ctx context.Context, client *store.Client, conf *Config, path string) (store.Result, error) {
-	apex, err := wire.ParseName(r.zone)
+	apex, err := r.apex(conf)
 	if err != nil {
 		return store.Result{}, err
 	}
-	if z, err := conf.etcdZone(apex); err != nil {
+	if err := conf.mayOwn(r.owner); err != nil {
 		return store.Result{}, err
-	} else if string(wire.MustName(z.Name)) != string(apex) {
-		return store.Result{}, fmt.Errorf("%s is a name in zone %s, not a zone: --zone %[2]s", r.zone, z.Name)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -62,6 +60,22 @@ func (r *records) importFile(ctx context.Context, client *store.Client, conf *Co
 	}
 	m := master{path: path, apex: apex, ttl: r.ttl, lines: lineReader{r: bufio.NewReader(file), line: 1, next: true}, holds: conf.etcdZone}
 	return client.Import(ctx, in, m.records)
+}
+
+// apex is that of --zone, which must be kept in etcd.
+func (r *records) apex(conf *Config) ([]byte, error) {
+	apex, err := wire.ParseName(r.zone)
+	if err != nil {
+		return nil, err
+	}
+	z, err := conf.etcdZone(apex)
+	if err != nil {
+		return nil, err
+	}
+	if string(wire.MustName(z.Name)) != string(apex) {
+		return nil, fmt.Errorf("%s is a name in zone %s, not a zone: --zone %[2]s", r.zone, z.Name)
+	}
+	return apex, nil
 }
 
 // A master reads the records of a master file for etcd.
@@ -114,8 +128,14 @@ func (m *master) record(rr dns.RR) (store.Record, error) {
 	if !wire.IsSubdomain(rec.Name, m.apex) {
 		return rec, fmt.Errorf("%s is not in zone %s", h.Name, wire.NameString(m.apex))
 	}
-	_, err = m.holds(rec.Name)
-	return rec, err
+	z, err := m.holds(rec.Name)
+	if err != nil {
+		return rec, err
+	}
+	if err := unfit(wire.MustName(z.Name), rec.Name, rec.Type); err != nil {
+		return rec, fmt.Errorf("%s: %w", h.Name, err)
+	}
+	return rec, nil
 }
 
 // rrHead is a record's octets between its owner and its data: type, class, TTL and

@@ -29,6 +29,8 @@ var (
 	upDesc       = prometheus.NewDesc("strata_etcd_connected", "1 while etcd answers with a quorum.", nil, nil)
 	revisionDesc = prometheus.NewDesc("strata_etcd_revision", "The etcd revision that is answered from.", nil, nil)
 	ageDesc      = prometheus.NewDesc("strata_etcd_contact_age_seconds", "Time since etcd last answered.", nil, nil)
+	oldDesc      = prometheus.NewDesc("strata_etcd_records_age_seconds", "How old the records from etcd may be: 0 while they follow it, else since etcd last answered or, after a start without it, since the snapshot was written.", nil, nil)
+	clashesDesc  = prometheus.NewDesc("strata_records_clashes_total", "Times an owner put a CNAME beside another owner's records, or records beside its CNAME.", nil, nil)
 	skippedDesc  = prometheus.NewDesc("strata_etcd_values_skipped_total", "Values met in etcd that are not records of ours.", nil, nil)
 	outsideDesc  = prometheus.NewDesc("strata_records_outside_total", "Records met in etcd for zones not served from etcd here.", nil, nil)
 	savedDesc    = prometheus.NewDesc("strata_snapshot_timestamp_seconds", "When the snapshot was last written, in seconds since 1970.", nil, nil)
@@ -40,7 +42,7 @@ var (
 func (s *server) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		answersDesc, zonesDesc, serialDesc, namesDesc, recordsDesc, bytesDesc, waitingDesc,
-		upDesc, revisionDesc, ageDesc, skippedDesc, outsideDesc, savedDesc, unsavedDesc, refusedDesc,
+		upDesc, revisionDesc, ageDesc, oldDesc, skippedDesc, outsideDesc, clashesDesc, savedDesc, unsavedDesc, refusedDesc,
 	} {
 		ch <- d
 	}
@@ -79,6 +81,10 @@ func (s *server) Collect(ch chan<- prometheus.Metric) {
 	if last := s.watcher.LastContact(); !last.IsZero() {
 		gauge(ageDesc, time.Since(last).Seconds())
 	}
+	if old := s.age(); old >= 0 {
+		gauge(oldDesc, old.Seconds())
+	}
+	counter(clashesDesc, s.sink.clashes.Load())
 	counter(skippedDesc, s.client.Skipped())
 	counter(outsideDesc, s.sink.outside.Load())
 	counter(refusedDesc, s.sink.refused.Load())

@@ -36,11 +36,11 @@ func recordsCommands(load command.Load[Config]) []*cobra.Command {
 	r := &records{load: load}
 	root := &cobra.Command{
 		Use:   "records",
-		Short: "add, remove, list and import records in etcd",
+		Short: "add, remove, list, import and export records in etcd, and show their history",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(r.addCommand(), r.removeCommand(), r.listCommand(), r.importCommand())
+	root.AddCommand(r.addCommand(), r.removeCommand(), r.listCommand(), r.importCommand(), r.exportCommand(), r.historyCommand())
 	return []*cobra.Command{root}
 }
 
@@ -128,15 +128,27 @@ func (r *records) removeCommand() *cobra.Command {
 
 // record makes a record of NAME TYPE [DATA...], in a zone of the config.
 func (r *records) record(conf *Config, args []string, ttl uint32) (store.Record, error) {
-	rec, err := store.NewRecord(args[0], args[1], r.owner, ttl, args[2:]...)
+	return conf.newRecord(r.owner, args[0], args[1], ttl, args[2:])
+}
+
+// newRecord makes a record that may be written to etcd. Where its name is the only
+// thing that is wrong the record comes with the error, which is errNotKept.
+func (c *Config) newRecord(owner, name, typ string, ttl uint32, data []string) (store.Record, error) {
+	rec, err := store.NewRecord(name, typ, owner, ttl, data...)
 	if err != nil {
 		return rec, err
 	}
 	if rec.Type == dns.TypeSOA {
-		return rec, errors.New("an SOA is not kept in etcd: each server makes it, with etcd's revision as the serial")
+		return rec, errSOA
 	}
-	_, err = conf.etcdZone(rec.Name)
-	return rec, err
+	z, err := c.etcdZone(rec.Name)
+	if err != nil {
+		return rec, err
+	}
+	if err := unfit(wire.MustName(z.Name), rec.Name, rec.Type); err != nil {
+		return rec, fmt.Errorf("%s: %w", wire.NameString(rec.Name), err)
+	}
+	return rec, c.mayOwn(owner)
 }
 
 func (r *records) listCommand() *cobra.Command {
@@ -181,6 +193,8 @@ func list(w io.Writer, rec *store.Record) error {
 	return nil
 }
 
+var errNotKept = errors.New("is in none of the zones kept in etcd")
+
 // etcdZone gives the zone of the config that holds a name, an error where it is
 // not one that comes from etcd.
 func (c *Config) etcdZone(name []byte) (*Zone, error) {
@@ -200,7 +214,7 @@ func (c *Config) etcdZone(name []byte) (*Zone, error) {
 	if holder != nil && holder.Source == fromEtcd {
 		return holder, nil
 	}
-	err := fmt.Errorf("%s is in none of the zones kept in etcd: %s (names are given in full)", wire.NameString(name), strings.Join(known, ", "))
+	err := fmt.Errorf("%s %w: %s (names are given in full)", wire.NameString(name), errNotKept, strings.Join(known, ", "))
 	if holder != nil {
 		err = fmt.Errorf("%w; the records of zone %s are in %s", err, holder.Name, holder.File)
 	}

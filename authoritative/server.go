@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/daemon"
@@ -22,6 +23,8 @@ type server struct {
 	client    *store.Client
 	watcher   *store.Watcher
 	saver     *saver
+	api       *api
+	restored  atomic.Int64   // when the snapshot was written that it started from, Unix nanoseconds; 0: none
 	etcdUsers sync.WaitGroup // tasks that end before the embedded member does
 
 	mu      sync.Mutex
@@ -58,6 +61,9 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	}
 	if s.watcher != nil {
 		d.AddStatus("etcd", s.etcdStatus)
+	}
+	if err := s.addAPI(d, c); err != nil {
+		return nil, err
 	}
 	if err := s.listen(d, c); err != nil {
 		return nil, err

@@ -28,6 +28,8 @@ type sink struct {
 
 	outside  atomic.Uint64 // records of zones that are not served here from etcd
 	refused  atomic.Uint64 // records the table would not take
+	clashes  atomic.Uint64 // records beside another owner's CNAME, or the other way round
+	aliases  bool          // a CNAME was seen; its calls' goroutine only
 	revision atomic.Int64  // etcd's, of what the table holds
 	joined   atomic.Int64  // how often a zone has become whole
 	filled   atomic.Bool   // there is something to answer from
@@ -157,7 +159,14 @@ func (s *sink) put(tx *zone.Tx, rec *store.Record) {
 	f.met = true
 	src, err := s.owners.number(rec.Owner)
 	if err == nil {
-		_, err = tx.Put(&zone.Record{Name: rec.Name, Type: rec.Type, TTL: rec.TTL, Source: src, Data: rec.Data})
+		err = unfit(f.apex, rec.Name, rec.Type)
+	}
+	changed := false
+	if err == nil {
+		changed, err = tx.Put(&zone.Record{Name: rec.Name, Type: rec.Type, TTL: rec.TTL, Source: src, Data: rec.Data})
+	}
+	if changed {
+		s.report(tx, rec, src)
 	}
 	if err == nil {
 		return

@@ -25,6 +25,7 @@ func (s *server) restore(path string) int64 {
 		s.log.Error("snapshot not used; waiting for etcd instead", "error", err)
 		return 0
 	}
+	s.restored.Store(info.Time.UnixNano())
 	s.log.Info("started from snapshot", "file", path, "records", info.Count, "revision", info.Revision, "age", time.Since(info.Time).Round(time.Second))
 	return info.Revision
 }

@@ -38,7 +38,11 @@ func (c *Config) Validate(report *config.Report) {
 		report.Under("zones["+strconv.Itoa(i)+"]", func(part *config.Report) { c.Zones[i].validate(part, seen) })
 	}
 	report.Under("monitor", func(part *config.Report) { c.Monitor.validate(part, c.Zones) })
-	report.Under("etcd", func(part *config.Report) { c.Etcd.validate(part, c.usesEtcd()) })
+	report.Under("etcd", func(part *config.Report) {
+		c.Etcd.validate(part, c.usesEtcd())
+		c.validateSkyDNS(part)
+	})
+	report.Under("api", func(part *config.Report) { c.API.validate(part, c) })
 }
 
 // validate adds the zone's apex to those that were seen.

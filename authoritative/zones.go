@@ -133,12 +133,17 @@ func (s *server) reload(c *Config) error {
 	if err := s.eachFile(c.Zones, tryZone); err != nil {
 		return err
 	}
+	takeAPI, err := s.api.prepare(c)
+	if err != nil {
+		return err
+	}
 	if err := s.setZones(c.Zones); err != nil {
 		return err
 	}
 	if err := s.tidy(); err != nil {
 		return err
 	}
+	takeAPI()
 	if s.watcher != nil {
 		s.watcher.CompareNow() // for zones that are new, or around one that is gone
 	}

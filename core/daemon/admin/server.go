@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -29,6 +30,7 @@ type Server struct {
 	mux      *http.ServeMux
 	http     *http.Server
 	listener net.Listener
+	secured  bool
 	serving  atomic.Bool
 	left     atomic.Bool
 }
@@ -59,6 +61,12 @@ func New(source Source) *Server {
 
 // Handle adds a page of the binary's own; pattern is that of http.ServeMux.
 func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
+
+// Secure has all pages go over TLS alone. Call it before Run.
+func (s *Server) Secure(config *tls.Config) {
+	s.http.TLSConfig = config
+	s.secured = true
+}
 
 // Listen opens the TCP address, host:port. The error names it.
 func (s *Server) Listen(ctx context.Context, address string) error {
@@ -126,7 +134,11 @@ func (s *Server) Run(ctx context.Context) error {
 	})()
 	s.serving.Store(true)
 	defer s.serving.Store(false)
-	err := s.http.Serve(s.listener)
+	serve := s.http.Serve
+	if s.secured {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
+	err := serve(s.listener)
 	if s.left.Load() {
 		<-ctx.Done()
 	} else if !errors.Is(err, http.ErrServerClosed) {
