@@ -22,6 +22,7 @@ var templates embed.FS
 type Contender struct {
 	Name    string            // as the tables print it
 	Ours    bool              // Strata itself; the others are peers
+	Part    bool              // ours as well, but a row that others are not held against
 	Package string            // what installs it: a Debian package, or a go install path
 	Program string            // looked up in bin/, .cache/bin/, $PATH and the sbin directories
 	Version []string          // arguments that make it print its version
@@ -46,7 +47,7 @@ var authoritatives = []Contender{
 		Args:  []string{"-d", "-c", "{{.Dir}}/nsd.conf"}},
 	{Name: "BIND", Package: "bind9", Program: "named", Version: []string{"-v"},
 		Files: map[string]string{"named.conf": "named.conf"},
-		Args:  []string{"-g", "-n", "1", "-c", "{{.Dir}}/named.conf"}},
+		Args:  []string{"-g", "-n", "{{.Workers}}", "-c", "{{.Dir}}/named.conf"}},
 	{Name: "PowerDNS", Package: "pdns-server pdns-backend-bind", Program: "pdns_server", Version: []string{"--version"},
 		Files: map[string]string{"pdns.conf": "pdns.conf", "pdns-bind.conf": "bind.conf"},
 		Args:  []string{"--config-dir={{.Dir}}"}},
@@ -79,7 +80,7 @@ var caches = []Contender{
 
 // contenders are all there are; some are in several tables.
 func contenders() []Contender {
-	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders())
+	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders(), memifRows, xdpRows, []Contender{stores})
 }
 
 // A Seat is where one start of a contender stands: what its templates read.
@@ -92,6 +93,14 @@ type Seat struct {
 	Zone     string // master file
 	Dead     int    // port on 127.0.0.1 that takes questions and never answers
 	Rules    *Rules // of the tables whose contenders have some
+
+	Address   string // that is listened on; "": 127.0.0.1
+	Workers   int    // 0: one
+	Namespace string // network namespace; "": this program's
+
+	Plane, Device, Lcores, Idle string // of authoritative on DPDK's ports
+	Socket                      string // of memif
+	Etcd, Changes               string // endpoint, and the zone that is there
 }
 
 // find locates the program below root or in the system's directories. A
@@ -141,6 +150,10 @@ func (c Contender) version(ctx context.Context, path string) string {
 // settle writes the contender's files into the seat's directory and returns its
 // arguments.
 func (c Contender) settle(seat Seat) ([]string, error) {
+	seat.Workers = max(seat.Workers, 1)
+	if seat.Address == "" {
+		seat.Address = "127.0.0.1"
+	}
 	for name, file := range c.Files {
 		text, err := templates.ReadFile("peers/" + name)
 		if err != nil {

@@ -49,13 +49,16 @@ func TestTemplates(t *testing.T) {
 func TestTargetsNameContenders(t *testing.T) {
 	lists := map[string][]Contender{tableAuthoritative: authoritatives, tableNodecache: caches, tableMemory: authoritatives,
 		tableRules: ruled, tableJunk: junked, tableCold: stormed, tableAway: left,
-		tableRecursorHits: recursors, tableRecursorMisses: forwarders, tableRecursorDead: abandoned}
+		tableRecursorHits: recursors, tableRecursorMisses: forwarders, tableRecursorDead: abandoned,
+		tableMemif: memifRows, tableXDP: xdpRows, tableStability: {onPorts}}
 	for _, target := range targets {
 		if target.Table == tableLookup {
 			continue // its contenders are sizes
 		}
-		if target.Against != "" && !slices.ContainsFunc(lists[target.Table], func(c Contender) bool { return c.Name == target.Against }) {
-			t.Errorf("%s %s: who is %s?", target.Table, target.Metric, target.Against)
+		for _, name := range []string{target.Against, target.Of} {
+			if name != "" && !slices.ContainsFunc(lists[target.Table], func(c Contender) bool { return c.Name == name }) {
+				t.Errorf("%s %s: who is %s?", target.Table, target.Metric, name)
+			}
 		}
 	}
 }

@@ -44,6 +44,15 @@ func writeEach(path string, n int) error {
 	})
 }
 
+// writeAbsent asks for n names that no zone here holds.
+func writeAbsent(path string, n int) error {
+	return writeFile(path, func(w *bufio.Writer) {
+		for i := range n {
+			fmt.Fprintf(w, "%s.%s A\n", hostName(firstMissing+i), origin)
+		}
+	})
+}
+
 func writeFile(path string, fill func(*bufio.Writer)) error {
 	f, err := os.Create(path)
 	if err != nil {

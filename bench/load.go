@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
@@ -21,6 +22,8 @@ type Load struct {
 	Rate        int    // queries a second at most; 0: as many as get answered
 	Stream      bool   // over TCP
 	Each        bool   // print every query with its latency (-v)
+	Server      string // who is asked; "": 127.0.0.1
+	Namespace   string // network namespace that is asked from; "": this program's
 }
 
 // Outcome is what dnsperf saw.
@@ -36,8 +39,12 @@ type Outcome struct {
 }
 
 func (l Load) args(port, cpu int) []string {
-	args := []string{"-c", strconv.Itoa(cpu), "dnsperf", "-s", "127.0.0.1", "-p", strconv.Itoa(port), "-d", l.File,
-		"-c", strconv.Itoa(l.Clients), "-q", strconv.Itoa(l.Outstanding), "-t", "1"}
+	args := []string{"-c", strconv.Itoa(cpu)}
+	if l.Namespace != "" {
+		args = append(args, "ip", "netns", "exec", l.Namespace)
+	}
+	args = append(args, "dnsperf", "-s", cmp.Or(l.Server, "127.0.0.1"), "-p", strconv.Itoa(port), "-d", l.File,
+		"-c", strconv.Itoa(l.Clients), "-q", strconv.Itoa(l.Outstanding), "-t", "1")
 	if l.Seconds > 0 {
 		args = append(args, "-l", strconv.Itoa(l.Seconds))
 	} else {

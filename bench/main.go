@@ -31,6 +31,7 @@ type options struct {
 	Setting
 	tables   []string
 	out      string
+	named    bool // the tables were asked for by name
 	tune     bool
 	packages bool
 }
@@ -58,7 +59,7 @@ func parseOptions(args []string) (options, error) {
 		return o, err
 	}
 	o.tables = list(only)
-	if len(o.tables) == 0 {
+	if o.named = len(o.tables) > 0; !o.named {
 		o.tables = allTables
 	}
 	for _, name := range o.tables {
@@ -96,11 +97,31 @@ var tables = map[string]func(context.Context, Setting, string) (*Run, error){
 	tableRecursorHits:   recursorHits,
 	tableRecursorMisses: recursorMisses,
 	tableRecursorDead:   recursorDead,
+	tableMemif:          dpdkMemif,
+	tableOffered:        dpdkLoad,
+	tableNames:          dpdkNames,
+	tableQueues:         dpdkQueues,
+	tableXDP:            dpdkXDP,
+	tableStability:      dpdkStability,
+	tablePinning:        pinning,
 }
 
 // allTables are measured in this order.
 var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway, tableRestart,
-	tableRecursorHits, tableRecursorMisses, tableRecursorDead, tableLookup, tableMemory}
+	tableRecursorHits, tableRecursorMisses, tableRecursorDead, tableLookup, tableMemory,
+	tableMemif, tableOffered, tableNames, tableQueues, tableXDP, tableStability, tablePinning}
+
+// missing says what a table needs that is not there: then it is left out, unless somebody
+// asks for it by name.
+func missing(ctx context.Context, set Setting, name string) error {
+	switch {
+	case strings.HasPrefix(name, "dpdk-"):
+		return framed(ctx, set)
+	case name == tablePinning && os.Getuid() != 0:
+		return errors.New("needs root: network namespaces are made by nobody else")
+	}
+	return nil
+}
 
 func bench(ctx context.Context, args []string) error {
 	o, err := parseOptions(args)
@@ -133,6 +154,10 @@ func bench(ctx context.Context, args []string) error {
 	}
 	command := strings.TrimSpace("go run ./bench " + strings.Join(args, " "))
 	for _, name := range o.tables {
+		if err := missing(ctx, o.Setting, name); err != nil && !o.named {
+			slog.Warn("left out", "table", name, "reason", err)
+			continue
+		}
 		slog.Info("table", "name", name)
 		run, err := tables[name](ctx, o.Setting, command)
 		if err != nil {
@@ -154,6 +179,9 @@ func save(dir, name string, run *Run) error {
 		return err
 	}
 	results[name] = run
+	if err := draw(dir, name, run); err != nil {
+		return err
+	}
 	if err := results.write(path); err != nil {
 		return err
 	}
@@ -202,7 +230,7 @@ func root() (string, error) {
 
 // packages lists what must be installed, the generator first.
 func packages() []string {
-	names := []string{"dnsperf", "util-linux"}
+	names := []string{"dnsperf", "util-linux", "iproute2", "knot-dnsutils"} // knot-dnsutils: kxdpgun
 	for _, c := range contenders() {
 		for _, name := range strings.Fields(c.Package) {
 			if !slices.Contains(names, name) {

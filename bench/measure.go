@@ -139,7 +139,7 @@ func newTable(ctx context.Context, set Setting, all []Contender, command string)
 	t := &table{set: set, all: chosen, paths: map[string]string{}, run: &Run{
 		Date: time.Now().UTC().Format(dateFormat), Machine: thisMachine(), Command: command}}
 	for _, c := range chosen {
-		entry := Entry{Name: c.Name, Ours: c.Ours}
+		entry := Entry{Name: c.Name, Ours: c.Ours && !c.Part}
 		if path, err := c.find(set.Root); err != nil {
 			entry.Missing = err.Error()
 			slog.Warn("skipped", "contender", c.Name, "reason", err)
@@ -156,9 +156,7 @@ func newTable(ctx context.Context, set Setting, all []Contender, command string)
 // only the end of ctx ends the table.
 func (t *table) rounds(ctx context.Context, seat Seat, visit func(context.Context, int, Contender, *Server, time.Time) error) error {
 	for round := 1; round <= t.set.Rounds; round++ {
-		order := slices.Clone(t.all)
-		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		for _, c := range order {
+		for _, c := range shuffled(t.all) {
 			if t.paths[c.Name] == "" {
 				continue
 			}
@@ -174,6 +172,12 @@ func (t *table) rounds(ctx context.Context, seat Seat, visit func(context.Contex
 		}
 	}
 	return nil
+}
+
+func shuffled(all []Contender) []Contender {
+	order := slices.Clone(all)
+	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return order
 }
 
 func (t *table) once(ctx context.Context, seat Seat, round int, c Contender, visit func(context.Context, int, Contender, *Server, time.Time) error) error {

@@ -11,8 +11,11 @@ import (
 
 // pin puts every thread of the process tree on one CPU. taskset at the start is
 // not enough: Knot's workers choose CPUs for themselves and would sit on the
-// generator's.
+// generator's. everyCPU leaves them where they are.
 func pin(pid, cpu int) error {
+	if cpu == everyCPU {
+		return nil
+	}
 	var set unix.CPUSet
 	set.Set(cpu)
 	for _, tid := range threads(pid) {
@@ -25,6 +28,9 @@ func pin(pid, cpu int) error {
 
 // pinned checks that no thread has left the CPU.
 func pinned(pid, cpu int) error {
+	if cpu == everyCPU {
+		return nil
+	}
 	for _, tid := range threads(pid) {
 		var set unix.CPUSet
 		if err := unix.SchedGetaffinity(tid, &set); err != nil {

@@ -23,6 +23,13 @@ var titles = []struct{ table, title string }{
 	{tableRecursorDead, "Recursor before a dead upstream"},
 	{tableLookup, "Zone lookup in process"},
 	{tableMemory, "Memory and load time"},
+	{tableMemif, "Authoritative on DPDK: one core over memif"},
+	{tableOffered, "Authoritative on DPDK: offered load"},
+	{tableNames, "Authoritative on DPDK: number of names"},
+	{tableQueues, "Authoritative on DPDK: receive queues"},
+	{tableXDP, "Authoritative on DPDK: AF_XDP on a veth"},
+	{tableStability, "Authoritative on DPDK: stability"},
+	{tablePinning, "Authoritative on kernel sockets: pinning and namespaces"},
 }
 
 // report writes RESULTS.md.
@@ -35,6 +42,9 @@ func report(w io.Writer, results Results) error {
 	for _, section := range titles {
 		if run := results[section.table]; run != nil {
 			p.section(section.title, run)
+			for _, plot := range plots(section.table, run) {
+				p.line("![%s](plots/%s.svg)\n", plot.Title, plot.file)
+			}
 		}
 	}
 	return p.err
@@ -77,7 +87,11 @@ func (p *printer) targets(results Results) {
 		case v.Measured > 0:
 			measured = fmt.Sprintf("%.2f × %s's", v.Measured, v.Peer)
 		}
-		p.row(t.Table, t.Load, string(t.Metric), t.text(), measured, v.Reached)
+		load := t.Load
+		if t.Of != "" {
+			load += ": " + t.Of
+		}
+		p.row(t.Table, load, string(t.Metric), t.text(), measured, v.Reached)
 	}
 	p.line("")
 }
@@ -90,7 +104,7 @@ func (p *printer) section(title string, run *Run) {
 	for _, s := range run.Settings {
 		p.line("- %s", s)
 	}
-	if rounds := run.rounds(); rounds < 3 {
+	if rounds := run.rounds(); rounds < 3 && !run.long() {
 		p.line("- **Rounds: %d, fewer than three: a proof that it runs, not a measurement.**", rounds)
 	}
 	if stolen := run.most(func(s Sample) float64 { return s.Stolen }); stolen > quiet {
@@ -109,6 +123,8 @@ func (p *printer) section(title string, run *Run) {
 			p.lookups(run, load)
 		case load == replacedUDP || load == replacedTCP:
 			p.restarts(run, load)
+		case run.framesLoad(load):
+			p.frames(run, load)
 		case run.openLoop(load):
 			p.waits(run, load)
 		default:
@@ -197,8 +213,13 @@ func (p *printer) waits(run *Run, load string) {
 
 // columns prints those that say something.
 func (p *printer) columns(run *Run, load string, all []column) {
+	p.columnsOf(run, load, askedRate, all)
+}
+
+// columnsOf is columns for the rows that have the metric.
+func (p *printer) columnsOf(run *Run, load string, has Metric, all []column) {
 	entries := slices.DeleteFunc(slices.Clone(run.Entries), func(e Entry) bool {
-		_, ok := run.median(load, e.Name, askedRate)
+		_, ok := run.median(load, e.Name, has)
 		return !ok
 	})
 	all = slices.DeleteFunc(all, func(c column) bool {

@@ -78,6 +78,20 @@ type Sample struct {
 	Repeats     *int64        `json:"repeats,omitempty"`      // how often the most asked question came
 	Noise       *int64        `json:"noise,omitempty"`        // questions that the rules should have kept back
 
+	// Of a load of frames (flood).
+	Flood         bool          `json:"flood,omitempty"`
+	Offered       float64       `json:"offered,omitempty"`        // queries a second; 0: as many as can be
+	Names         int           `json:"names,omitempty"`          // in the zone, where the table is about that
+	PerSecond     []uint64      `json:"per_second,omitempty"`     // replies
+	Deviation     float64       `json:"deviation,omitempty"`      // their standard deviation over their mean
+	Full          float64       `json:"full,omitempty"`           // share of polls at which the port did not take all
+	Lcores        []float64     `json:"lcores,omitempty"`         // queries of each lcore since the start
+	PollGap       time.Duration `json:"poll_gap,omitempty"`       // the longest between two polls
+	PollGaps      float64       `json:"poll_gaps,omitempty"`      // how many were above 500 µs
+	EchoDeviation float64       `json:"echo_deviation,omitempty"` // of the echo loop in the same round
+	EchoGap       time.Duration `json:"echo_gap,omitempty"`       // its longest between two polls
+	Changes       float64       `json:"changes,omitempty"`        // of records, a second
+
 	PerAnswer   float64 `json:"per_answer,omitempty"` // in process, nanoseconds
 	Allocations int64   `json:"allocations,omitempty"`
 }
@@ -119,6 +133,14 @@ const (
 	waiters     Metric = "waiting"
 	lost        Metric = "lost"
 	perAnswer   Metric = "time per answer"
+	millions    Metric = "million queries/s"
+	fullPort    Metric = "port full"
+	deviation   Metric = "deviation"
+	pollGap     Metric = "longest between polls"
+	pollGaps    Metric = "gaps"
+	unsteady    Metric = "deviation over the echo loop's, percentage points"
+	poll        Metric = "longest between polls over the echo loop's, µs"
+	changeRate  Metric = "changes/s"
 	allocations Metric = "allocations per answer"
 )
 
@@ -176,6 +198,22 @@ func (m Metric) of(s Sample) (value float64, ok bool) {
 		return number(s.Noise)
 	case perAnswer:
 		value = s.PerAnswer
+	case millions:
+		value = s.QPS / 1e6
+	case fullPort:
+		return s.Full, s.Flood
+	case deviation:
+		value = s.Deviation
+	case pollGap:
+		value = float64(s.PollGap)
+	case pollGaps:
+		return s.PollGaps, s.PollGap > 0
+	case unsteady:
+		return (s.Deviation - s.EchoDeviation) * 100, s.EchoDeviation > 0
+	case poll:
+		return float64(s.PollGap-s.EchoGap) / float64(time.Microsecond), s.EchoGap > 0
+	case changeRate:
+		value = s.Changes
 	case allocations:
 		return float64(s.Allocations), s.PerAnswer > 0
 	case lost:
@@ -204,7 +242,7 @@ func number(n *int64) (value float64, ok bool) {
 // against nobody's.
 func (m Metric) absolute() bool {
 	switch m {
-	case allocations, failed, slowdown, disturbance, ceiling, repeats, noise:
+	case allocations, failed, slowdown, disturbance, ceiling, repeats, noise, millions, unsteady, poll:
 		return true
 	}
 	return false

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +51,16 @@ func start(c Contender, path, work string, cpu int, seat Seat) (*Server, error) 
 	if err != nil {
 		return nil, err
 	}
-	args = append([]string{"-c", strconv.Itoa(cpu), path}, args...)
+	where := strconv.Itoa(cpu)
+	if cpu == everyCPU {
+		where = fmt.Sprintf("0-%d", runtime.NumCPU()-1)
+	}
+	if seat.Namespace != "" {
+		args = append([]string{"ip", "netns", "exec", seat.Namespace, path}, args...)
+	} else {
+		args = append([]string{path}, args...)
+	}
+	args = append([]string{"-c", where}, args...)
 	s := &Server{Seat: seat, args: args, env: append(os.Environ(), c.Env...), cmd: exec.Command("taskset", args...), cpu: cpu,
 		log: filepath.Join(dir, "output"), ended: make(chan struct{})}
 	s.Command = strings.Join(slices.Concat(c.Env, []string{"taskset"}, args), " ")
@@ -133,12 +144,10 @@ func (s *Server) readyFor(ctx context.Context, name, want string, patience time.
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	question := new(dns.Msg).SetQuestion(name, dns.TypeA)
-	client := dns.Client{Timeout: 100 * time.Millisecond}
-	target := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Seat.Port))
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for {
-		reply, _, err := client.ExchangeContext(ctx, question, target)
+		reply, err := s.try(ctx, question, 100*time.Millisecond)
 		if err == nil && carries(reply, want) {
 			return time.Now(), pin(s.pid(), s.cpu)
 		}
@@ -154,8 +163,18 @@ func (s *Server) readyFor(ctx context.Context, name, want string, patience time.
 
 // exchange asks the server once.
 func (s *Server) exchange(ctx context.Context, question *dns.Msg) (*dns.Msg, error) {
-	client := dns.Client{Timeout: 5 * time.Second}
-	reply, _, err := client.ExchangeContext(ctx, question, net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Seat.Port)))
+	return s.try(ctx, question, 5*time.Second)
+}
+
+// try asks once, from the server's namespace.
+func (s *Server) try(ctx context.Context, question *dns.Msg, patience time.Duration) (*dns.Msg, error) {
+	conn, err := dialerIn(s.Seat.Namespace)(ctx, "udp", net.JoinHostPort(cmp.Or(s.Seat.Address, "127.0.0.1"), strconv.Itoa(s.Seat.Port)))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	client := dns.Client{Timeout: patience}
+	reply, _, err := client.ExchangeWithConnContext(ctx, question, &dns.Conn{Conn: conn})
 	return reply, err
 }
 
@@ -167,6 +186,9 @@ func carries(reply *dns.Msg, want string) bool {
 	}
 	return false
 }
+
+// readyPatience is how long a server of the usual zone may take.
+const readyPatience = time.Minute
 
 // tail is the end of what the process printed, on one line.
 func (s *Server) tail() string {

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // A Target is a ratio of Strata's median to a peer's, or for absolute metrics
 // the figure itself.
@@ -9,46 +12,55 @@ type Target struct {
 	Metric      Metric
 	Against     string // a contender; empty: the best of the peers in this metric
 	Factor      float64
-	AtMost      bool // else at least
+	AtMost      bool   // else at least
+	Of          string // whose figure it is; "": Strata's
 }
 
 // targets are those of the milestones, in their order.
 var targets = []Target{
-	{tableAuthoritative, existing, cpuPerQuery, "", 0.9, true},
-	{tableAuthoritative, existing, queryRate, "", 1.1, false},
-	{tableAuthoritative, existing, queryRate, "CoreDNS", 5, false},
-	{tableAuthoritative, halfMissing, cpuPerQuery, "", 0.9, true},
-	{tableAuthoritative, halfMissing, queryRate, "", 1.1, false},
-	{tableAuthoritative, halfMissing, queryRate, "CoreDNS", 5, false},
-	{tableNodecache, hits, cpuPerQuery, "unbound", 0.85, true},
-	{tableNodecache, hits, cpuPerQuery, "CoreDNS cache", 0.35, true},
-	{tableNodecache, hits, queryRate, "unbound", 1.1, false},
-	{tableNodecache, hits, queryRate, "CoreDNS cache", 2.5, false},
-	{tableNodecache, hits, memory, "unbound", 2, true},
-	{tableLookup, answered, perAnswer, smallTable, 4, true},
-	{tableLookup, answered, allocations, "", 0, true},
-	{tableMemory, loaded, memory, "", 0.5, true},
-	{tableMemory, loaded, loadTime, "", 1, true},
-	{tableRules, ruledHits, cpuPerQuery, "unbound", 0.85, true},
-	{tableRules, halfLoad, p999, "unbound", 1, true},
-	{tableJunk, junkMix, cpuPerQuery, "unbound with Python", 0.8, true},
-	{tableJunk, junkMix, noise, "", 0, true},
-	{tableCold, storm, repeats, "", 1, true},
-	{tableCold, storm, slowdown, "", 2, true},
-	{tableCold, storm, failed, "", 0, true},
-	{tableCold, steady, repeats, "", 1, true},
-	{tableCold, steady, slowdown, "", 2, true},
-	{tableCold, steady, failed, "", 0, true},
-	{tableAway, restarted, failed, "", 0, true},
-	{tableRecursorHits, recursorAllHits, cpuPerQuery, "unbound", 0.85, true},
-	{tableRecursorHits, recursorAllHits, cpuPerQuery, "PowerDNS Recursor", 0.8, true},
-	{tableRecursorHits, recursorAllHits, cpuPerQuery, "dnsdist", 0.8, true},
-	{tableRecursorHits, recursorAllHits, queryRate, "", 1, false},
-	{tableRecursorMisses, recursorAllMisses, queryRate, "dnsdist without cache", 1, false},
-	{tableRecursorMisses, recursorAllMisses, queryRate, "CoreDNS forward", 2, false},
-	{tableRecursorMisses, recursorAllMisses, cpuPerQuery, "dnsdist without cache", 0.85, true},
-	{tableRecursorDead, besideAll, ceiling, "", 300, true},
-	{tableRecursorDead, besideAll, disturbance, "", 2, true},
+	{tableAuthoritative, existing, cpuPerQuery, "", 0.9, true, ""},
+	{tableAuthoritative, existing, queryRate, "", 1.1, false, ""},
+	{tableAuthoritative, existing, queryRate, "CoreDNS", 5, false, ""},
+	{tableAuthoritative, halfMissing, cpuPerQuery, "", 0.9, true, ""},
+	{tableAuthoritative, halfMissing, queryRate, "", 1.1, false, ""},
+	{tableAuthoritative, halfMissing, queryRate, "CoreDNS", 5, false, ""},
+	{tableNodecache, hits, cpuPerQuery, "unbound", 0.85, true, ""},
+	{tableNodecache, hits, cpuPerQuery, "CoreDNS cache", 0.35, true, ""},
+	{tableNodecache, hits, queryRate, "unbound", 1.1, false, ""},
+	{tableNodecache, hits, queryRate, "CoreDNS cache", 2.5, false, ""},
+	{tableNodecache, hits, memory, "unbound", 2, true, ""},
+	{tableLookup, answered, perAnswer, smallTable, 4, true, ""},
+	{tableLookup, answered, allocations, "", 0, true, ""},
+	{tableMemory, loaded, memory, "", 0.5, true, ""},
+	{tableMemory, loaded, loadTime, "", 1, true, ""},
+	{tableRules, ruledHits, cpuPerQuery, "unbound", 0.85, true, ""},
+	{tableRules, halfLoad, p999, "unbound", 1, true, ""},
+	{tableJunk, junkMix, cpuPerQuery, "unbound with Python", 0.8, true, ""},
+	{tableJunk, junkMix, noise, "", 0, true, ""},
+	{tableCold, storm, repeats, "", 1, true, ""},
+	{tableCold, storm, slowdown, "", 2, true, ""},
+	{tableCold, storm, failed, "", 0, true, ""},
+	{tableCold, steady, repeats, "", 1, true, ""},
+	{tableCold, steady, slowdown, "", 2, true, ""},
+	{tableCold, steady, failed, "", 0, true, ""},
+	{tableAway, restarted, failed, "", 0, true, ""},
+	{tableRecursorHits, recursorAllHits, cpuPerQuery, "unbound", 0.85, true, ""},
+	{tableRecursorHits, recursorAllHits, cpuPerQuery, "PowerDNS Recursor", 0.8, true, ""},
+	{tableRecursorHits, recursorAllHits, cpuPerQuery, "dnsdist", 0.8, true, ""},
+	{tableRecursorHits, recursorAllHits, queryRate, "", 1, false, ""},
+	{tableRecursorMisses, recursorAllMisses, queryRate, "dnsdist without cache", 1, false, ""},
+	{tableRecursorMisses, recursorAllMisses, queryRate, "CoreDNS forward", 2, false, ""},
+	{tableRecursorMisses, recursorAllMisses, cpuPerQuery, "dnsdist without cache", 0.85, true, ""},
+	{tableRecursorDead, besideAll, ceiling, "", 300, true, ""},
+	{tableRecursorDead, besideAll, disturbance, "", 2, true, ""},
+	{tableMemif, fullSpeed, millions, "", 4, false, ""},
+	{tableMemif, fullSpeed, queryRate, memifKnot, 40, false, ""},
+	{tableMemif, fullSpeed, millions, "", 2.5, false, memifLarge},
+	{tableMemif, fullSpeed, cpuPerQuery, memifHits, 2, true, memifLarge},
+	{tableMemif, fullSpeed, queryRate, memifHits, 0.8, false, memifHalf},
+	{tableXDP, onVeth, queryRate, xdpKnot, 1.25, false, ""},
+	{tableStability, steadily, unsteady, "", 1, true, ""},
+	{tableStability, steadily, poll, "", 500, true, ""},
 }
 
 // The tables, by the names --only takes.
@@ -63,6 +75,13 @@ const (
 	tableRecursorHits   = "recursor-hits"
 	tableRecursorMisses = "recursor-misses"
 	tableRecursorDead   = "recursor-dead"
+	tableMemif          = "dpdk-memif"
+	tableOffered        = "dpdk-load"
+	tableNames          = "dpdk-names"
+	tableQueues         = "dpdk-queues"
+	tableXDP            = "dpdk-xdp"
+	tableStability      = "dpdk-stability"
+	tablePinning        = "pinning"
 	tableLookup         = "lookup"
 	tableMemory         = "memory"
 )
@@ -102,12 +121,13 @@ func (t Target) judge(run *Run) Verdict {
 	if run == nil {
 		return v
 	}
-	ours, ok := run.judged(t.Load, run.ours(), t.Metric)
+	who := cmp.Or(t.Of, run.ours())
+	ours, ok := run.judged(t.Load, who, t.Metric)
 	if !ok {
 		return v
 	}
 	if t.Metric.absolute() {
-		v.Measured, v.Reached = ours, yesNo(ours <= t.Factor)
+		v.Measured, v.Reached = ours, yesNo(ours <= t.Factor == t.AtMost || ours == t.Factor)
 		return v
 	}
 	theirs, ok := 0.0, true
@@ -121,7 +141,7 @@ func (t Target) judge(run *Run) Verdict {
 		return v
 	}
 	v.Measured = ours / theirs
-	switch busy, _ := run.median(t.Load, run.ours(), loadBusy); {
+	switch busy, _ := run.median(t.Load, who, loadBusy); {
 	case t.AtMost && v.Measured <= t.Factor, !t.AtMost && v.Measured >= t.Factor:
 		v.Reached = "yes"
 	case t.Metric == queryRate && busy >= atLimit:
