@@ -28,8 +28,8 @@ type judge struct {
 	sketchSize int64 // of what sketch will be, in bytes
 
 	era    atomic.Uint32 // 16 bits
-	begun  uint64        // look-ups before this era; of Cache.run alone
-	ripe   chan struct{} // there may be a new era
+	begun  atomic.Uint64 // look-ups before this era
+	ripe   chan struct{} // there is a new era
 	sketch atomic.Pointer[sketch]
 
 	mu         sync.Mutex
@@ -83,7 +83,7 @@ func (j *judge) admit(e *entry, now Instant) {
 	full := held > j.room-j.room/trialShare
 	e.uses.Store(j.first(e.key, era, held, full))
 	isNew := j.index.put(e, era)
-	if j.count.stored.Add(1)%eraCheck == 0 {
+	if j.count.stored.Add(1)%eraCheck == 0 && j.over() { // waking a goroutine costs as much as several look-ups
 		select {
 		case j.ripe <- struct{}{}:
 		default:
@@ -170,13 +170,17 @@ func (j *judge) leave(e *entry, era uint32) bool {
 	return j.index.remove(e)
 }
 
+// over reports whether the era is.
+func (j *judge) over() bool {
+	return j.count.total()-j.begun.Load() >= max(eraUses*uint64(j.index.entries.Load()), leastEra)
+}
+
 // turn begins a new era where the time has come. One goroutine at a time.
 func (j *judge) turn() {
-	lookups := j.count.total()
-	if lookups-j.begun < max(eraUses*uint64(j.index.entries.Load()), leastEra) {
+	if !j.over() {
 		return
 	}
-	j.begun = lookups
+	j.begun.Store(j.count.total())
 	j.era.Store((j.era.Load() + 1) & 0xffff)
 	if s := j.sketch.Load(); s != nil {
 		s.halve()
