@@ -65,3 +65,20 @@ type Batcher interface {
 type Handler interface {
 	Answer(batch []Packet, late Queue)
 }
+
+// A Companion is a Handler that takes in late answers itself, between batches, on the
+// goroutine that serves its queue: what a query asked for and the reply then change no
+// thread. A plane that knows nothing of companions serves them as any Handler.
+type Companion interface {
+	Handler
+	// Join is called before all else, and Leave in the end, by the goroutine that serves.
+	Join()
+	Leave()
+	// FD is a descriptor that is readable when Turn has something to do; negative
+	// where there is none.
+	FD() int
+	// Awaits reports whether there may soon be something.
+	Awaits() bool
+	// Turn takes what there is, about a batch at most, and does not wait.
+	Turn()
+}

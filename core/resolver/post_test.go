@@ -120,7 +120,7 @@ func TestBatchIsReleased(t *testing.T) {
 	}
 	var box mailbox
 	s.handler.Answer(batch, &box)
-	if a := s.handler.(*answerer); a.held {
+	if a := s.handler.(*companion); a.held {
 		t.Error("still held")
 	}
 	for deadline := time.Now().Add(10 * time.Second); s.Waiting() > 0; time.Sleep(time.Millisecond) {

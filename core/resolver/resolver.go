@@ -113,7 +113,7 @@ func (r *Resolver) Worker(at netip.AddrPort) plane.Handler {
 	r.mu.Lock()
 	r.workers = append(r.workers, a.counts)
 	r.mu.Unlock()
-	return a
+	return &companion{answerer: a}
 }
 
 // Stream makes the handler of one queue of streams. They count together.

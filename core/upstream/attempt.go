@@ -90,6 +90,7 @@ func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
 	k.table.add(a.id, f, uint8(f.sent))
 	a.socket, a.measure = k, true
 	k.live++
+	s.awaited.Store(s.awaited.Load() + 1)
 	k.sent++
 	k.last = now
 	k.sends.Add(1)
@@ -126,4 +127,5 @@ func (s *shard) drop(f *flight, a *attempt) {
 	}
 	a.socket.table.find(a.id).f = nil
 	a.socket.live--
+	s.awaited.Store(s.awaited.Load() - 1)
 }

@@ -15,12 +15,10 @@ const (
 	bufferSize = 2048 // octets of one; we ask for at most 1232
 )
 
-// An epoll tells which of a shard's sockets have something. Its own descriptor
-// is waited for by the runtime's poller, so that waiting takes no thread; with a
-// thread in epoll_wait(2), a process on one CPU would answer late.
+// An epoll tells which of a shard's sockets have something. The receiving goroutine
+// has the runtime's poller wait for the epoll's own descriptor, so that waiting takes no
+// thread; with a thread in epoll_wait(2), a process on one CPU would answer late.
 type epoll struct {
-	file  *os.File
-	raw   syscall.RawConn
 	fd    int
 	event int // an eventfd: wakes the receiver
 
@@ -29,20 +27,22 @@ type epoll struct {
 	n     int
 	errno unix.Errno
 	look  func(fd uintptr) bool
+
+	file *os.File // a copy of fd, which the runtime's poller knows; nil where nobody waits by it
+	raw  syscall.RawConn
 }
 
 func (e *epoll) open() error {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
+	var err error
+	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return fmt.Errorf("create an epoll: %w", err)
 	}
 	if e.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		_ = unix.Close(fd)
+		_ = unix.Close(e.fd)
 		return fmt.Errorf("create an eventfd: %w", err)
 	}
-	_ = unix.SetNonblock(fd, true) // tells os.NewFile to hand it to the poller
-	e.fd, e.file, e.look = fd, os.NewFile(uintptr(fd), "epoll"), e.peek
-	if e.raw, err = e.file.SyscallConn(); err == nil {
+	e.look = e.peek
+	if err = e.attach(); err == nil {
 		err = e.watch(e.event)
 	}
 	if err != nil {
@@ -50,6 +50,28 @@ func (e *epoll) open() error {
 		return fmt.Errorf("watch an epoll: %w", err)
 	}
 	return nil
+}
+
+// attach has the runtime's poller know the epoll.
+func (e *epoll) attach() error {
+	fd, err := unix.FcntlInt(uintptr(e.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	_ = unix.SetNonblock(fd, true) // tells os.NewFile to hand it to the poller
+	e.file = os.NewFile(uintptr(fd), "epoll")
+	if e.raw, err = e.file.SyscallConn(); err != nil {
+		e.detach()
+	}
+	return err
+}
+
+// detach has it forget the epoll: it would be woken by what others wait for.
+func (e *epoll) detach() {
+	if e.file != nil {
+		_ = e.file.Close()
+	}
+	e.file, e.raw = nil, nil
 }
 
 func (e *epoll) watch(fd int) error {
@@ -63,13 +85,18 @@ func (e *epoll) poke() {
 }
 
 func (e *epoll) close() {
-	_ = e.file.Close()
+	e.detach()
+	_ = unix.Close(e.fd)
 	_ = unix.Close(e.event)
 }
 
 // wait blocks until descriptors have something and returns them.
 func (e *epoll) wait() ([]unix.EpollEvent, error) {
 	e.n, e.errno = 0, 0
+	if e.raw == nil { // out of descriptors
+		n, err := unix.EpollWait(e.fd, e.ready[:], -1)
+		return e.ready[:max(n, 0)], err
+	}
 	if err := e.raw.Read(e.look); err != nil {
 		return nil, fmt.Errorf("wait for an epoll: %w", err)
 	}
@@ -77,6 +104,13 @@ func (e *epoll) wait() ([]unix.EpollEvent, error) {
 		return nil, fmt.Errorf("wait for an epoll: %w", e.errno)
 	}
 	return e.ready[:e.n], nil
+}
+
+// now gives what has something now.
+func (e *epoll) now() []unix.EpollEvent {
+	e.n, e.errno = 0, 0
+	e.peek(uintptr(e.fd))
+	return e.ready[:e.n]
 }
 
 // peek asks without blocking and reports whether there is an outcome.
@@ -147,29 +181,41 @@ func (b *batch) message(i int) (msg []byte, cut bool) {
 	return b.memory[i*bufferSize:][:m.length], m.header.Flags&unix.MSG_TRUNC != 0
 }
 
-// receive reads replies until the engine closes.
+// A receiver reads a shard's replies: its goroutine, or who tends it.
+type receiver struct {
+	*batch
+	outbox
+}
+
+// receive reads replies until the engine closes, or somebody tends the shard.
 func (s *shard) receive() {
-	defer s.engine.running.Done()
-	var o outbox
-	b := newBatch()
+	var r receiver
+	r.batch = newBatch()
 	for {
 		ready, err := s.epoll.wait()
-		poked := err != nil // cannot be; but then look whether it is the end
-		for _, event := range ready {
-			if int(event.Fd) == s.epoll.event {
-				poked = true
-				continue
-			}
-			b.read(event.Fd)
-			if b.n == batchSize {
-				s.take(b, &o)
-			}
-		}
-		s.take(b, &o)
+		poked := s.read(ready, &r) || err != nil // an error cannot be; but then look whether it is the end
 		if poked && s.poked() {
+			s.engine.running.Done()
+			return
+		}
+		if poked && s.yields() {
 			return
 		}
 	}
+}
+
+// read takes what sockets have, a batch at most: the rest is there the next time. It
+// reports whether the receiver was poked.
+func (s *shard) read(ready []unix.EpollEvent, r *receiver) (poked bool) {
+	for _, event := range ready {
+		if int(event.Fd) == s.epoll.event {
+			poked = true
+		} else if r.n < batchSize {
+			r.read(event.Fd)
+		}
+	}
+	s.take(r.batch, &r.outbox)
+	return poked
 }
 
 // take hands a batch to its flights.
@@ -283,5 +329,7 @@ func (s *shard) poked() (end bool) {
 		s.closeSocket(k)
 	}
 	s.epoll.close()
+	s.over = true
+	s.letTend()
 	return true
 }

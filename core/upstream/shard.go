@@ -29,7 +29,12 @@ type shard struct {
 	scratch   [64]byte
 	due       []*flight
 
-	holds atomic.Bool // held is not nil
+	holds   atomic.Bool  // held is not nil
+	awaited atomic.Int32 // queries over UDP without a reply; written under the lock
+
+	tended bool          // by somebody else than our own goroutine
+	rests  chan struct{} // closed when that has stopped; nil where nobody waits for it
+	over   bool          // everything is closed
 
 	wakeAt int64         // when the clock goroutine looks next
 	wake   chan struct{} // earlier than that

@@ -49,15 +49,17 @@ func sendmsg(fd int, message *unix.Msghdr) syscall.Errno {
 // second on, the next one mostly comes before; below, nothing is to be won.
 const shortly = 2_000_000
 
-// wait blocks until fd has something to read or wake has been written to: for a
-// moment unseen by the scheduler, then as a system call that may last.
-func wait(fd, wake int) {
-	fds := [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
+// wait blocks until fd or other has something to read or wake has been written to: for
+// a moment unseen by the scheduler, then as a system call that may last. It tells whether
+// other has something; that may be -1.
+func wait(fd, wake, other int) bool {
+	fds := [3]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}, {Fd: int32(other), Events: unix.POLLIN}}
 	soon := unix.Timespec{Nsec: shortly}
 	n, _, _ := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds)), uintptr(len(fds)), uintptr(unsafe.Pointer(&soon)), 0, 0, 0)
 	if n == 0 {
 		syscall.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds)), uintptr(len(fds)), 0, 0, 0, 0)
 	}
+	return fds[2].Revents != 0
 }
 
 // nap blocks the thread for about d nanoseconds, exact to its timer slack.

@@ -22,6 +22,7 @@ type udpQueue struct {
 	rest  int  // batches still taken after stop
 
 	gather gather
+	beside beside
 	whole  atomic.Bool // the kernel can't cut messages
 	zones  zones
 	buffer []byte // maxBatch times room
@@ -63,6 +64,7 @@ func (q *udpQueue) Receive(batch []plane.Packet) (int, error) {
 		if q.gather.nap() {
 			q.naps.Add(1)
 		}
+		q.beside.turn()
 		taken, errno := recvmmsg(q.fd, q.in[:len(batch)])
 		if errno != 0 {
 			q.unready(errno)
@@ -99,7 +101,7 @@ func (q *udpQueue) unready(errno syscall.Errno) {
 		q.rest = 0
 	default:
 		q.gather.idle()
-		wait(q.fd, q.wake)
+		q.beside.due = wait(q.fd, q.wake, q.beside.fd())
 	}
 }
 

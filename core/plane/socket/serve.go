@@ -34,6 +34,14 @@ func Serve(queue plane.Queue, handler plane.Handler, cpu int) error {
 		defer runtime.UnlockOSThread()
 		defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
 	}
+	if q, ok := queue.(*udpQueue); ok {
+		if c, ok := handler.(plane.Companion); ok {
+			c.Join()
+			defer c.Leave()
+			q.beside.Companion = c
+			defer func() { q.beside.Companion = nil }()
+		}
+	}
 	return loop(queue, handler)
 }
 
