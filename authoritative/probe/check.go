@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -92,6 +93,11 @@ func checkPath(path string) error {
 		return errors.New("the path is not one of a URL")
 	}
 	return nil
+}
+
+// compare orders checks.
+func (c Check) compare(other Check) int {
+	return cmp.Or(cmp.Compare(c.Kind, other.Kind), cmp.Compare(c.Port, other.Port), cmp.Compare(c.Path, other.Path))
 }
 
 // String gives what Parse reads.
