@@ -152,7 +152,7 @@ func (r *rounds) starts(now time.Time) (all []start) {
 	}
 	r.looked = now
 	all = r.jury(now)
-	for len(r.queue) > 0 && r.inFlight < r.opts.Sockets {
+	for len(r.queue) > 0 && r.room() {
 		w := r.queue[0]
 		if w.due.After(now) {
 			break
@@ -193,7 +193,7 @@ func (r *rounds) requeue(now time.Time, w *ward) {
 // next is when there is something to start again; zero: nothing.
 func (r *rounds) next() time.Time {
 	var at time.Time
-	if len(r.queue) > 0 && r.inFlight < r.opts.Sockets {
+	if len(r.queue) > 0 && r.room() {
 		at = r.queue[0].due
 	}
 	if again := r.brake.again; len(r.accused) > 0 && r.brake.asked == nil && (at.IsZero() || again.Before(at)) {
@@ -323,3 +323,7 @@ func (q *dueQueue) Pop() any {
 	*q = (*q)[:last]
 	return w
 }
+
+// room tells whether there is a socket for another try: a quarter is left for last
+// tries, which are to be made when all the others take long, too.
+func (r *rounds) room() bool { return r.inFlight < r.opts.Sockets-r.opts.Sockets/4 }
