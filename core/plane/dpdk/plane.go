@@ -20,6 +20,8 @@ type Plane interface {
 	Drain(ctx context.Context) error
 	// Counts is what each lcore has done.
 	Counts() []Counts
+	// Exceptions is what went between the ports and exception interfaces.
+	Exceptions() Exceptions
 	// Close gives the ports back. Run does so, too.
 	Close() error
 }
@@ -32,6 +34,9 @@ type Options struct {
 	Port      uint16         // UDP port that is answered
 	Room      int            // octets of the largest reply, MaxRoom at most
 	Backoff   bool           // lcores without traffic nap instead of polling on
+	// Exception gives each port whose driver leaves the kernel nothing an interface, dtap0
+	// and so on, where the kernel has what is no query.
+	Exception bool
 	// Handler makes the handler of one lcore, counted from 0. Each is called by one
 	// goroutine.
 	Handler func(worker int) plane.Handler

@@ -34,6 +34,8 @@ type queue struct {
 	handed int
 	empty  int // polls in a row that brought nothing
 
+	exception *exception // nil: what is no query is dropped
+
 	closed atomic.Bool
 	_      [64]byte
 	counts [frame.Verdicts]atomic.Uint64
@@ -121,6 +123,10 @@ func (q *queue) unpack(batch []plane.Packet) (n int) {
 		case frame.Turned:
 			s := &q.c.slot[q.next]
 			s.start, s.end = C.uint32_t(f.Start), C.uint32_t(f.End)
+		default:
+			if q.exception != nil {
+				q.exception.offer(b, v, byte(via))
+			}
 		}
 	}
 	for v, count := range tally {

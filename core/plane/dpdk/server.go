@@ -22,6 +22,7 @@ import (
 type server struct {
 	options Options
 	eal     *environment
+	kernel  *kernel
 	ports   []*port
 	queues  []*queue
 	begin   sync.Mutex // start is whole, or has not begun, to who holds it
@@ -65,15 +66,21 @@ func open(o Options) (s *server, err error) {
 		o.Log.Warn("no free huge pages: buffers are on ordinary ones, which costs look-ups of addresses, and is refused by drivers of real cards; set vm.nr_hugepages")
 	}
 	s = &server{options: o, failed: make(chan error, len(o.Lcores))}
-	if s.eal, err = startEnvironment(arguments(&o, home, huge), o.Log); err != nil {
+	if s.kernel, err = shareInterfaces(&o); err != nil {
 		return nil, err
+	}
+	if s.eal, err = startEnvironment(arguments(&o, home, huge), o.Log); err != nil {
+		return nil, errors.Join(err, s.kernel.end())
 	}
 	if s.ports, err = findPorts(&o); err == nil {
 		err = s.take()
 	}
+	if err == nil {
+		err = s.kernel.begin(s)
+	}
 	if err != nil {
-		s.giveBack()
-		return nil, errors.New(err.Error() + s.eal.said())
+		err = errors.New(err.Error() + s.eal.said())
+		return nil, errors.Join(err, s.giveBack(), s.kernel.explain())
 	}
 	calm()
 	return s, nil
@@ -113,8 +120,9 @@ func (s *server) take() error {
 	return nil
 }
 
-// giveBack undoes what take has done.
-func (s *server) giveBack() {
+// giveBack undoes what take and begin have done.
+func (s *server) giveBack() error {
+	err := s.kernel.endTaps()
 	for _, p := range s.ports {
 		p.stop()
 	}
@@ -128,6 +136,7 @@ func (s *server) giveBack() {
 		p.close()
 	}
 	s.eal.close()
+	return errors.Join(err, s.kernel.end())
 }
 
 // Run implements Plane.
@@ -227,7 +236,7 @@ func (s *server) Close() error {
 	s.begin.Lock()
 	defer s.begin.Unlock()
 	if !s.gone {
-		s.giveBack()
+		return s.giveBack()
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func take(name string, log *slog.Logger) (_ *Interface, err error) {
 func (i *Interface) Path() string { return fmt.Sprintf("/proc/self/fd/%d", i.file.Fd()) }
 
 // Explain tries to attach the program and says what is against it; nil: nothing. It is for
-// when the driver has failed, whose log does not tell, and has closed the interface.
+// when the driver has failed, whose log does not tell, and everything is closed.
 func (i *Interface) Explain() error {
 	if err := try(i.index); err != nil {
 		return fmt.Errorf("interface %s: %w", i.name, err)
