@@ -9,7 +9,7 @@ import (
 
 // tolerable is how late a goroutine may wake up on a machine that stories with
 // bounds in time can say something on.
-const tolerable = 200 * time.Millisecond
+const tolerable = 100 * time.Millisecond
 
 // A pulse tells when the machine stood still: others had the processors, or the
 // hypervisor gave none.
