@@ -86,6 +86,7 @@ type DPDK struct {
 	Lcores    []int          `mapstructure:"lcores"`    // CPUs that poll
 	Addresses []netip.Prefix `mapstructure:"addresses"` // service addresses, with the length of their network
 	Idle      string         `mapstructure:"idle"`      // poll, backoff
+	Exception string         `mapstructure:"exception"` // tap, none
 }
 
 // Probe and Anycast are keys of parts that are not in this build: they are checked,

@@ -47,6 +47,7 @@ func (c *Config) validatePlane(report *config.Report) {
 		report.Add("max_udp", "%d octets; a frame of the plane dpdk has room for %d", c.MaxUDP, dpdk.MaxRoom)
 	}
 	report.Under("dpdk", c.DPDK.validate)
+	report.Under("dpdk", c.DPDK.validateException)
 }
 
 func (c *DPDK) validate(report *config.Report) {
@@ -75,6 +76,7 @@ func (s *server) openDPDK(c *Config) (dpdk.Plane, error) {
 	}
 	p, err := dpdk.Open(dpdk.Options{
 		EAL: c.DPDK.EAL, Lcores: c.DPDK.Lcores, Addresses: c.DPDK.Addresses, Port: dnsPort,
+		Exception: c.DPDK.Exception == exceptionTap,
 		Room: c.MaxUDP, Backoff: c.DPDK.Idle == "backoff", Log: s.log,
 		Handler: func(int) plane.Handler { return s.worker() },
 	})
@@ -97,6 +99,7 @@ func (s *server) listen(d *daemon.Daemon, c *Config) error {
 	}
 	if p != nil {
 		d.Add(p)
+		s.addExceptions(d, c, p)
 		d.Registry().MustRegister(lcores{p})
 	}
 	err = s.listenSockets(d, c, workers)
