@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -163,9 +162,8 @@ func (c *Cluster) readyz(ctx context.Context, address string) error {
 }
 
 func (c *Cluster) connect() error {
-	config := c.config(Admin)
-	config.QPS = -1
-	if _, err := os.Stat(config.CAFile); err != nil {
+	config, err := c.config(Admin, c.Address)
+	if err != nil {
 		return err
 	}
 	web, err := rest.HTTPClientFor(config)
@@ -191,9 +189,11 @@ func (c *Cluster) Second(ctx context.Context) (*stack.Process, *kubernetes.Clien
 		return nil, nil, err
 	}
 	c.second = append(c.second, server)
-	config := c.config(Admin)
-	config.Host, config.QPS = "https://"+loopback(port), -1
-	client, err := kubernetes.NewForConfig(config)
+	var client *kubernetes.Clientset
+	config, err := c.config(Admin, loopback(port))
+	if err == nil {
+		client, err = kubernetes.NewForConfig(config)
+	}
 	if err == nil {
 		err = c.ready(ctx, server, loopback(port))
 	}

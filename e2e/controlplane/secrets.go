@@ -69,10 +69,12 @@ func (c *Cluster) WriteKubeconfig(path, user, url string) error {
 	return clientcmd.WriteToFile(*config, path)
 }
 
-func (c *Cluster) config(user string) *rest.Config {
-	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig(user))
-	if err != nil {
-		panic(err) // it was written here
+// config is a client's, without limits of its own. The API server makes its
+// certificate when it starts for the first time: before that there is none.
+func (c *Cluster) config(user, address string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("https://"+address, c.Kubeconfig(user))
+	if err == nil {
+		config.QPS = -1
 	}
-	return config
+	return config, err
 }
