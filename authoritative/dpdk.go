@@ -75,8 +75,7 @@ func (s *server) openDPDK(c *Config) (dpdk.Plane, error) {
 		return nil, nil
 	}
 	p, err := dpdk.Open(dpdk.Options{
-		EAL: c.DPDK.EAL, Lcores: c.DPDK.Lcores, Addresses: c.DPDK.Addresses, Port: dnsPort,
-		Exception: c.DPDK.Exception == exceptionTap,
+		EAL: c.DPDK.EAL, Lcores: c.DPDK.Lcores, Addresses: c.DPDK.Addresses, Port: dnsPort, Exception: c.DPDK.Exception == exceptionTap,
 		Room: c.MaxUDP, Backoff: c.DPDK.Idle == "backoff", Log: s.log,
 		Handler: func(int) plane.Handler { return s.worker() },
 	})
