@@ -85,7 +85,7 @@ type DPDK struct {
 	EAL       []string       `mapstructure:"eal"`       // arguments of DPDK's environment
 	Lcores    []int          `mapstructure:"lcores"`    // CPUs that poll
 	Addresses []netip.Prefix `mapstructure:"addresses"` // service addresses, with the length of their network
-	Idle      string         `mapstructure:"idle"`      // poll, backoff
+	Idle      string         `mapstructure:"idle"`      // poll, backoff, interrupt
 	Exception string         `mapstructure:"exception"` // tap, none
 }
 

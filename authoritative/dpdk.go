@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"runtime"
+	"slices"
 
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/daemon/config"
@@ -60,50 +61,68 @@ func (c *DPDK) validate(report *config.Report) {
 	if len(c.Addresses) == 0 {
 		report.Add("addresses", "missing; the service addresses and their networks, such as [10.0.0.53/24]")
 	}
-	switch c.Idle {
-	case "", "poll", "backoff":
-	case "interrupt":
-		report.Add("idle", "\"interrupt\" is not in this build; poll and backoff are")
-	default:
-		report.Add("idle", "%q is unknown; known: poll, backoff", c.Idle)
+	for i, lcore := range c.Lcores {
+		if slices.Contains(c.Lcores[:i], lcore) {
+			report.Add("lcores", "CPU %d stands twice", lcore)
+		}
+		if lcore < 0 {
+			report.Add("lcores", "%d is no CPU", lcore)
+		}
+	}
+	if _, ok := idles[c.Idle]; !ok {
+		report.Add("idle", "%q is unknown; known: poll, backoff, interrupt", c.Idle)
 	}
 }
 
-// openDPDK takes DPDK's ports, if the config asks for them; else it returns nil.
-func (s *server) openDPDK(c *Config) (dpdk.Plane, error) {
+// idles are the values of dpdk.idle.
+var idles = map[string]dpdk.Idle{"": dpdk.Poll, "poll": dpdk.Poll, "backoff": dpdk.Backoff, "interrupt": dpdk.Interrupt}
+
+// openDPDK takes DPDK's ports, if the config asks for them.
+func (s *server) openDPDK(c *Config) (*carriers, error) {
+	by := new(carriers)
 	if c.Plane == planeSocket {
-		return nil, nil
+		return by, nil
 	}
+	by.tellers = make([]teller, len(c.DPDK.Lcores))
 	p, err := dpdk.Open(dpdk.Options{
 		EAL: c.DPDK.EAL, Lcores: c.DPDK.Lcores, Addresses: c.DPDK.Addresses, Port: dnsPort, Exception: c.DPDK.Exception == exceptionTap,
-		Room: c.MaxUDP, Backoff: c.DPDK.Idle == "backoff", Log: s.log,
-		Handler: func(int) plane.Handler { return s.worker() },
+		Room: c.MaxUDP, Idle: idles[c.DPDK.Idle], Log: s.log,
+		Handler: func(i int) plane.Handler {
+			by.tellers[i].next = s.worker()
+			return &by.tellers[i]
+		},
 	})
 	if err != nil && c.Plane == planeAuto {
 		s.log.Warn("sockets alone answer: the DPDK plane cannot be had", "error", err)
-		return nil, nil
+		by.refused = err
+		return by, nil
 	}
-	return p, err
+	if err == nil {
+		by.plane = p
+	}
+	return by, err
 }
 
 // listen takes queries from DPDK's ports, if any, and from sockets.
 func (s *server) listen(d *daemon.Daemon, c *Config) error {
-	p, err := s.openDPDK(c)
+	by, err := s.openDPDK(c)
 	if err != nil {
 		return err
 	}
+	d.AddStatus("plane", func() any { return by.status() })
+	d.AddCommand(by.command())
 	workers := c.Workers
-	if p != nil && workers == 0 {
+	if by.plane == nil {
+		return s.listenSockets(d, c, workers)
+	}
+	if workers == 0 {
 		workers = max(1, runtime.NumCPU()-len(c.DPDK.Lcores)) // the lcores are taken
 	}
-	if p != nil {
-		d.Add(p)
-		s.addExceptions(d, c, p)
-		d.Registry().MustRegister(lcores{p})
+	d.Add(by.plane)
+	s.addExceptions(d, c, by.plane)
+	d.Registry().MustRegister(lcores{by})
+	if err := s.listenSockets(d, c, workers); err != nil {
+		return errors.Join(err, by.plane.Close())
 	}
-	err = s.listenSockets(d, c, workers)
-	if err != nil && p != nil {
-		return errors.Join(err, p.Close())
-	}
-	return err
+	return nil
 }

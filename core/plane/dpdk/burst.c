@@ -9,6 +9,7 @@
 #include <rte_mbuf.h>
 
 #include "burst.h"
+#include "idle.h"
 
 struct strata_lcore *strata_lcore(void)
 {
@@ -17,6 +18,9 @@ struct strata_lcore *strata_lcore(void)
 	if (posix_memalign((void **)&l, RTE_CACHE_LINE_SIZE, sizeof(*l)))
 		return NULL;
 	memset(l, 0, sizeof(*l));
+	l->hz = rte_get_tsc_hz();
+	l->now = l->second;
+	l->wait = l->wake = -1;
 	return l;
 }
 
@@ -24,6 +28,7 @@ struct strata_lcore *strata_lcore(void)
 void strata_lcore_end(struct strata_lcore *l)
 {
 	rte_pktmbuf_free_bulk(l->mbuf, l->taken);
+	strata_wait_end(l);
 	free(l);
 }
 
@@ -34,22 +39,47 @@ void strata_unregister(void) { rte_thread_unregister(); }
 
 uint64_t strata_hz(void) { return rte_get_tsc_hz(); }
 
-// clock keeps the time between polls; who had frames in hand was busy.
+uint64_t strata_now(void) { return rte_rdtsc(); }
+
+// turn_second begins to count the second that now lies in, over the one of a minute
+// ago. Who reads meanwhile leaves out what has no number.
+static void turn_second(struct strata_lcore *l, uint64_t now)
+{
+	uint64_t number = now / l->hz;
+
+	l->now = &l->second[number % STRATA_SECONDS];
+	__atomic_store_n(&l->now->number, 0, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	l->now->longest = l->now->busy = 0;
+	__atomic_store_n(&l->now->number, number, __ATOMIC_RELEASE);
+	l->next_second = (number + 1) * l->hz;
+}
+
+// clock_poll keeps the time between polls; who had frames in hand was busy.
 static void clock_poll(struct strata_lcore *l)
 {
 	uint64_t now = rte_rdtsc(), gap = now - l->entered;
 
-	if (!l->began) {
+	if (unlikely(now >= l->next_second))
+		turn_second(l, now);
+	if (unlikely(!l->began)) {
 		l->began = now;
 	} else if (l->napped) {
 		l->napped = 0;
 	} else {
-		if (l->taken)
+		if (l->taken) {
 			l->busy += gap;
-		if (gap > l->longest)
-			l->longest = gap;
-		if (gap > l->long_gap)
+			l->now->busy += gap;
+		}
+		if (gap > l->now->longest) {
+			l->now->longest = gap;
+			if (gap > l->longest)
+				l->longest = gap;
+			if (gap > l->long_gap)
+				l->gaps++;
+		} else if (unlikely(gap > l->long_gap)) {
 			l->gaps++;
+		}
 	}
 	l->entered = now;
 	l->polls++;
@@ -64,6 +94,15 @@ static void transmit(struct strata_lcore *l, uint8_t via, struct rte_mbuf **m, u
 	l->unsent += n - sent;
 	if (sent < n) // dropped rather than queued
 		rte_pktmbuf_free_bulk(m + sent, n - sent);
+}
+
+// offload has the port write the checksums of a reply.
+static void offload(struct rte_mbuf *m, const struct strata_slot *s)
+{
+	m->l2_len = s->l2;
+	m->l3_len = s->l3;
+	m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
+	m->ol_flags |= s->l3 == 20 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6;
 }
 
 // settle sends what has been answered, each by the port it came from, and drops
@@ -83,6 +122,9 @@ static void settle(struct strata_lcore *l)
 		}
 		m->data_off += s->start;
 		m->data_len = m->pkt_len = s->end - s->start;
+		m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL; // not what was found of it
+		if (s->l3)
+			offload(m, s);
 		out[l->via[i]][n[l->via[i]]++] = m;
 	}
 	l->taken = 0;
@@ -91,6 +133,21 @@ static void settle(struct strata_lcore *l)
 			transmit(l, p, out[p], n[p]);
 	if (dropped)
 		rte_pktmbuf_free_bulk(drop, dropped);
+}
+
+// good is what the port vouches for. Where it does not, or says bad, we look
+// ourselves: some cards call a datagram bad that has gone without a checksum. NONE is
+// what a port says that has got it from this machine, over no wire.
+static uint8_t good(const struct rte_mbuf *m)
+{
+	uint64_t ip = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK, l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	uint8_t is = 0;
+
+	if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		is |= STRATA_IP_GOOD;
+	if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE)
+		is |= STRATA_L4_GOOD;
+	return is;
 }
 
 // enter makes a received buffer the next slot.
@@ -107,22 +164,21 @@ static void enter(struct strata_lcore *l, struct rte_mbuf *m, uint8_t via)
 	s->length = m->data_len;
 	s->room = m->buf_len - m->data_off;
 	s->start = s->end = 0;
+	s->good = l->port[via].flagged ? good(m) : 0;
+	s->l2 = s->l3 = 0;
 	rte_prefetch0(s->data);
 	l->mbuf[l->taken] = m;
 	l->via[l->taken++] = via;
 }
 
-// strata_poll sends the last burst and receives the next, from all ports, of at
-// most want frames. Vector drivers want room for 32, so less is not asked for.
-uint16_t strata_poll(struct strata_lcore *l, uint16_t want)
+// receive takes a burst of at most want frames from all ports. Vector drivers want
+// room for 32, so less is not asked for.
+static void receive(struct strata_lcore *l, uint16_t want)
 {
 	struct rte_mbuf *in[STRATA_BURST];
 
-	clock_poll(l);
-	if (l->taken)
-		settle(l);
 	for (uint16_t k = 0; k < l->ports && (!l->taken || want - l->taken >= STRATA_BURST / 2) && l->taken < want; k++) {
-		uint16_t via = (l->turn + k) % l->ports;
+		uint8_t via = l->turn + k < l->ports ? l->turn + k : l->turn + k - l->ports;
 		struct strata_port *p = &l->port[via];
 		uint16_t n = rte_eth_rx_burst(p->id, p->queue, in, want - l->taken);
 
@@ -131,8 +187,30 @@ uint16_t strata_poll(struct strata_lcore *l, uint16_t want)
 	}
 	if (++l->turn >= l->ports)
 		l->turn = 0;
+}
+
+// strata_poll sends the last burst and receives the next, of at most want frames. If it
+// is to wait it comes back with a frame, or when it is called; with want 0 at once.
+uint16_t strata_poll(struct strata_lcore *l, uint16_t want, int wait)
+{
+	uint32_t empty = 0;
+
+	clock_poll(l);
 	if (l->taken)
+		settle(l);
+	receive(l, want);
+	while (!l->taken && wait && want && !__atomic_load_n(&l->called, __ATOMIC_ACQUIRE)) {
+		if (strata_rest(l, ++empty))
+			l->napped = 1;
+		clock_poll(l);
+		receive(l, want);
+	}
+	if (l->armed)
+		strata_disarm(l);
+	if (l->taken) {
 		l->bursts++;
+		l->size[31 - __builtin_clz(l->taken)]++;
+	}
 	return l->taken;
 }
 

@@ -54,6 +54,9 @@ int strata_device(uint16_t nth, struct strata_device *d)
 		d->id = id;
 		d->max_queues = RTE_MIN(info.max_rx_queues, info.max_tx_queues);
 		d->socket = rte_eth_dev_socket_id(id);
+		d->can_rx = info.rx_offload_capa;
+		d->can_tx = info.tx_offload_capa;
+		d->can_hash = info.flow_type_rss_offloads;
 		memcpy(d->mac, mac.addr_bytes, sizeof(d->mac));
 		return 1;
 	}
@@ -66,30 +69,30 @@ int strata_device(uint16_t nth, struct strata_device *d)
 #define CACHE 256
 #define BUFFERS (4 * (RING + STRATA_BURST) + 2 * CACHE + 4096)
 
-// spread has queries of a few resolvers reach all queues: by addresses and ports.
-static void spread(struct rte_eth_conf *c, const struct rte_eth_dev_info *info)
-{
-	uint64_t by = (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP) & info->flow_type_rss_offloads;
-
-	if (by) {
-		c->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		c->rx_adv_conf.rss_conf.rss_hf = by;
-	}
-}
-
 // strata_open makes a port ready and starts it. On failure *what is the step.
 int strata_open(struct strata_device *d, uint16_t queues, const char **what)
 {
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
+	struct rte_eth_rxconf rx_conf;
+	struct rte_eth_txconf tx_conf;
 	uint16_t rx = RING, tx = RING;
 	char name[32];
 	int e;
 
 #define STEP(name, call) do { *what = name; e = (call); if (e) return e; } while (0)
 	STEP("ask for its abilities", rte_eth_dev_info_get(d->id, &info));
-	if (queues > 1)
-		spread(&conf, &info);
+	tx_conf = info.default_txconf;
+	rx_conf = info.default_rxconf;
+	tx_conf.offloads = d->tx;
+	rx_conf.offloads = d->rx;
+	conf.rxmode.offloads = d->rx;
+	conf.txmode.offloads = d->tx;
+	conf.intr_conf.rxq = d->interrupts;
+	if (queues > 1 && d->hash) { // a few resolvers reach all queues
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = d->hash;
+	}
 	if (!d->pool) {
 		*what = "make its buffers";
 		snprintf(name, sizeof(name), "strata-%u", d->id);
@@ -100,14 +103,28 @@ int strata_open(struct strata_device *d, uint16_t queues, const char **what)
 	STEP("configure it", rte_eth_dev_configure(d->id, queues, queues, &conf));
 	STEP("size its rings", rte_eth_dev_adjust_nb_rx_tx_desc(d->id, &rx, &tx));
 	for (uint16_t q = 0; q < queues; q++) {
-		STEP("set up a receive queue", rte_eth_rx_queue_setup(d->id, q, rx, d->socket, NULL, d->pool));
-		STEP("set up a transmit queue", rte_eth_tx_queue_setup(d->id, q, tx, d->socket, NULL));
+		STEP("set up a receive queue", rte_eth_rx_queue_setup(d->id, q, rx, d->socket, &rx_conf, d->pool));
+		STEP("set up a transmit queue", rte_eth_tx_queue_setup(d->id, q, tx, d->socket, &tx_conf));
 	}
 	STEP("start it", rte_eth_dev_start(d->id));
 	// Solicitations come to groups. A port that cannot be told passes them anyway.
 	rte_eth_allmulticast_enable(d->id);
 	d->queues = queues;
 	return 0;
+}
+
+// strata_stats reads what the port has counted.
+int strata_stats(const struct strata_device *d, struct strata_stats *s)
+{
+	struct rte_eth_stats of;
+	int e = rte_eth_stats_get(d->id, &of);
+
+	if (!e)
+		*s = (struct strata_stats){
+			.received = of.ipackets, .sent = of.opackets, .missed = of.imissed,
+			.no_buffer = of.rx_nombuf, .rx_errors = of.ierrors, .tx_errors = of.oerrors,
+		};
+	return e;
 }
 
 void strata_stop(struct strata_device *d) { rte_eth_dev_stop(d->id); }

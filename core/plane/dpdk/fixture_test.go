@@ -143,7 +143,7 @@ func (shout) Answer(batch []plane.Packet, _ plane.Queue) {
 // child runs the plane until it is told to end, and says what it did.
 func child() int {
 	o := Options{
-		EAL: strings.Split(os.Getenv(childKey), "\n"), Addresses: []netip.Prefix{service4, service6}, Port: 53, Room: 1232, Backoff: true,
+		EAL: strings.Split(os.Getenv(childKey), "\n"), Addresses: []netip.Prefix{service4, service6}, Port: 53, Room: 1232, Idle: Backoff,
 		Handler: func(int) plane.Handler { return shout{} }, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, l := range strings.Split(os.Getenv(lcoresKey), ",") {

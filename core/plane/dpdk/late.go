@@ -56,7 +56,9 @@ func (q *queue) Deliver(to plane.Return, reply []byte) error {
 		return nil
 	}
 	f.via = to[viaAt]
-	l.waiting.Store(n + 1)
+	if l.waiting.Store(n + 1); n == 0 {
+		q.call()
+	}
 	return nil
 }
 

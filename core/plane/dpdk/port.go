@@ -19,6 +19,7 @@ import (
 type port struct {
 	device C.struct_strata_device
 	host   *frame.Host
+	use    abilities
 }
 
 // findPorts lists all ports DPDK has.
@@ -54,8 +55,14 @@ func (p *port) check(o *Options) error {
 	if err != nil {
 		return fmt.Errorf("port %s: %w", p, err)
 	}
-	host.Partial = slices.Contains(fromKernels, C.GoString(&p.device.driver[0]))
+	host.Partial = slices.Contains(fromKernels, p.driver())
 	p.host = host
+	d := &p.device
+	p.use = abilities{rx: uint64(d.can_rx), tx: uint64(d.can_tx), hash: uint64(d.can_hash)}.choose()
+	d.rx, d.tx, d.hash = C.uint64_t(p.use.rx), C.uint64_t(p.use.tx), C.uint64_t(p.use.hash)
+	if o.Idle == Interrupt {
+		d.interrupts = 1
+	}
 	return nil
 }
 
@@ -66,6 +73,32 @@ func (p *port) open(queues int) error {
 	}
 	return nil
 }
+
+// read asks the port what it has counted.
+func (p *port) read() PortCounts {
+	var s C.struct_strata_stats
+	C.strata_stats(&p.device, &s)
+	return PortCounts{
+		Name: p.String(), Driver: p.driver(), Received: uint64(s.received), Sent: uint64(s.sent),
+		Missed: uint64(s.missed), NoBuffer: uint64(s.no_buffer), Errors: uint64(s.rx_errors), SendErrors: uint64(s.tx_errors),
+		Sums: p.use.sums(), Checks: p.use.checks(), Spread: p.spread(),
+	}
+}
+
+// spread says how queries reach several queues.
+func (p *port) spread() string {
+	switch {
+	case p.device.queues < 2:
+		return "one queue"
+	case p.use.byPorts():
+		return "addresses and ports"
+	case p.use.hash != 0:
+		return "addresses"
+	}
+	return "by the driver"
+}
+
+func (p *port) driver() string { return C.GoString(&p.device.driver[0]) }
 
 func (p *port) stop()  { C.strata_stop(&p.device) }
 func (p *port) close() { C.strata_close(&p.device) }

@@ -168,7 +168,7 @@ func TestMemif(t *testing.T) {
 		for range burst / 2 {
 			q.Deliver(way, []byte("is anybody there"))
 		}
-		q.poll()
+		q.poll(0)
 		for n := q.unpack(batch); n > 0; n = q.unpack(batch) {
 			received += n
 			for i := range batch[:n] {

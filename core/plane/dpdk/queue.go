@@ -9,10 +9,7 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
-	"time"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/plane/frame"
@@ -20,10 +17,10 @@ import (
 
 // A queue is what one lcore polls: its queue of each port.
 type queue struct {
-	lcore   int
-	room    int // octets of a reply
-	backoff bool
-	hosts   []*frame.Host // by port
+	lcore int
+	room  int           // octets of a reply
+	hosts []*frame.Host // by port
+	sums  []bool        // by port: it writes checksums itself
 
 	c      *C.struct_strata_lcore
 	taken  int // frames in hand
@@ -32,7 +29,6 @@ type queue struct {
 	frames [burst]frame.Frame
 	slots  [burst]uint8 // of each packet in the batch
 	handed int
-	empty  int // polls in a row that brought nothing
 
 	exception *exception // nil: what is no query is dropped
 
@@ -49,18 +45,34 @@ func newQueue(lcore int, index int, ports []*port, o *Options) (*queue, error) {
 	if c == nil {
 		return nil, errors.New("no memory")
 	}
-	q := &queue{lcore: lcore, room: o.Room, backoff: o.Backoff, c: c, want: burst}
+	q := &queue{lcore: lcore, room: o.Room, c: c, want: burst}
+	c.idle = C.uint16_t(o.Idle)
 	c.long_gap = C.uint64_t(LongGap.Seconds() * float64(C.strata_hz()))
 	for i, p := range ports {
 		c.port[i] = C.struct_strata_port{id: p.device.id, queue: C.uint16_t(index), pool: p.device.pool}
-		q.hosts = append(q.hosts, p.host)
+		if p.use.checks() {
+			c.port[i].flagged = 1
+		}
+		q.hosts, q.sums = append(q.hosts, p.host), append(q.sums, p.use.sums())
 	}
 	c.ports = C.uint16_t(len(ports))
+	if o.Idle == Interrupt {
+		if err := q.canWait(ports); err != nil {
+			q.end()
+			return nil, err
+		}
+	}
 	return q, nil
 }
 
-// end gives its memory back. Nobody may be in Receive or Send any more.
-func (q *queue) end() { C.strata_lcore_end(q.c) }
+// end gives its memory back. Nobody may be in Receive or Send any more; Deliver and
+// Close may be called still.
+func (q *queue) end() {
+	q.late.mu.Lock()
+	defer q.late.mu.Unlock()
+	C.strata_lcore_end(q.c)
+	q.c = nil
+}
 
 // Receive implements plane.Queue.
 func (q *queue) Receive(batch []plane.Packet) (int, error) {
@@ -72,34 +84,22 @@ func (q *queue) Receive(batch []plane.Packet) (int, error) {
 		if q.closed.Load() {
 			return 0, net.ErrClosed
 		}
-		q.poll()
+		q.poll(1)
 	}
 }
 
-// poll sends what is in hand and receives the next burst, in one call.
-func (q *queue) poll() {
-	if q.late.waiting.Load() > 0 {
+// poll sends what is in hand and receives the next burst, in one call. If it is to wait
+// it comes back with a frame, or when there is something else to do.
+func (q *queue) poll(wait C.int) {
+	if q.called() && q.late.waiting.Load() > 0 {
 		q.sendLate()
 	}
 	want := q.want
 	if q.closed.Load() {
 		want = 0
 	}
-	q.taken, q.next = int(C.strata_poll(q.c, C.uint16_t(want))), 0
-	if q.taken > 0 {
-		q.empty = 0
-	} else if q.empty++; q.backoff && q.empty > patience {
-		q.c.napped = 1
-		unix.Nanosleep(&unix.Timespec{Nsec: int64(nap)}, nil)
-	}
+	q.taken, q.next = int(C.strata_poll(q.c, C.uint16_t(want), wait)), 0
 }
-
-// An lcore that backs off does so after as many empty polls, some tenths of a
-// millisecond, for as long.
-const (
-	patience = 2000
-	nap      = 50 * time.Microsecond
-)
 
 // buffer is that of a slot: what was received, and room.
 func (q *queue) buffer(slot int) []byte {
@@ -113,7 +113,7 @@ func (q *queue) unpack(batch []plane.Packet) (n int) {
 	for ; q.next < q.taken && n < len(batch); q.next++ {
 		b, f := q.buffer(q.next), &q.frames[q.next]
 		via := q.c.via[q.next]
-		v := q.hosts[via].Decode(b, f)
+		v := q.hosts[via].DecodeChecked(b, f, frame.Sums(q.c.slot[q.next].good))
 		tally[v]++
 		switch v {
 		case frame.Query:
@@ -163,7 +163,7 @@ func (q *queue) Send(batch []plane.Packet) error {
 	}
 	q.handed = 0
 	if q.next == q.taken {
-		q.poll()
+		q.poll(0)
 	}
 	return nil
 }
@@ -178,34 +178,23 @@ func (q *queue) turn(slot int, data []byte) {
 	if in := b[f.Payload:cap(b)]; &in[0] != &data[0] {
 		copy(in, data)
 	}
-	end := f.Turn(b[:cap(b)], len(data))
 	s := &q.c.slot[slot]
+	end := 0
+	if q.sums[q.c.via[slot]] {
+		var l2, l3 int
+		end, l2, l3 = f.TurnUnsummed(b[:cap(b)], len(data))
+		s.l2, s.l3 = C.uint8_t(l2), C.uint8_t(l3)
+	} else {
+		end = f.Turn(b[:cap(b)], len(data))
+	}
 	s.start, s.end = C.uint32_t(f.Start), C.uint32_t(end)
 }
 
 // Close implements plane.Queue.
 func (q *queue) Close() error {
 	q.closed.Store(true)
+	q.late.mu.Lock()
+	defer q.late.mu.Unlock()
+	q.call()
 	return nil
-}
-
-// read sums what was counted here and in C.
-func (q *queue) read() Counts {
-	hz := float64(C.strata_hz())
-	span := func(cycles uint64) time.Duration {
-		return time.Duration(float64(cycles) / hz * float64(time.Second))
-	}
-	n := func(counter *C.uint64_t) uint64 { return atomic.LoadUint64((*uint64)(counter)) }
-	c := q.c
-	counts := Counts{
-		Lcore: q.lcore, Bursts: n(&c.bursts), Polls: n(&c.polls), Sent: n(&c.sent), Unsent: n(&c.unsent) + q.big.Load() + q.late.dropped.Load(),
-		Late: n(&c.late), Oversize: n(&c.oversize), Busy: span(n(&c.busy)), Longest: span(n(&c.longest)), Gaps: n(&c.gaps),
-	}
-	if began := n(&c.began); began != 0 {
-		counts.Up = span(n(&c.entered) - began)
-	}
-	for v := range q.counts {
-		counts.Frames[v] = q.counts[v].Load()
-	}
-	return counts
 }

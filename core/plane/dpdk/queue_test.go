@@ -42,7 +42,7 @@ var memifPath = filepath.Join(os.TempDir(), "strata-dpdk-"+time.Now().Format("15
 func testOptions() Options {
 	return Options{
 		EAL:    []string{"--no-pci", "--vdev=net_af_packet0,iface=" + portName, "--vdev=net_memif0,role=server,socket-abstract=no,socket=" + memifPath},
-		Lcores: []int{0}, Addresses: []netip.Prefix{service4, service6}, Port: 53, Room: 1232, Backoff: true, Log: slog.New(slog.DiscardHandler),
+		Lcores: []int{0}, Addresses: []netip.Prefix{service4, service6}, Port: 53, Room: 1232, Idle: Backoff, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -59,7 +59,7 @@ func newTestQueue(t *testing.T, nth int) *queue {
 		t.Fatal(err)
 	}
 	for quiet := time.Now().Add(20 * time.Millisecond); time.Now().Before(quiet); {
-		if q.poll(); q.taken > 0 {
+		if q.poll(0); q.taken > 0 {
 			quiet = time.Now().Add(20 * time.Millisecond)
 		}
 	}

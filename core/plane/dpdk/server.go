@@ -229,6 +229,19 @@ func (s *server) Counts() (all []Counts) {
 	return all
 }
 
+// Ports implements Plane.
+func (s *server) Ports() (all []PortCounts) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.gone {
+		return nil
+	}
+	for _, p := range s.ports {
+		all = append(all, p.read())
+	}
+	return all
+}
+
 // Close implements Plane.
 func (s *server) Close() error {
 	s.end()
