@@ -10,7 +10,7 @@ import (
 // is not.
 func (c *Cache) Aloft(q *wire.Query, now Instant) time.Duration {
 	asked := ask(q)
-	key := asked.key()
+	key := keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q), q.View)
 	l := c.flights.lot(key)
 	l.mu.Lock()
 	defer l.mu.Unlock()

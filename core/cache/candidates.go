@@ -12,6 +12,7 @@ const (
 	drawn          = 4 // entries at a time
 	mostCandidates = 16
 	mostBuckets    = 64 // looked at in one drawing
+	drawEvery      = 4  // choices, while there are candidates enough: many entries come, and few of them to stay
 )
 
 // worth is the uses that each byte of the entry gets. An expired entry is of half
@@ -30,7 +31,9 @@ func (e *entry) worth(era uint32, now Instant) float64 {
 // least is the candidate worth least, nil where there is none. What was drawn
 // before and is still least makes the choice better than that of one drawing.
 func (j *judge) least(era uint32, now Instant) *entry {
-	j.draw(era, now)
+	if j.asked++; len(j.candidates) < mostCandidates || j.asked%drawEvery == 0 {
+		j.draw(era, now)
+	}
 	for len(j.candidates) > 0 {
 		at := 0
 		for i := range j.candidates {

@@ -66,7 +66,7 @@ func TestStoredMeanwhile(t *testing.T) {
 		}
 		s.fill("www.example.", dns.TypeA, address)
 		box := make(mailbox, 1)
-		s.Wait(&q.Query, q.data, 512, box)
+		s.Wait(&q.Query, q.data, 512, s.Now(), box)
 		if m := s.reply(box); len(m.Answer) != 1 {
 			t.Errorf("got\n%v", m)
 		}
@@ -80,7 +80,7 @@ func TestVisibleWhenAnswered(t *testing.T) {
 	play(t, Options{Size: minSize}, func(s *scene) {
 		for i := range 1000 {
 			q := newQuery(t, fmt.Sprintf("n%d.example.", i), dns.TypeA)
-			s.Wait(&q.Query, q.data, 512, again{t, s.Cache, q})
+			s.Wait(&q.Query, q.data, 512, s.Now(), again{t, s.Cache, q})
 			s.next().answer(fmt.Sprintf("n%d.example. 60 IN A 192.0.2.1", i))
 		}
 		if s.Stats().Rejected == 0 {
@@ -125,7 +125,7 @@ func TestFetchAnswersAtOnce(t *testing.T) {
 	defer c.Close()
 	q := newQuery(t, "www.example.", dns.TypeA)
 	box := make(mailbox, 1)
-	c.Wait(&q.Query, q.data, 512, box)
+	c.Wait(&q.Query, q.data, 512, c.Now(), box)
 	if m := unpack(t, <-box); len(m.Answer) != 1 {
 		t.Errorf("got\n%v", m)
 	}
@@ -196,7 +196,7 @@ func TestHundredThousandFlights(t *testing.T) {
 		for i := range n {
 			name := wire.MustName(fmt.Sprintf("a-name-of-common-length-%06d.prd.example.com", i))
 			b := rawQuery(&q, buf[:], uint16(i), name, wire.TypeA)
-			c.Wait(&q, b, 1232, nowhere{&replied})
+			c.Wait(&q, b, 1232, c.Now(), nowhere{&replied})
 		}
 		if asked.Load() != n || c.Stats().Flights != n {
 			t.Fatalf("%d asked, %d in the air", asked.Load(), c.Stats().Flights)
@@ -278,7 +278,7 @@ func TestManyAtOnce(t *testing.T) {
 					continue
 				}
 				wanted.Add(1)
-				c.Wait(&q, b, 1232, verifier{t, uint16(i), name, &replied})
+				c.Wait(&q, b, 1232, c.Now(), verifier{t, uint16(i), name, &replied})
 			}
 		})
 	}

@@ -56,7 +56,7 @@ func FuzzUpstream(f *testing.F) {
 			t.Fatalf("understood again it has %d and %d records, not %d and %d", again.answers, again.rest, e.answers, e.rest)
 		}
 		e.life = 1000
-		s.keep(e)
+		s.keep(e, s.Now())
 		serve(t, s.Cache, &asked)
 		e.stored -= 10_000
 		e.hold.Store(1 << 40)

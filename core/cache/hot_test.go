@@ -28,7 +28,7 @@ func filledOver(tb testing.TB, n int, fetch Fetch) *Cache {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		c.keep(e)
+		c.keep(e, c.Now())
 	}
 	if f := c.Stats(); f.Entries != int64(n) {
 		tb.Fatalf("%d of %d entries held: %+v", f.Entries, n, f)
@@ -123,7 +123,7 @@ func BenchmarkMiss(b *testing.B) {
 		name := []byte(fmt.Sprintf("\x0ahost%06d\x07example\x00", i%1_000_000))
 		p := rawQuery(&q, buf, uint16(i), name, wire.TypeA)
 		if _, s := c.Answer(&q, p, 512, c.Now()); s == Miss {
-			c.Wait(&q, p, 512, nobody{})
+			c.Wait(&q, p, 512, c.Now(), nobody{})
 		}
 	}
 }

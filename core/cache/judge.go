@@ -35,6 +35,7 @@ type judge struct {
 	mu         sync.Mutex
 	trial      trial
 	candidates []candidate
+	asked      uint32 // choices of the least
 }
 
 const (

@@ -28,7 +28,7 @@ func TestSizeIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		total += int64(e.cost())
-		c.keep(e)
+		c.keep(e, c.Now())
 		most = max(most, c.Stats().Bytes)
 	}
 	if most > size {
@@ -79,7 +79,7 @@ func TestHeapIsBounded(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				c.keep(e)
+				c.keep(e, c.Now())
 			}
 		})
 	}
@@ -162,7 +162,7 @@ func store(t *testing.T, c *Cache, i int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.keep(e)
+	c.keep(e, c.Now())
 }
 
 // TestCollision has two questions share a key: neither is answered by the other's

@@ -40,7 +40,7 @@ func (c *Cache) land(f *flight, msg []byte, err error) {
 		c.count.refreshed.Add(1)
 	}
 	if e.life > 0 && f.flushed == c.flushed.Load() {
-		c.keep(e)
+		c.keep(e, now)
 	}
 	if e.life == 0 {
 		e.life = 1 // fresh for those who waited, in this very moment
@@ -86,7 +86,7 @@ func (c *Cache) failed(f *flight, err error, now Instant) *entry {
 	}
 	e := failure(&f.question, f.key, now, max(milliseconds(c.opts.FailureTTL), 1), rcode, errorCode(err))
 	if !passing && f.flushed == c.flushed.Load() {
-		c.keep(e)
+		c.keep(e, now)
 	}
 	return e
 }
@@ -115,8 +115,8 @@ func failure(q *Question, key uint64, now Instant, life uint32, rcode uint8, ede
 }
 
 // keep stores an entry.
-func (c *Cache) keep(e *entry) {
+func (c *Cache) keep(e *entry, now Instant) {
 	if !c.closed.Load() {
-		c.judge.admit(e, c.Now())
+		c.judge.admit(e, now)
 	}
 }

@@ -170,6 +170,6 @@ func (c *Cache) restore(rec *record, now Instant, wall int64) bool {
 	if !e.usable(now, c.staleFor) || c.index.question(&q, e.key) != nil {
 		return false
 	}
-	c.keep(e)
+	c.keep(e, now)
 	return true
 }

@@ -113,7 +113,7 @@ func race(t *testing.T, tr *trace, room, queries int) (ours, exact float64) {
 			q.Parse(p)
 			_, s := c.Answer(&q, p, 512, c.Now())
 			if s == Miss {
-				c.Wait(&q, p, 512, nobody{})
+				c.Wait(&q, p, 512, c.Now(), nobody{})
 			}
 			hit := exactly.ask(n)
 			if i < queries/2 {

@@ -123,7 +123,7 @@ func askFor(c *Cache, name string) (State, []byte) {
 		return s, reply
 	}
 	box := make(mailbox, 1)
-	c.Wait(&q, b, 512, box)
+	c.Wait(&q, b, 512, c.Now(), box)
 	return s, <-box
 }
 

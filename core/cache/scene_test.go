@@ -177,7 +177,7 @@ func (s *scene) wait(name string, typ uint16, options ...option) mailbox {
 		box.Deliver(b, state)
 		return box
 	}
-	s.Wait(&q.Query, q.data, q.Limit(false, 1232), box)
+	s.Wait(&q.Query, q.data, q.Limit(false, 1232), s.Now(), box)
 	for i := range q.data { // the packet is the plane's again
 		q.data[i] = 0xee
 	}

@@ -34,7 +34,7 @@ func TestColdStorm(t *testing.T) {
 					done.Done()
 					continue
 				}
-				c.Wait(&q, p, 512, &lap{&waits, time.Now(), &done})
+				c.Wait(&q, p, 512, c.Now(), &lap{&waits, time.Now(), &done})
 			}
 		})
 	}
@@ -136,8 +136,8 @@ func BenchmarkStorm(b *testing.B) {
 					if _, s := c.Answer(&q, p, 512, c.Now()); s != Miss {
 						b.Error(s)
 					}
-					c.Wait(&q, p, 512, nobody{})
-					c.Wait(&q, p, 512, nobody{})
+					c.Wait(&q, p, 512, c.Now(), nobody{})
+					c.Wait(&q, p, 512, c.Now(), nobody{})
 					d := <-air
 					d.done(addressReply(d.q, 3600, 1), nil)
 				}

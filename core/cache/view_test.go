@@ -28,7 +28,7 @@ func (s *scene) waitIn(view uint32, name string, typ uint16, options ...option) 
 		box.Deliver(b, state)
 		return box
 	}
-	s.Wait(&q.Query, q.data, q.Limit(false, 1232), box)
+	s.Wait(&q.Query, q.data, q.Limit(false, 1232), s.Now(), box)
 	return box
 }
 

@@ -12,10 +12,10 @@ import (
 type Waiter interface{ Deliver(reply []byte, how State) }
 
 // Wait has a query that missed answered as soon as upstream answers: it joins
-// the flight of the question, or opens it. What is needed of data is copied. w
-// gets one reply: the answer; a stale one when upstream failed or the client
+// the flight of the question, or opens it. What is needed of data is copied. now is
+// what Now said a moment ago. w gets one reply: the answer; a stale one when upstream failed or the client
 // timer has passed; or SERVFAIL with an extended error.
-func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
+func (c *Cache) Wait(q *wire.Query, data []byte, limit int, now Instant, w Waiter) {
 	key := keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q), q.View)
 	c.judge.missed(key)
 	me := waitings.Get().(*waiting)
@@ -23,7 +23,7 @@ func (c *Cache) Wait(q *wire.Query, data []byte, limit int, w Waiter) {
 		to: w, packet: append(me.packet[:0], data[:q.End]...),
 		limit: int32(limit), edns: q.EDNS, do: q.DO, extras: q.Extras,
 	}
-	asked, now := ask(q), c.Now()
+	asked := ask(q)
 	opened, answer := c.join(&asked, key, me, now)
 	switch {
 	case answer != nil:
