@@ -154,7 +154,7 @@ func TestHoldLetsGo(t *testing.T) {
 	s := e.shards[0]
 	e.Hold()
 	s.mu.Lock()
-	o := s.questions()
+	o, _ := s.questions()
 	s.holds.Store(false) // as the holder saw it
 	e.Release()
 	if s.letGo(o) != o || s.held != nil {

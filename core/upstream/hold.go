@@ -23,17 +23,17 @@ func (e *Engine) Together(run func(callbacks func())) { e.together.Store(&run) }
 
 const heldMost = 64 // queries of a shard
 
-// questions is the outbox for a new question: that of those that are held, or one
-// of the asker's own.
-func (s *shard) questions() *outbox {
+// questions is the outbox for a new question, and the time: that of those that are
+// held, or one of the asker's own.
+func (s *shard) questions() (*outbox, int64) {
 	if s.engine.holders.Load() == 0 {
-		return outboxes.Get().(*outbox)
+		return outboxes.Get().(*outbox), s.engine.now()
 	}
 	if s.held == nil {
-		s.held = outboxes.Get().(*outbox)
+		s.held, s.heldAt = outboxes.Get().(*outbox), s.engine.now()
 		s.holds.Store(true) // before letGo looks at the holders again
 	}
-	return s.held
+	return s.held, s.heldAt
 }
 
 // letGo gives the outbox of a new question to whoever is to flush it now; nil where

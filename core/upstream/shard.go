@@ -26,6 +26,7 @@ type shard struct {
 	asks      uint64  // since the shard began
 	bunch     uint64  // queries that leave together
 	held      *outbox // of questions while the engine is held; nil for none
+	heldAt    int64   // when the first of these was asked: it is about now for all of them
 	scratch   [64]byte
 	due       []*flight
 
@@ -59,7 +60,6 @@ func newShard(e *Engine, index int) (*shard, error) {
 
 // begin starts a flight; it ends with one call of done.
 func (s *shard) begin(q *Question, servers []*server, budget time.Duration, done func(Answer)) {
-	now := s.engine.now()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *shard) begin(q *Question, servers []*server, budget time.Duration, done
 		return
 	}
 	s.asks++
-	o := s.questions()
+	o, now := s.questions()
 	f := s.flight()
 	f.fill(q)
 	f.servers, f.done = servers, done
