@@ -72,12 +72,13 @@ func (r *Resolver) ask(name []byte, like *cache.Question, done func(reply []byte
 		done(rules.Policy.Reply(v, &d.q, d.packet, wire.MaxMessage), fromRules)
 		return
 	}
-	reply, state := r.cache.Answer(&d.q, d.packet, wire.MaxMessage, r.cache.Now())
+	now := r.cache.Now()
+	reply, state := r.cache.Answer(&d.q, d.packet, wire.MaxMessage, now)
 	if state != cache.Miss {
 		done(reply, fromMemory)
 		return
 	}
-	r.cache.Wait(&d.q, d.packet, wire.MaxMessage, waiterFunc(done))
+	r.cache.Wait(&d.q, d.packet, wire.MaxMessage, now, waiterFunc(done))
 }
 
 // A waiterFunc takes a reply that came late.

@@ -22,6 +22,7 @@ type circles struct {
 	servers atomic.Pointer[map[netip.Addr]bool] // addresses that are asked
 	renewed atomic.Int64                        // the cache's Instant at which servers was made
 
+	sent   atomic.Bool // a canary ever was
 	mu     sync.Mutex
 	canary string                   // the last name that was sent
 	out    time.Time                // until when it may come back
@@ -70,6 +71,7 @@ func (c *circles) comes(from netip.Addr, name []byte, aloft time.Duration) (refu
 		return false, nil
 	}
 	if canary = newCanary(name); canary != nil {
+		c.sent.Store(true)
 		c.canary, c.out = string(canary), now.Add(canaryOut)
 		c.note(&c.next, from, now.Add(suspectEvery))
 	}
@@ -102,7 +104,11 @@ func (a *answerer) circled(client netip.Addr) bool {
 	if r.engine == nil || !r.circles.among(client, r.engine, a.now) {
 		return false
 	}
-	refuse, canary := r.circles.comes(client.Unmap(), q.Name(), r.cache.Aloft(q, a.now))
+	aloft := r.cache.Aloft(q, a.now)
+	if aloft < 0 && !r.circles.sent.Load() { // mostly
+		return false
+	}
+	refuse, canary := r.circles.comes(client.Unmap(), q.Name(), aloft)
 	if canary != nil {
 		r.route.Ask(&cache.Question{Name: canary, Type: q.Type, Class: q.Class, View: q.View}, func(upstream.Answer) {})
 	}

@@ -36,11 +36,11 @@ func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
 
 // Deliver implements cache.Waiter.
 func (l *lateReply) Deliver(reply []byte, how cache.State) {
-	ready := time.Now()
 	l.share.giveBack()
-	l.r.waited[how].Observe(ready.Sub(l.began).Seconds())
+	waited := time.Since(l.began)
+	l.r.waited[how].Observe(waited.Seconds())
 	if l.seen != nil {
-		l.seen.Answer(reply, ready, lateSource+int(how))
+		l.seen.Answer(reply, l.began.Add(waited), lateSource+int(how))
 	}
 	l.r.post.deliver(l.queue, &l.to, reply)
 	l.queue, l.seen = nil, nil

@@ -33,6 +33,7 @@ type Resolver struct {
 	loops  *loops
 	traces traces
 
+	ballast  []byte
 	circles  circles
 	observer *observe.Observer // of single queries
 	waits    *prometheus.HistogramVec
@@ -63,6 +64,7 @@ type Options struct {
 // New makes a resolver and reads its cache's file, where there is one.
 func New(o Options) (*Resolver, error) {
 	r := &Resolver{route: o.Route, engine: o.Engine, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, loops: newLoops(o.Log), streams: new(counts), secured: new(counts)}
+	r.ballast = newBallast()
 	r.waits, r.waited = newWaits()
 	var err error
 	if r.observer, err = observe.New(observe.Options{Version: "strata " + daemon.Version, Sources: sources(), Log: o.Log, JSON: o.JSON}, o.Observe); err != nil {
