@@ -22,6 +22,7 @@ type builder struct {
 	merged  []byte
 	data    [][]byte
 	entries []entry
+	own     []entry // what a source had before, see putName
 	left    [][]byte
 	out     func(name []byte, typ uint16, data []byte) bool // see LeaveOut
 }
@@ -132,6 +133,12 @@ func countRRs(b []byte) (n int) {
 // join adds the union of a type that several sources hold, or of which some is left
 // out, and hides their parts.
 func (b *builder) join(name []byte, typ uint16) {
+	b.merged = b.merged[:0]
+	b.joinAlso(name, typ)
+}
+
+// joinAlso is join behind that of other types of the same node.
+func (b *builder) joinAlso(name []byte, typ uint16) {
 	parts, first := 0, Source(0)
 	rec := Record{Type: typ, TTL: 1<<32 - 1}
 	for i := range b.entries {
@@ -165,8 +172,10 @@ func (b *builder) join(name []byte, typ uint16) {
 			b.entries[i].hidden = true
 		}
 	}
-	b.merged = b.render(b.merged[:0], &rec)
-	b.entries = append(b.entries, entry{Type: typ, Source: union, Count: countRRs(b.merged), RRs: b.merged})
+	start := len(b.merged)
+	b.merged = b.render(b.merged, &rec)
+	merged := b.merged[start:]
+	b.entries = append(b.entries, entry{Type: typ, Source: union, Count: countRRs(merged), RRs: merged})
 }
 
 // single types have one record a name: of several sources the one with the

@@ -133,65 +133,6 @@ func (l *loader) reload() error {
 	return nil
 }
 
-// bring makes the live zone what was staged. What another zone took over since
-// the file was read stays as it is there.
-func (l *loader) bring(tx *Tx, stage *Table) (err error) {
-	z := tx.t.Zone(l.apex)
-	if z == nil {
-		return ErrZone
-	}
-	pass := l.live.NewPass()
-	tx.Mark(pass)
-	for _, turn := range [...]turn{targetTurn, aliasTurn, apexTurn} {
-		stage.Each(func(rec *Record) bool {
-			if l.turn(rec) == turn && rec.Type != dns.TypeSOA && tx.belongs(rec.Name, rec.Type, z.number) {
-				_, err = tx.Put(rec)
-			}
-			return err == nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	tx.settle()
-	if _, err = tx.Put(l.soa); err != nil {
-		return err
-	}
-	_, err = tx.Sweep(pass, func(y *Zone, s Source) bool { return y.number == z.number && s == l.source })
-	return err
-}
-
-// A turn is when a record is brought over: what aliases lead to comes before them, and
-// the apex last, as the SOA and its signatures go together.
-type turn int
-
-const (
-	targetTurn turn = iota
-	aliasTurn
-	apexTurn
-)
-
-func (l *loader) turn(rec *Record) turn {
-	switch {
-	case len(rec.Name) == len(l.apex):
-		return apexTurn
-	case rec.Type == dns.TypeCNAME, rec.Type == dns.TypeDNAME:
-		return aliasTurn
-	}
-	return targetTurn
-}
-
-// belongs reports whether an RRset of that name would be the zone's.
-func (tx *Tx) belongs(name []byte, typ uint16, zone int) bool {
-	n := tx.lookup(name)
-	if n == nil {
-		n = tx.ancestor(name)
-	} else {
-		return tx.holder(n, typ).number == zone
-	}
-	return n != nil && n.zone() == zone
-}
-
 // read puts all records, the SOA last.
 func (l *loader) read(tx *Tx) error {
 	zp := dns.NewZoneParser(l.files.top(), wire.NameString(l.apex), l.files.root)

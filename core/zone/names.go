@@ -14,26 +14,37 @@ func (tx *Tx) add(h uint64, rec *Record) (bool, error) {
 	if b.rrs = b.render(b.rrs[:0], rec); len(b.rrs) == 0 {
 		return false, nil
 	}
-	above := tx.ancestor(rec.Name)
-	if above == nil {
-		return false, ErrZone
-	}
 	b.entries = b.entries[:0]
 	count, err := tx.contribute(rec)
 	if err != nil {
 		return false, err
 	}
-	flags := flagsOf(b.entries, 0)
-	zone := above.zone()
-	tx.countBelow(zone, leadsAway(flags))
-	m, err := tx.create(h, rec.Name, zone, flags, b.entries)
+	zone, err := tx.addName(h, rec.Name)
 	if err != nil {
-		tx.countBelow(zone, -leadsAway(flags))
 		return false, err
 	}
 	tx.t.records.Add(int64(count))
 	tx.touched(rec, zone)
-	return true, tx.link(m.name(), zone)
+	return true, nil
+}
+
+// addName makes the node of a new name of the builder's entries, and gives the number
+// of its zone.
+func (tx *Tx) addName(h uint64, name []byte) (zone int, err error) {
+	above := tx.ancestor(name)
+	if above == nil {
+		return 0, ErrZone
+	}
+	entries := tx.t.build.entries
+	flags := flagsOf(entries, 0)
+	zone = above.zone()
+	tx.countBelow(zone, leadsAway(flags))
+	m, err := tx.create(h, name, zone, flags, entries)
+	if err != nil {
+		tx.countBelow(zone, -leadsAway(flags))
+		return zone, err
+	}
+	return zone, tx.link(m.name(), zone)
 }
 
 // ancestor is the nearest name above that there is.
