@@ -53,6 +53,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.LoadCPU, "load-cpu", 0, "the CPU dnsperf runs on")
 	flags.IntVar(&o.Hosts, "hosts", 50_000, "names in the zone of authoritative and nodecache")
 	flags.IntVar(&o.Large, "large", 2_000_000, "names in the zone of memory")
+	flags.IntVar(&o.SteadyRate, "steady-rate", 0, "queries a second of dpdk-stability; 0: as many as get answered")
 	flags.BoolVar(&o.tune, "tune", false, "only try dnsperf settings against the authoritatives")
 	flags.BoolVar(&o.packages, "packages", false, "only print what the peers are installed from")
 	if err := flags.Parse(args); err != nil {

@@ -21,6 +21,7 @@ type Setting struct {
 	Peers               []string
 	LatencyRate, Latent int // queries a second, and seconds, of the latency run
 	Hosts, Large        int // names in the zone; names in the memory table's zone
+	SteadyRate          int // queries a second of the table dpdk-stability; 0: as many as get answered
 }
 
 // portable writes a command or message without this machine's directories, so

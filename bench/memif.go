@@ -97,7 +97,7 @@ func (m *memif) play(ctx context.Context, c Contender, r memifRun, visit func(*p
 			return err
 		}
 		defer echo.stop()
-		m.entry(c.Name).Command = m.set.portable(echo.Command)
+		m.entry(c.Name).Command = withoutSocket(m.set.portable(echo.Command))
 	} else {
 		lcores := make([]string, len(r.lcores))
 		for i, l := range r.lcores {
@@ -116,7 +116,7 @@ func (m *memif) play(ctx context.Context, c Contender, r memifRun, visit func(*p
 		return err
 	}
 	defer flood.stop()
-	m.run.Commands = appendNew(m.run.Commands, m.set.portable(flood.Command))
+	m.run.Commands = appendNew(m.run.Commands, withoutSocket(m.set.portable(flood.Command)))
 	for range r.rates {
 		var report packets.Report
 		if err := flood.report(ctx, &report); err != nil {
@@ -151,9 +151,12 @@ func (m *memif) ask(ctx context.Context, args []string) (*Flood, error) {
 	return startFlood(m.flood, m.set.LoadCPU, args...)
 }
 
-// appendNew keeps a generator's command but for the sockets' names, which differ each time.
+// withoutSocket replaces the socket's name, which differs each time.
+func withoutSocket(command string) string {
+	return memifSocket.ReplaceAllString(command, "socket=$$WORK/memif")
+}
+
 func appendNew(all []string, text string) []string {
-	text = memifSocket.ReplaceAllString(text, "socket=$$WORK/memif")
 	if slices.Contains(all, text) {
 		return all
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -74,24 +73,35 @@ func dialerIn(namespace string) func(ctx context.Context, network, address strin
 		return d.DialContext
 	}
 	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			runtime.LockOSThread() // never unlocked: the thread ends in there
-			there, failed := os.Open(filepath.Join("/var/run/netns", namespace))
-			if failed != nil {
-				err = failed
-				return
-			}
-			defer there.Close()
-			if err = unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err == nil {
-				conn, err = d.DialContext(ctx, network, address)
-			}
-		}()
-		<-done
-		if err != nil {
-			err = errors.Join(fmt.Errorf("dial in %s", namespace), err)
-		}
+		err = within(namespace, func() error {
+			conn, err = d.DialContext(ctx, network, address)
+			return err
+		})
 		return conn, err
 	}
+}
+
+// within calls f on a thread that is in the named network namespace. The thread comes back:
+// servers that it started would be killed with it (PR_SET_PDEATHSIG).
+func within(namespace string, f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	here, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return fmt.Errorf("enter %s: %w", namespace, err)
+	}
+	defer here.Close()
+	there, err := os.Open(filepath.Join("/var/run/netns", namespace))
+	if err != nil {
+		return fmt.Errorf("enter %s: %w", namespace, err)
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter %s: %w", namespace, err)
+	}
+	err = f()
+	if back := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); back != nil {
+		panic("leave " + namespace + ": " + back.Error()) // nothing that this thread does now would be right
+	}
+	return err
 }

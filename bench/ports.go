@@ -87,12 +87,14 @@ func (set Setting) openPorts(ctx context.Context, c Contender, path string, seat
 	if err != nil {
 		return nil, err
 	}
-	name := path
+	args = append([]string{path}, args...)
 	if seat.Namespace != "" {
-		name, args = "ip", append([]string{"netns", "exec", seat.Namespace, path}, args...)
+		args = append([]string{"ip", "netns", "exec", seat.Namespace}, args...)
 	}
-	s := &Server{Seat: seat, args: args, cmd: exec.Command(name, args...), cpu: set.ServerCPU, log: filepath.Join(dir, "output"), ended: make(chan struct{})}
-	s.Command = strings.Join(append([]string{name}, args...), " ")
+	// This program is pinned itself: both CPUs are given back to the server.
+	args = append([]string{"-c", fmt.Sprintf("%d,%d", set.LoadCPU, set.ServerCPU)}, args...)
+	s := &Server{Seat: seat, args: args, cmd: exec.Command("taskset", args...), cpu: set.ServerCPU, log: filepath.Join(dir, "output"), ended: make(chan struct{})}
+	s.Command = strings.Join(append([]string{"taskset"}, args...), " ")
 	if err := s.begin(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Name, err)
 	}

@@ -165,7 +165,7 @@ func dpdkStability(ctx context.Context, set Setting, command string) (*Run, erro
 
 // steady measures one of the two for the span.
 func (m *memif) steady(ctx context.Context, c Contender, zone, names string, span int, changes *change) (sample Sample, err error) {
-	r := memifRun{names: names, rates: []string{"0"}, seconds: span, lcores: []int{m.set.ServerCPU}, etcd: changes.store.Seat.Etcd}
+	r := memifRun{names: names, rates: []string{strconv.Itoa(m.set.SteadyRate)}, seconds: span, lcores: []int{m.set.ServerCPU}, etcd: changes.store.Seat.Etcd}
 	if c.Name == memifEcho {
 		beside, err := m.set.openPorts(ctx, onPorts, m.paths[c.Name], Seat{Origin: origin, Zone: zone, Plane: "socket", Lcores: "0", Etcd: r.etcd, Changes: changeZone})
 		if err != nil {

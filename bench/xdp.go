@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -24,7 +25,7 @@ var xdpRows = []Contender{onPorts, {Name: xdpKnot, Package: "knot", Program: "kn
 
 // xdpRates are what kxdpgun is told to send, queries a second: the best answer of them
 // counts, because on shared CPUs more load may bring fewer answers.
-var xdpRates = []int{100_000, 150_000, 200_000, 300_000}
+var xdpRates = []int{100_000, 150_000, 200_000, 300_000, 450_000}
 
 // dpdkXDP measures net_af_xdp and Knot's XDP mode on the same kind of veth, by kxdpgun.
 func dpdkXDP(ctx context.Context, set Setting, command string) (*Run, error) {
@@ -75,6 +76,7 @@ func dpdkXDP(ctx context.Context, set Setting, command string) (*Run, error) {
 			if err != nil {
 				return err
 			}
+			slog.Info("fired", "at", c.Name, "rate", rate, "asked", sample.Completed+sample.Lost, "answered", sample.Completed)
 			if sample.QPS > best.QPS {
 				best = sample
 			}
