@@ -153,7 +153,7 @@ func (a *api) fault(w http.ResponseWriter, r *http.Request, err error) reply {
 	body := struct {
 		Error    string `json:"error"`
 		Revision *int64 `json:"revision,omitempty"` // of what is there instead; 0: nothing is
-	}{Error: err.Error()}
+	}{Error: excerpt(err.Error())}
 	status := statusOf(err)
 	var changed *store.RevisionError
 	if errors.As(err, &changed) {
@@ -166,6 +166,15 @@ func (a *api) fault(w http.ResponseWriter, r *http.Request, err error) reply {
 		a.log.Warn("etcd would not do what was asked over HTTP", "path", r.URL.Path, "error", err)
 	}
 	return reply{status: status, body: body}
+}
+
+// excerpt is the beginning of what may quote all of a body.
+func excerpt(text string) string {
+	const most = 1000
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // statusOf tells what kind of answer an error is.

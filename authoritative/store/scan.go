@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"iter"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -146,8 +147,24 @@ func (c *Client) List(ctx context.Context, under []byte, owner string) iter.Seq2
 
 func (c *Client) skip(key []byte, err error) {
 	c.skipped.Add(1)
+	if text := err.Error(); len(text) > maxReason {
+		err = shortened{err, strings.ToValidUTF8(text[:maxReason], "") + "…"}
+	}
 	c.opts.Skip(string(key), err)
 }
+
+// maxReason is how much is said of a value that is none of ours, in octets: it may be
+// a megabyte, and reasons quote it.
+const maxReason = 500
+
+// shortened is an error that says less.
+type shortened struct {
+	error
+	text string
+}
+
+func (s shortened) Error() string { return s.text }
+func (s shortened) Unwrap() error { return s.error }
 
 // Skipped counts how often a value was met that is none of ours.
 func (c *Client) Skipped() uint64 { return c.skipped.Load() }
