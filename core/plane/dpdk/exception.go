@@ -82,7 +82,9 @@ func (q *queue) inject(via byte, b []byte) {
 	f := &l.frames[n]
 	f.length, f.via = copy(f.octets[:], b), via
 	q.exception.down.Add(1)
-	l.waiting.Store(n + 1)
+	if l.waiting.Store(n + 1); n == 0 {
+		q.call()
+	}
 }
 
 // except makes the exception interface of a port.

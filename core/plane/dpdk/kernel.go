@@ -70,11 +70,13 @@ func xdpDevice(args []string, at int) (port, iface string, ok bool) {
 	return port, iface, iface != ""
 }
 
-// explain is for when the ports cannot be had and have been closed: the driver does not tell
-// what is against its program.
-func (k *kernel) explain() (err error) {
+// explain puts what is against our program in front of the reason why the ports cannot be
+// had, of which the driver tells less. Everything must be closed.
+func (k *kernel) explain(err error) error {
 	for _, i := range k.interfaces {
-		err = errors.Join(err, i.Explain())
+		if why := i.Explain(); why != nil {
+			return fmt.Errorf("%w: %w", why, err)
+		}
 	}
 	return err
 }

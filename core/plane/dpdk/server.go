@@ -80,7 +80,10 @@ func open(o Options) (s *server, err error) {
 	}
 	if err != nil {
 		err = errors.New(err.Error() + s.eal.said())
-		return nil, errors.Join(err, s.giveBack(), s.kernel.explain())
+		if e := s.giveBack(); e != nil {
+			err = fmt.Errorf("%w; and give back: %w", err, e)
+		}
+		return nil, s.kernel.explain(err)
 	}
 	calm()
 	return s, nil
