@@ -370,3 +370,16 @@ func TestReloadCannotAddEtcd(t *testing.T) {
 	n.answers("www.example.org", dns.TypeA, "192.0.2.80")
 	n.answers("x.a.example", dns.TypeA, "REFUSED")
 }
+
+// compact has etcd forget what was before a revision.
+func compact(t *testing.T, endpoint string, revision int64) {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Compact(t.Context(), revision, clientv3.WithCompactPhysical()); err != nil {
+		t.Fatal(err)
+	}
+}
