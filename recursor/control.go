@@ -24,7 +24,7 @@ func (x *external) commands() []control.Command {
 			events := x.fleet.History()
 			return call.Value(events, func(w io.Writer) {
 				for _, e := range events {
-					fmt.Fprintf(w, "%s %s%s: %s -> %s (%s)\n", e.At.Format(time.RFC3339), e.Site, slash(e.Server), e.From, e.To, e.Why)
+					fmt.Fprintf(w, "%s %s: %s -> %s (%s)\n", e.At.UTC().Format("2006-01-02T15:04:05.000Z"), who(e), e.From, e.To, e.Why)
 				}
 			})
 		}},
@@ -46,11 +46,15 @@ func (x *external) commands() []control.Command {
 	}
 }
 
-func slash(server string) string {
-	if server == "" {
-		return ""
+// who says what changed: a server and its site, a site, or the fleet.
+func who(e failover.Event) string {
+	switch {
+	case e.Server != "":
+		return e.Site + "/" + e.Server
+	case e.Site != "":
+		return e.Site
 	}
-	return "/" + server
+	return "fleet"
 }
 
 // event tells the log and the metrics about a transition. Status shows the latest.

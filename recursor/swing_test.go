@@ -150,7 +150,7 @@ func TestPinAndRelease(t *testing.T) {
 	if got := s.ask("www.example"); got != "192.0.2.1" {
 		t.Errorf("released: %s", got)
 	}
-	if out, err := s.ctl("failover", "history"); err != nil || !strings.Contains(out, "pinned dc2 -> home") {
+	if out, err := s.ctl("failover", "history"); err != nil || !strings.Contains(out, " fleet: pinned dc2 -> home (released by hand)\n") || !strings.Contains(out, " dc2: serving -> standby (") {
 		t.Errorf("history: %v\n%s", err, out)
 	}
 }
