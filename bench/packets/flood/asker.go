@@ -24,6 +24,7 @@ type asker struct {
 	pace     *packets.Pace
 
 	due    [1 << 16]uint64 // by ID, cycles; 0: none in flight
+	made   [1 << 16]uint64 // when it was made, which may be later: patience begins then
 	next   uint64          // queries made
 	oldest uint64          // of them, the first that may be in flight
 	flying int
@@ -70,7 +71,7 @@ func (a *asker) make(most int) int {
 	for i := range n {
 		id := uint16(a.next)
 		due := a.pace.Take(now)
-		a.due[id] = due
+		a.due[id], a.made[id] = due, now
 		frame := a.raw.Frame(a.kept + i)
 		length := copy(frame, a.sequence.Next())
 		a.sequence.Stamp(frame[:length], id)
@@ -103,14 +104,15 @@ func (a *asker) read(frame []byte, now uint64) {
 	a.count.latency.Record(now - min(due, now))
 }
 
-// sweep gives up what is in flight for too long.
+// sweep gives up what is in flight for too long. What is made late has as much time as
+// all else: else a generator that was held up could never recover.
 func (a *asker) sweep(now uint64) {
 	for ; a.oldest < a.next; a.oldest++ {
 		due := &a.due[uint16(a.oldest)]
 		if *due == 0 {
 			continue
 		}
-		if now-min(*due, now) < a.patience {
+		if now-a.made[uint16(a.oldest)] < a.patience {
 			return
 		}
 		*due = 0
