@@ -23,6 +23,7 @@ func (s *server) commands() []control.Command {
 	return []control.Command{
 		{Name: "dump", Args: "[NAME]", Help: "write the records at and below a name, all of them where none is given, as a master file", Run: s.dumpCommand},
 		{Name: "lookup", Args: "NAME [TYPE]", Help: "say what is in memory for a question, how the look-up ends and in which zone", Run: s.lookupCommand},
+		{Name: "health", Args: "[ADDRESS]", Help: "say which addresses are down, since when, by whom, and what comes of it in answers; or what is known of one address", Run: s.healthCommand},
 	}
 }
 
@@ -81,6 +82,7 @@ type lookup struct {
 	Outcome string   `json:"outcome"`
 	Zone    string   `json:"zone,omitempty"`
 	Answer  []string `json:"answer,omitempty"`
+	LeftOut []string `json:"left_out,omitempty"` // addresses that are down
 }
 
 func (s *server) lookupCommand(_ context.Context, call *control.Call) error {
@@ -107,6 +109,9 @@ func (s *server) lookupCommand(_ context.Context, call *control.Call) error {
 		fmt.Fprintln(w)
 		for _, rr := range found.Answer {
 			fmt.Fprintln(w, rr)
+		}
+		for _, line := range found.LeftOut {
+			fmt.Fprintln(w, "left out:", line)
 		}
 	})
 }
@@ -135,6 +140,7 @@ func (s *server) lookup(name []byte, typ uint16) (lookup, error) {
 			found.Answer = append(found.Answer, rr.String())
 		}
 	}
+	found.LeftOut = s.leftOut(name, typ, m.Answer)
 	return found, nil
 }
 

@@ -22,6 +22,7 @@ type sink struct {
 	table  *zone.Table
 	log    *slog.Logger
 	owners owners
+	health *health
 
 	mu    sync.Mutex       // taken within updates of the table, never around one
 	feeds map[string]*feed // by apex in wire form
@@ -37,7 +38,7 @@ type sink struct {
 }
 
 func newSink(table *zone.Table, log *slog.Logger) *sink {
-	return &sink{table: table, log: log, feeds: map[string]*feed{}, news: make(chan struct{}, 1)}
+	return &sink{table: table, log: log, health: newHealth(table, log), feeds: map[string]*feed{}, news: make(chan struct{}, 1)}
 }
 
 // Replace implements store.Sink. Nothing is deleted before all records were seen.
@@ -58,11 +59,15 @@ func (r restoring) Replace(records iter.Seq2[store.Record, error], revision int6
 func (s *sink) fill(records iter.Seq2[store.Record, error], revision int64, covered func(*feed) bool) error {
 	began := s.all()
 	pass := s.table.NewPass()
+	s.health.begin()
 	if err := s.pour(records, pass); err != nil {
 		return fmt.Errorf("fill zones from etcd: %w", err)
 	}
 	return s.table.Update(func(tx *zone.Tx) error {
 		if _, err := tx.Sweep(pass, stale(began)); err != nil {
+			return err
+		}
+		if err := s.health.sweep(tx); err != nil {
 			return err
 		}
 		s.complete(began, covered)
@@ -136,6 +141,7 @@ func (s *sink) Apply(changes []store.Change, revision int64) error {
 				continue
 			}
 			if src, ok := s.owners.known(c.Owner); ok {
+				s.health.forget(c.Name, c.Type, src)
 				if _, err := tx.Delete(c.Name, c.Type, src); err != nil {
 					return fmt.Errorf("delete %s: %w", &c.Record, err)
 				}
@@ -163,7 +169,11 @@ func (s *sink) put(tx *zone.Tx, rec *store.Record) {
 	}
 	changed := false
 	if err == nil {
+		probed := s.health.note(rec, src)
 		changed, err = tx.Put(&zone.Record{Name: rec.Name, Type: rec.Type, TTL: rec.TTL, Source: src, Data: rec.Data})
+		if probed && !changed && err == nil {
+			_, err = tx.Rejoin(rec.Name, rec.Type)
+		}
 	}
 	if changed {
 		s.report(tx, rec, src)
@@ -172,6 +182,7 @@ func (s *sink) put(tx *zone.Tx, rec *store.Record) {
 		return
 	}
 	s.refused.Add(1)
+	s.health.forget(rec.Name, rec.Type, src)
 	s.log.Warn("record left out", "record", rec.String(), "error", err)
 	if src != 0 { // what it was before is no longer in etcd
 		_, _ = tx.Delete(rec.Name, rec.Type, src)
@@ -257,6 +268,7 @@ func (s *sink) records(yield func(store.Record, error) bool) {
 		if rec.Source < ownersFrom {
 			return true
 		}
-		return yield(store.Record{Name: rec.Name, Type: rec.Type, Owner: s.owners.name(rec.Source), TTL: rec.TTL, Data: rec.Data}, nil)
+		return yield(store.Record{Name: rec.Name, Type: rec.Type, Owner: s.owners.name(rec.Source), TTL: rec.TTL, Data: rec.Data,
+			Probe: s.health.probe(rec.Name, rec.Type, rec.Source)}, nil)
 	})
 }
