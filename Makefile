@@ -13,7 +13,7 @@ LDFLAGS := -s -w -X $(DAEMON).Version=$(VERSION) -X $(DAEMON).Commit=$(COMMIT)
 # Debian packages and what they are for.
 RUN_DEPS  := unbound:the-external-resolvers-of-the-tour
 TEST_DEPS := $(RUN_DEPS) dnsperf:load knot-dnsutils:kdig bind9-dnsutils:dig bind9-utils:zones-signed nsd:a-peer-for-signed-zones knot:a-peer-for-cookies dns-root-data:root-hints iproute2:network-namespaces systemd:checks-of-unit-files fstrm-bin:a-dnstap-receiver nftables:lossy-links \
-	libdpdk-dev:the-plane-dpdk pkg-config:finds-libdpdk iputils-ping:pings \
+	libdpdk-dev:the-plane-dpdk pkg-config:finds-libdpdk iputils-ping:pings iputils-arping:asks-by-arp ndisc6:asks-by-neighbour-discovery tcpdump:what-the-kernel-sees \
 	gcc:programs-that-resolve libc6-dev:glibc musl-tools:musl libc-ares-dev:c-ares nodejs:its-resolver
 
 , := ,
