@@ -28,6 +28,7 @@ const (
 	insideKey = "STRATA_DPDK_INSIDE" // the clients' namespace, in that of the tests
 	childKey  = "STRATA_DPDK_CHILD"  // arguments of DPDK, one a line
 	lcoresKey = "STRATA_DPDK_LCORES"
+	idleKey   = "STRATA_DPDK_IDLE"
 	portName  = "dns0"
 )
 
@@ -154,6 +155,12 @@ func child() int {
 		}
 		o.Lcores = append(o.Lcores, n)
 	}
+	switch os.Getenv(idleKey) {
+	case "poll":
+		o.Idle = Poll
+	case "interrupt":
+		o.Idle = Interrupt
+	}
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, unix.SIGTERM)
 	ctx, stop := context.WithCancel(context.Background())
@@ -167,7 +174,7 @@ func child() int {
 	ended := make(chan error)
 	go func() { ended <- p.Run(ctx) }()
 	<-told
-	last := p.Counts()
+	last, ports := p.Counts(), p.Ports()
 	stop()
 	if err := <-ended; err != nil {
 		fmt.Println(err)
@@ -175,6 +182,12 @@ func child() int {
 	}
 	for _, c := range last {
 		fmt.Printf("received %d sent %d\n", c.Frames[0], c.Sent)
+	}
+	for _, port := range ports {
+		fmt.Printf("port %+v\n", port)
+	}
+	for _, c := range last {
+		fmt.Printf("lcore %+v\n", c)
 	}
 	return 0
 }

@@ -45,7 +45,13 @@ func lastCPU() string { return fmt.Sprint(runtime.NumCPU() - 1) }
 
 func start(t *testing.T, eal ...string) *process {
 	t.Helper()
-	c := command(t, lastCPU(), eal...)
+	return startIdle(t, "backoff", lastCPU(), eal...)
+}
+
+func startIdle(t *testing.T, idle, lcores string, eal ...string) *process {
+	t.Helper()
+	c := command(t, lcores, eal...)
+	c.Env = append(c.Env, idleKey+"="+idle)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
