@@ -116,7 +116,7 @@ func secureEtcd(t *testing.T, a *authority) (endpoint string) {
 	cfg.ClientTLSInfo = transport.TLSInfo{
 		CertFile: a.path("etcd.pem"), KeyFile: a.path("etcd.key"), TrustedCAFile: a.path("ca.pem"), ClientCertAuth: true,
 	}
-	cfg.BcryptCost = 4 // the least: passwords are checked again and again
+	cfg.BcryptCost = 4           // the least: passwords are checked again and again
 	cfg.AuthTokenTTL = tokenLife // they end while the test runs
 	server, err := embed.StartEtcd(cfg)
 	if err != nil {
