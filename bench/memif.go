@@ -275,8 +275,12 @@ func dpdkLoad(ctx context.Context, set Setting, command string) (*Run, error) {
 			nth++
 			return nil
 		})
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
-			return nil, err
+			slog.Warn("failed", "round", round, "reason", err)
+			m.run.Settings = append(m.run.Settings, fmt.Sprintf("**Round %d ended before %s: %v.**", round, m.all[min(nth, len(m.all)-1)].Name, err))
 		}
 	}
 	return m.run, nil
