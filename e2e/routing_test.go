@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,6 +211,24 @@ func TestForwardingLoops(t *testing.T) {
 		}
 		if n := strings.Count(first.Log(), "forwarding loop"); n != 1 || !strings.Contains(first.Log(), "name="+name) {
 			t.Errorf("%s said so %d times", first.Name, n)
+		}
+	}
+	// Both ends of a circle are asked at the same moment: the two find that, mostly at once.
+	for i := range 20 {
+		name := fmt.Sprintf("both%d.example.net", i)
+		var took [2]time.Duration
+		var ends sync.WaitGroup
+		for j, address := range []string{"10.1.0.11:53", "10.1.0.12:53"} {
+			ends.Go(func() {
+				m, t0, err := tryFrom(host, address, name, dns.TypeA)
+				if took[j] = t0; err != nil || m.Rcode != dns.RcodeServerFailure && m.Rcode != dns.RcodeRefused {
+					t.Errorf("both ends asked, %s: %v %v", address, m, err)
+				}
+			})
+		}
+		ends.Wait()
+		if slowest := max(took[0], took[1]); slowest > time.Second {
+			fail(t, "both ends asked: %s", slowest)
 		}
 	}
 	// An unbound asks in its own words: the circle is found out by the first question.

@@ -108,7 +108,11 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	a.hold()
 	way := a.late(p, late)
 	way.share = share{a.rules.InFlight, place}
-	a.r.cache.Wait(q, p.Data, limit, a.now, way)
+	waiter, ask := a.meet(p, limit, way)
+	a.r.cache.Wait(q, p.Data, limit, a.now, waiter)
+	if ask != nil {
+		ask()
+	}
 	return p.Data[:0], int(cache.Miss)
 }
 

@@ -22,6 +22,8 @@ type circles struct {
 	servers atomic.Pointer[map[netip.Addr]bool] // addresses that are asked
 	renewed atomic.Int64                        // the cache's Instant at which servers was made
 
+	meetings atomic.Int32 // that are asked about
+
 	sent   atomic.Bool // a canary ever was
 	mu     sync.Mutex
 	canary string                   // the last name that was sent

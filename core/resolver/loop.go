@@ -23,8 +23,8 @@ import (
 // nodecache and external resolver have the same one. Where a server of another make
 // drops the trail, circles look closer.
 //
-// A question that joins one in the air leaves its trail there, so where two in a
-// circle are asked at the same moment, the budget may end that, too.
+// A question that joins one in the air leaves its trail there; where two in a circle
+// are asked at the same moment, a meeting finds that.
 type loops struct {
 	log   *slog.Logger
 	stamp wire.Stamp
@@ -85,5 +85,5 @@ func (r *Resolver) Question(q *cache.Question, rd bool) upstream.Question {
 // looped refuses a query that has come back.
 func (a *answerer) looped(p *plane.Packet, limit int) []byte {
 	a.r.loops.say(p.Client, &a.q)
-	return a.refuse(p, limit, wire.EDEOther, "forwarding loop")
+	return a.refuse(p, limit, wire.EDEOther, loopText)
 }
