@@ -117,6 +117,8 @@ zones:
   - {names: [Deep.PRD.example.com.], servers: ["tcp://10.1.0.22:5300"]}
   - {names: [lab.example.net], servers: ["10.1.0.31:5301"], recursive: true}
   - {names: [norec.example.net], servers: ["10.1.0.31:5301"]}
+  - {names: [half.example.com], servers: ["10.1.0.23:5300", "10.1.0.22:5300"]}
+  - {names: [other.cut.deep.prd.example.com], servers: ["10.1.0.23:5300", "10.1.0.22:5300"]}
 external:
   sites: [{name: dc1, servers: ["10.1.0.31:5301"]}]
 cache: {size: 16MiB}`)
@@ -143,6 +145,8 @@ cache: {size: 16MiB}`)
 		{"a.lab.example.net", dns.TypeA, "NOERROR, A 198.18.0.5"},                           // RD: unbound resolves
 		{"a.norec.example.net", dns.TypeA, "SERVFAIL, EDE 22"},                              // no RD: unbound refuses
 		{"x.cut.deep.prd.example.com", dns.TypeA, "SERVFAIL, EDE 22"},                       // a referral is no answer
+		{"www.half.example.com", dns.TypeA, "SERVFAIL, EDE 20"},                             // one server is dead, and the other refuses, as it has not the zone
+		{"www.other.cut.deep.prd.example.com", dns.TypeA, "SERVFAIL, EDE 22"},               // or refers
 		{"back.example.net", dns.TypeA, "NOERROR, CNAME www.prd.example.com., A 10.66.0.1"}, // not what the world says of ours
 		{"a1.prd.example.com", dns.TypeA, "NOERROR, CNAME b1.example.net., CNAME c1.prd.example.com., CNAME d1.example.net., A 198.18.0.4"},
 		{"l1.prd.example.com", dns.TypeA, "SERVFAIL, EDE 0"}, // ours and the world in a circle
