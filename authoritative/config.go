@@ -89,14 +89,9 @@ type DPDK struct {
 	Exception string         `mapstructure:"exception"` // tap, none
 }
 
-// Probe and Anycast are keys of parts that are not in this build: they are checked,
-// and a config that uses them is told so at the start.
+// Anycast is keys of a part that is not in this build: they are checked, and a
+// config that uses them is told so at the start.
 type (
-	Probe struct {
-		Interval time.Duration `mapstructure:"interval"`
-		Timeout  time.Duration `mapstructure:"timeout"`
-		Tries    int           `mapstructure:"tries"`
-	}
 	Anycast struct {
 		ASN       uint32         `mapstructure:"asn"`
 		RouterID  netip.Addr     `mapstructure:"router_id"`
@@ -126,6 +121,7 @@ func defaults() Config {
 		TCP:     listen.TCP{Idle: 10 * time.Second, Clients: 10_000, PerClient: 100},
 		Etcd:    Etcd{Prefix: "/strata/v1", Compare: 10 * time.Minute},
 		Monitor: monitorDefaults(),
+		Probe:   probeDefaults(),
 		Brake:   Brake{MaxDelete: 0.3},
 	}
 }
@@ -141,9 +137,6 @@ func (c *Config) usesEtcd() bool {
 
 // unused names the sections that this build does nothing with.
 func (c *Config) unused() (names []string) {
-	if c.Probe != (Probe{}) {
-		names = append(names, "probe")
-	}
 	if len(c.Anycast.Neighbors) > 0 {
 		names = append(names, "anycast")
 	}

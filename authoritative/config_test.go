@@ -62,7 +62,7 @@ func TestExampleIsComplete(t *testing.T) {
 	if err := config.Load(path, &c, nil); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(c.unused(), " "); got != "probe anycast" {
+	if got := strings.Join(c.unused(), " "); got != "anycast" {
 		t.Errorf("without effect: %s", got)
 	}
 	var tree any

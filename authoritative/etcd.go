@@ -40,11 +40,13 @@ func (s *server) addEtcd(d *daemon.Daemon, c *Config) error {
 	if s.client, err = openStore(c, s.log); err != nil {
 		return err
 	}
+	oversee := newOverseer(s, up, c)
 	held := s.restore(c.Snapshot)
 	s.watcher = store.NewWatcher(s.client, s.sink, store.WatchOptions{Compare: c.Etcd.Compare, Held: held, SkyDNS: c.skyDNS()})
 	feed := &feeder{s: s, up: up, ended: make(chan struct{})}
 	s.etcdUsers.Add(1)
-	d.Add(feed)
+	s.etcdUsers.Add(1)
+	d.Add(feed, oversee)
 	if c.Snapshot != "" {
 		s.saver = &saver{s: s, path: c.Snapshot, saved: s.sink.state(), after: feed.ended}
 		s.etcdUsers.Add(1)

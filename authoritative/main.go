@@ -3,7 +3,8 @@
 //
 // A query's way is in answer.go. What feeds the zones is in zones.go (files),
 // sink.go (etcd) and snapshot.go (while etcd is away); `authoritative records` is
-// in records.go and import.go, `authoritative monitor` in monitor.go and kube.
+// in records.go and import.go, `authoritative monitor` in monitor.go and kube,
+// `authoritative probe` in probe.go and probe; what it finds comes by health.go.
 package main
 
 import (
@@ -31,7 +32,7 @@ func spec(args []string) command.Spec[Config] {
 		Base:     func(c *Config) *config.Base { return &c.Base },
 		Build:    build,
 		Summary:  summary,
-		Services: []command.Service[Config]{monitorService()},
+		Services: []command.Service[Config]{monitorService(), probeService()},
 		Extra:    recordsCommands,
 		Planes:   planes(),
 	}
@@ -45,6 +46,8 @@ func spec(args []string) command.Spec[Config] {
 			s.Check = both(checkPlaces, checkFiles)
 		case "monitor":
 			s.Base, s.Check = monitorBase, checkMonitor
+		case "probe":
+			s.Base, s.Check = probeBase, checkProbe
 		}
 	}
 	return s

@@ -61,6 +61,8 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	}
 	if s.watcher != nil {
 		d.AddStatus("etcd", s.etcdStatus)
+		d.AddStatus("health", s.healthStatus)
+		d.Registry().MustRegister(s.sink.health)
 	}
 	if err := s.addAPI(d, c); err != nil {
 		return nil, err

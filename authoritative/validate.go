@@ -38,6 +38,7 @@ func (c *Config) Validate(report *config.Report) {
 		report.Under("zones["+strconv.Itoa(i)+"]", func(part *config.Report) { c.Zones[i].validate(part, seen) })
 	}
 	report.Under("monitor", func(part *config.Report) { c.Monitor.validate(part, c.Zones) })
+	report.Under("probe", c.Probe.validate)
 	report.Under("etcd", func(part *config.Report) {
 		c.Etcd.validate(part, c.usesEtcd())
 		c.validateSkyDNS(part)

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/strata-dns/strata/authoritative/store"
 )
 
@@ -19,4 +21,19 @@ type Options struct {
 	Brake     float64       // the share of the addresses that may go down at once
 	Reference []Target      // that answer unless the prober is cut off
 	Log       *slog.Logger
+}
+
+// spareFiles are what a process needs beside its checks: etcd, logs, the pages.
+const spareFiles = 128
+
+// Sockets gives how many checks there may be at once: as many as are wished for, or
+// as this process may have files.
+func Sockets(wish int, log *slog.Logger) int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= uint64(wish)+spareFiles {
+		return wish
+	}
+	most := max(8, int(limit.Cur)-spareFiles)
+	log.Warn("fewer checks at once than probe.sockets: the process may not have more files (RLIMIT_NOFILE)", "wish", wish, "checks", most)
+	return most
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -28,16 +29,22 @@ const (
 // folder is small beside the records: it is read whole where anything is in doubt.
 func (c *Client) follow(ctx context.Context, folder, what string, replace, apply func([]entry)) {
 	retry := retrying{most: followRetry, log: c.log.With("what", what)}
+	silent := retrying{most: followRetry, log: slog.New(slog.DiscardHandler)} // that etcd is away others say
 	for ctx.Err() == nil {
 		revision, err := c.readFolder(ctx, folder, replace)
 		for err == nil && ctx.Err() == nil {
 			retry.good()
+			silent.good()
 			revision, err = c.watchFolder(ctx, folder, revision, apply)
 		}
 		if errors.Is(err, errReadAgain) || errors.Is(err, rpctypes.ErrCompacted) {
 			continue
 		}
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, ErrUnavailable):
+			silent.wait(ctx, err)
+		default:
 			retry.wait(ctx, fmt.Errorf("follow %s: %w", what, err))
 		}
 	}
