@@ -24,6 +24,7 @@ func Serve(queue plane.Queue, handler plane.Handler, cpu int) error {
 	runtime.LockOSThread()
 	// Naps are as long as they say, not up to 50 µs longer.
 	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	undo, _ := shortenTurns() // or the kernel's usual ones
 	if cpu != AnyCPU {
 		// Not unlocked: a pinned thread must not be used for anything else, so it
 		// ends with its goroutine.
@@ -32,6 +33,7 @@ func Serve(queue plane.Queue, handler plane.Handler, cpu int) error {
 		}
 	} else {
 		defer runtime.UnlockOSThread()
+		defer undo()
 		defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
 	}
 	if q, ok := queue.(*udpQueue); ok {
