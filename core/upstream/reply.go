@@ -62,7 +62,7 @@ func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 	}
 	in := inspect(msg, f.name(), f.class)
 	switch {
-	case a.edns && in.whole && !sameSubnet(f.subnet(), in.subnet):
+	case in.subnet != nil && a.edns && in.whole && !sameSubnet(f.subnet(), in.subnet):
 		return otherSubnet
 	case !in.whole, in.answers && !in.related:
 		return garbled

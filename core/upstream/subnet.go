@@ -16,10 +16,10 @@ func (f *flight) subnet() []byte { return findOption(f.options(), wire.OptionECS
 
 // sameSubnet reports whether a reply's client subnet is the one that was asked with
 // (RFC 7871 §7.3): family, source prefix length, and as many bits of the address. How
-// far the answer holds, the scope, is the server's to say. A server that does not know
-// the option gives none back, and what was not asked for is not looked at.
+// far the answer holds, the scope, is the server's to say, and what was not asked for is
+// not looked at.
 func sameSubnet(asked, got []byte) bool {
-	if asked == nil || got == nil {
+	if asked == nil {
 		return true
 	}
 	if len(got) < subnetHead || string(got[:3]) != string(asked[:3]) {
