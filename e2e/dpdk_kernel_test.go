@@ -168,11 +168,16 @@ func (b *beside) asks() {
 // metric is the sum of all lines of the server's page that begin so.
 func (b *beside) metric(begin string) (sum float64) {
 	b.t.Helper()
-	reply, err := b.server.Pages().Get("http://127.0.0.1:9355/metrics")
-	must(b.t, err)
-	defer reply.Body.Close()
-	page, err := io.ReadAll(reply.Body)
-	must(b.t, err)
+	var page []byte
+	within(b.t, "the server to show its metrics", func() bool {
+		reply, err := b.server.Pages().Get("http://127.0.0.1:9355/metrics")
+		if err != nil {
+			return false
+		}
+		defer reply.Body.Close()
+		page, err = io.ReadAll(reply.Body)
+		return err == nil
+	})
 	for line := range strings.Lines(string(page)) {
 		if strings.HasPrefix(line, begin) {
 			n, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
