@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
 
+	"github.com/strata-dns/strata/authoritative/probe"
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/daemon/command"
 	"github.com/strata-dns/strata/core/wire"
@@ -26,6 +27,7 @@ const defaultTTL = 300
 type records struct {
 	load    command.Load[Config]
 	owner   string
+	probe   string
 	ttl     uint32
 	zone    string
 	replace bool
@@ -96,11 +98,15 @@ func (r *records) addCommand() *cobra.Command {
 			if err != nil {
 				return store.Result{}, err
 			}
+			if err := r.probing(&rec); err != nil {
+				return store.Result{}, err
+			}
 			return client.Add(ctx, rec)
 		}),
 	}
 	r.ownerFlag(c)
 	c.Flags().Uint32Var(&r.ttl, "ttl", defaultTTL, "`seconds` that resolvers may keep it")
+	c.Flags().StringVar(&r.probe, "probe", "", "`how` the addresses are probed: tcp:PORT, udp:PORT, http:PORT/PATH, icmp; none: no longer")
 	return c
 }
 
@@ -124,6 +130,21 @@ func (r *records) removeCommand() *cobra.Command {
 	}
 	r.ownerFlag(c)
 	return c
+}
+
+// probing takes up the flag --probe.
+func (r *records) probing(rec *store.Record) error {
+	if r.probe == "" {
+		return nil
+	}
+	if rec.Type != dns.TypeA && rec.Type != dns.TypeAAAA {
+		return fmt.Errorf("--probe is for addresses, and %s records have none", store.TypeString(rec.Type))
+	}
+	if _, err := probe.Parse(r.probe); err != nil && r.probe != store.NoProbe {
+		return fmt.Errorf("--probe: %w", err)
+	}
+	rec.Probe = r.probe
+	return nil
 }
 
 // record makes a record of NAME TYPE [DATA...], in a zone of the config.
@@ -186,7 +207,11 @@ func list(w io.Writer, rec *store.Record) error {
 		if err != nil {
 			return fmt.Errorf("list %s: %w", rec, err)
 		}
-		if _, err := fmt.Fprintf(w, "%s ; %s\n", text, rec.Owner); err != nil {
+		how := ""
+		if rec.Probe != "" {
+			how = ", probe " + rec.Probe
+		}
+		if _, err := fmt.Fprintf(w, "%s ; %s%s\n", text, rec.Owner, how); err != nil {
 			return err
 		}
 	}
