@@ -74,6 +74,9 @@ type Companion interface {
 	// Join is called before all else, and Leave in the end, by the goroutine that serves.
 	Join()
 	Leave()
+	// Sent is called behind the Send of each batch: what others wait for may be done
+	// then, when those who have their answers have them.
+	Sent()
 	// FD is a descriptor that is readable when Turn has something to do; negative
 	// where there is none.
 	FD() int

@@ -14,21 +14,22 @@ import (
 // memory does not have goes the long way and comes back late. It belongs to one
 // goroutine.
 type answerer struct {
-	r       *Resolver
-	counts  *counts
-	tally   [kinds]uint32
-	cookies [wire.CookieStates]uint32
-	rules   *Rules        // of this batch
-	policy  *policy.Tally // asks and counts by rules.Policy
-	now     cache.Instant // of this batch
-	wall    time.Time     // of this batch, where a rate is to be kept or cookies have an age
-	tap     *observe.Tap
-	secured bool           // the queries come over TLS
-	seen    bool           // somebody looks at this query
-	held    bool           // questions wait for the end of the batch
-	began   time.Time      // the first of these
-	ruling  policy.Verdict // of the last query that rules decided
-	q       wire.Query
+	r           *Resolver
+	counts      *counts
+	tally       [kinds]uint32
+	cookies     [wire.CookieStates]uint32
+	rules       *Rules        // of this batch
+	policy      *policy.Tally // asks and counts by rules.Policy
+	now         cache.Instant // of this batch
+	wall        time.Time     // of this batch, where a rate is to be kept or cookies have an age
+	tap         *observe.Tap
+	secured     bool           // the queries come over TLS
+	seen        bool           // somebody looks at this query
+	held        bool           // questions wait for the end of the batch
+	accompanied bool           // which somebody else tells
+	began       time.Time      // the first of these
+	ruling      policy.Verdict // of the last query that rules decided
+	q           wire.Query
 }
 
 // Answer implements plane.Handler.
@@ -51,7 +52,9 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 		}
 	}
 	a.counts.add(&a.tally, &a.cookies)
-	a.release()
+	if !a.accompanied {
+		a.release()
+	}
 }
 
 // answer gives the reply to a packet, empty where there is none now, and what is

@@ -9,13 +9,14 @@ import (
 // batches: a share of the engine's, where there is one left.
 type companion struct {
 	*answerer
-	tender *upstream.Tender
+	tender *upstream.Tender // nil where there is none left
 }
 
 var _ plane.Companion = (*companion)(nil)
 
 // Join implements plane.Companion.
 func (c *companion) Join() {
+	c.accompanied = true
 	if c.r.engine != nil {
 		c.tender = c.r.engine.Tend()
 	}
@@ -23,10 +24,15 @@ func (c *companion) Join() {
 
 // Leave implements plane.Companion.
 func (c *companion) Leave() {
+	c.accompanied = false
 	if c.tender != nil {
 		c.tender.Close()
 	}
 }
+
+// Sent implements plane.Companion: what a batch asks upstream leaves behind the answers
+// that memory had for it.
+func (c *companion) Sent() { c.release() }
 
 // FD implements plane.Companion.
 func (c *companion) FD() int {

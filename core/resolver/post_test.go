@@ -136,3 +136,32 @@ func TestBatchIsReleased(t *testing.T) {
 		t.Errorf("%d late replies, want %d", n, len(batch))
 	}
 }
+
+// TestMissesLeaveBehindHits has a companion keep what a batch asks until its answers are
+// sent.
+func TestMissesLeaveBehindHits(t *testing.T) {
+	s := play(t, plot{rest: serveBy(t, func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeNameError) })})
+	c := s.handler.(*companion)
+	c.Join()
+	defer c.Leave()
+	var box mailbox
+	for round := range 3 {
+		batch := []plane.Packet{{Data: pack(t, new(dns.Msg).SetQuestion(fmt.Sprintf("r%d.example.", round), dns.TypeA))}}
+		c.Answer(batch, &box)
+		if !c.held {
+			t.Error("a question left before the batch was sent")
+		}
+		c.Sent()
+		if c.held {
+			t.Error("still held behind the batch")
+		}
+		for deadline := time.Now().Add(10 * time.Second); s.Waiting() > 0; c.Turn() {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d still wait", s.Waiting())
+			}
+		}
+	}
+	if n := len(box.alone) + len(box.together); n != 3 {
+		t.Errorf("%d late replies, want 3", n)
+	}
+}

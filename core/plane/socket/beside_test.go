@@ -19,6 +19,7 @@ type fellow struct {
 	joined  atomic.Bool
 	left    atomic.Bool
 	turns   atomic.Int32
+	sent    atomic.Int32
 	late    plane.Queue
 	waiting []plane.Packet
 }
@@ -35,6 +36,7 @@ func newFellow(t *testing.T) *fellow {
 func (f *fellow) Join()        { f.joined.Store(true) }
 func (f *fellow) Leave()       { f.left.Store(true) }
 func (f *fellow) FD() int      { return f.fd }
+func (f *fellow) Sent()        { f.sent.Add(1) }
 func (f *fellow) Awaits() bool { return f.awaits.Load() }
 
 func (f *fellow) answered() {
@@ -111,4 +113,5 @@ func TestCompanionHasItsTurn(t *testing.T) {
 	if n := f.turns.Load(); n < 20 {
 		t.Errorf("%d turns beside twenty batches", n)
 	}
+	eventually(t, "to be told of each batch that was sent", func() bool { return f.sent.Load() == 20 })
 }

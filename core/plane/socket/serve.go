@@ -63,6 +63,7 @@ func takeProcessor() {
 // loop is the way of every query: in, answered, out.
 func loop(queue plane.Queue, handler plane.Handler) error {
 	batch := make([]plane.Packet, maxBatch)
+	companion, _ := handler.(plane.Companion)
 	for {
 		n, err := queue.Receive(batch)
 		if errors.Is(err, net.ErrClosed) {
@@ -72,7 +73,11 @@ func loop(queue plane.Queue, handler plane.Handler) error {
 			return fmt.Errorf("receive: %w", err)
 		}
 		handler.Answer(batch[:n], queue)
-		if err := queue.Send(batch[:n]); err != nil && !errors.Is(err, net.ErrClosed) {
+		err = queue.Send(batch[:n])
+		if companion != nil {
+			companion.Sent()
+		}
+		if err != nil && !errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("send: %w", err)
 		}
 	}
