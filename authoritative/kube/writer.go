@@ -35,6 +35,7 @@ type Writer struct {
 	written, deleted, failures, behind atomic.Uint64
 	withheld                           atomic.Int64 // RRsets the brake keeps
 	compared                           atomic.Int64 // when the last compare ended, Unix nanoseconds; 0: never
+	done                               atomic.Bool  // all there was to write at the start is written
 	trouble                            atomic.Pointer[string]
 	behindSince                        time.Time // Run's goroutine only
 }
@@ -67,6 +68,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		err := w.work(ctx, &compare)
 		if err == nil {
 			wait = retryMin
+			w.done.Store(true)
 			if w.trouble.Swap(nil) != nil {
 				w.opts.Log.Info("records are written again")
 			}
@@ -242,9 +244,9 @@ func (w *Writer) compare(ctx context.Context) error {
 	return nil
 }
 
-// Ready implements daemon.Task: all was compared with etcd once, and there is
-// nothing that could not be written.
-func (w *Writer) Ready() bool { return w.compared.Load() != 0 && w.trouble.Load() == nil }
+// Ready implements daemon.Task: all was compared with etcd once, what came of that is
+// written, and there is nothing that could not be.
+func (w *Writer) Ready() bool { return w.done.Load() && w.trouble.Load() == nil }
 
 // Reason implements daemon.Reasoner.
 func (w *Writer) Reason() string {
@@ -253,6 +255,8 @@ func (w *Writer) Reason() string {
 		return *trouble
 	case w.compared.Load() == 0:
 		return "not all objects have been told of yet"
+	case !w.done.Load():
+		return "the first compare's records are being written"
 	case w.withheld.Load() > 0:
 		return fmt.Sprintf("the brake keeps %d RRsets that no object has any more (brake.max_delete)", w.withheld.Load())
 	}
