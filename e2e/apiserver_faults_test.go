@@ -435,9 +435,9 @@ func stoppedClock(t *testing.T, l *lived) {
 	l.equal(t, "town", l.cluster.Kubeconfig(controlplane.Monitor))
 }
 
-// Most of a cluster's Services are missing from the list when the monitor starts: the
-// brake keeps their records, and those of other owners do not count. Events are
-// believed all the same, and who lifts the brake is obeyed.
+// Most of a cluster's Services are missing from a list, after the history between was
+// compacted: the brake keeps their records, and those of other owners do not count. An
+// event is believed all the same. Who starts the monitor without a brake is obeyed.
 func massDeletion(t *testing.T, l *lived) {
 	p := l.probe(t)
 	const many = 80
@@ -461,19 +461,19 @@ func massDeletion(t *testing.T, l *lived) {
 	writeFile(t, zone, b.String())
 	records(t, l.Stack, l.server, "import", zone, "--zone", "cluster.local", "--owner", "kubernetes:village")
 
-	must(t, l.monitor.Stop())
-	remove := func(i int) {
-		must(t, l.cluster.Client.CoreV1().Services("mass").Delete(t.Context(), fmt.Sprintf("s%d", i), metav1.DeleteOptions{}))
-	}
+	second, client := l.absent(t, 0)
 	for i := range many - 1 {
-		remove(i)
+		must(t, client.CoreV1().Services("mass").Delete(t.Context(), fmt.Sprintf("s%d", i), metav1.DeleteOptions{}))
 	}
-	must(t, l.monitor.Start())
+	l.compact(t)
+	must(t, second.Kill())
+	must(t, l.cluster.API.Start())
+	must(t, l.cluster.Ready(t.Context()))
 	l.until(t, "the brake", func() bool {
 		counters, err := l.monitor.Counters(t.Context())
 		return err == nil && counters.Sum("strata_monitor_withheld") > 0
 	})
-	remove(many - 1)
+	must(t, l.cluster.Client.CoreV1().Services("mass").Delete(t.Context(), fmt.Sprintf("s%d", many-1), metav1.DeleteOptions{}))
 	l.denies(t, named(many-1))
 	for i := range many - 1 {
 		if !there(i) {

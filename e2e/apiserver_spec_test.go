@@ -140,7 +140,6 @@ var clauses = []clause{
 // Each clause of the specification, from kubectl to dig's side. The monitor may list
 // and watch, and nothing else.
 func specification(t *testing.T, l *lived) {
-	l.settle(t)
 	for _, c := range clauses {
 		var got string
 		l.until(t, fmt.Sprintf("%s: %s of %s: %s", c.clause, dns.TypeToString[c.typ], c.name, c.want), func() bool {
@@ -173,7 +172,8 @@ func specification(t *testing.T, l *lived) {
 	l.equal(t, "town", l.cluster.Kubeconfig("monitor"))
 }
 
-// settle says in the objects' statuses what controllers and kubelets would.
+// settle says in the objects' statuses what controllers and kubelets would, and waits
+// until all that never changes is answered.
 func (l *lived) settle(t *testing.T) {
 	t.Helper()
 	core := l.cluster.Client.CoreV1()
@@ -181,6 +181,12 @@ func (l *lived) settle(t *testing.T) {
 	_, err := core.Services("shop").Patch(t.Context(), "front", types.MergePatchType, patch, metav1.PatchOptions{}, "status")
 	must(t, err)
 	l.runs(t, "shop", "walker", "10.1.9.1", true)
+	for _, c := range constant() {
+		l.until(t, c.name, func() bool {
+			reply, err := exchange(l.server, c.name, c.typ)
+			return err == nil && verdict(reply) == c.want
+		})
+	}
 }
 
 // runs has a Pod run at an address, ready or not, as kubelet would say.

@@ -102,6 +102,7 @@ func live(t *testing.T, program string) *lived {
 	l.monitor = l.monitoring(t, "monitor", "town", l.cluster.Kubeconfig(controlplane.Monitor), "")
 	must(t, l.Ready(t.Context(), l.server))
 	must(t, l.Ready(t.Context(), l.monitor))
+	l.settle(t)
 	return l
 }
 
