@@ -39,7 +39,10 @@ func (k *checks) ask(ctx context.Context, to upstream.Server, name string, typ u
 		return nil, err
 	}
 	a, err := k.engine.Exchange(ctx, to, &upstream.Question{Name: wired, Type: typ, Class: wire.ClassIN, RD: true})
-	if err != nil {
+	switch {
+	case a.Err != nil: // what was asked the checker says itself
+		return nil, a.Err
+	case err != nil:
 		return nil, err
 	}
 	m := new(dns.Msg)
