@@ -37,9 +37,9 @@ type Watcher struct {
 	opts WatchOptions
 	log  *slog.Logger
 
-	told      atomic.Int64 // revision the sink was told of last
-	seen      atomic.Int64 // revision up to which nothing is missing
-	contact   atomic.Int64 // Unix nanoseconds, 0: never
+	told      atomic.Int64              // revision the sink was told of last
+	seen      atomic.Int64              // revision up to which nothing is missing
+	contact   atomic.Pointer[time.Time] // nil: never
 	synced    atomic.Bool
 	connected atomic.Bool
 	rewound   atomic.Bool // etcd's revision is behind what was seen
@@ -85,10 +85,11 @@ func (w *Watcher) CompareNow() {
 // Revision is etcd's revision the sink was told of last.
 func (w *Watcher) Revision() int64 { return w.told.Load() }
 
-// LastContact is when etcd last answered; zero: never.
+// LastContact is when etcd last answered; zero: never. It has a monotonic reading:
+// the time since is right also when the clock has jumped.
 func (w *Watcher) LastContact() time.Time {
-	if ns := w.contact.Load(); ns != 0 {
-		return time.Unix(0, ns)
+	if at := w.contact.Load(); at != nil {
+		return *at
 	}
 	return time.Time{}
 }
@@ -184,7 +185,10 @@ func counted(records iter.Seq2[Record, error], n *int) iter.Seq2[Record, error] 
 	}
 }
 
-func (w *Watcher) heard() { w.contact.Store(time.Now().UnixNano()) }
+func (w *Watcher) heard() {
+	now := time.Now()
+	w.contact.Store(&now)
+}
 
 // follow watches from the revision after what was seen, until something says
 // that a full compare is due (whole), or that the watch has failed.

@@ -314,3 +314,14 @@ func TestCompareNow(t *testing.T) {
 	}
 	same(t, direct, sink)
 }
+
+// The age of what is served is told by the monotonic clock: a clock that jumps makes it
+// neither older nor younger.
+func TestLastContactIsMonotonic(t *testing.T) {
+	t.Parallel()
+	w := watching(t, client(t, member(t).Endpoints()...), &tableSink{}, WatchOptions{})
+	until(t, "synced", w.Synced)
+	if at := w.LastContact(); !strings.Contains(at.String(), " m=") {
+		t.Errorf("%v has no monotonic reading", at)
+	}
+}
