@@ -80,7 +80,7 @@ var caches = []Contender{
 
 // contenders are all there are; some are in several tables.
 func contenders() []Contender {
-	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders(), memifRows, xdpRows, []Contender{stores})
+	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders(), memifRows, xdpRows, []Contender{stores}, clustered)
 }
 
 // A Seat is where one start of a contender stands: what its templates read.

@@ -12,7 +12,14 @@
 // for an exact time or count its questions, this program is client ([Asking]) and
 // upstream ([Upstream]) itself, the same for every contender.
 //
+// The tables dpdk-… measure authoritative on DPDK's ports, asked by a generator of whole
+// frames ([flood]) or by kxdpgun. They need root and a bin/authoritative with the plane
+// dpdk; where that is not there they are left out, and said to be. While they run
+// the machine keeps huge pages for them. Some tables are drawn, into plots/.
+//
 // A contender is data: a line in contenders.go and a configuration template
 // under peers/. A contender whose program is missing, or that fails, is named in
 // the report with the reason; the others run on.
+//
+// [flood]: https://pkg.go.dev/github.com/strata-dns/strata/bench/packets/flood
 package main

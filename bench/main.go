@@ -105,12 +105,13 @@ var tables = map[string]func(context.Context, Setting, string) (*Run, error){
 	tableXDP:            dpdkXDP,
 	tableStability:      dpdkStability,
 	tablePinning:        pinning,
+	tableKubernetes:     kubernetesCluster,
 }
 
 // allTables are measured in this order.
 var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway, tableRestart,
 	tableRecursorHits, tableRecursorMisses, tableRecursorDead, tableLookup, tableMemory,
-	tableMemif, tableOffered, tableNames, tableQueues, tableXDP, tableStability, tablePinning}
+	tableMemif, tableOffered, tableNames, tableQueues, tableXDP, tableStability, tablePinning, tableKubernetes}
 
 // missing says what a table needs that is not there: then it is left out, unless somebody
 // asks for it by name.
@@ -231,7 +232,7 @@ func root() (string, error) {
 
 // packages lists what must be installed, the generator first.
 func packages() []string {
-	names := []string{"dnsperf", "util-linux", "iproute2", "knot-dnsutils"} // knot-dnsutils: kxdpgun
+	names := []string{"dnsperf", "util-linux", "iproute2", "knot-dnsutils", "libdpdk-dev", "pkg-config", "gcc"} // knot-dnsutils: kxdpgun
 	for _, c := range contenders() {
 		for _, name := range strings.Fields(c.Package) {
 			if !slices.Contains(names, name) {

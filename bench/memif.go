@@ -76,6 +76,8 @@ type memifRun struct {
 	lcores  []int
 	idle    string
 	etcd    string // endpoint with the zone of changes; "": none
+
+	opened func(*Server) error // before anything is asked; may be nil
 }
 
 // run starts who answers, has the generator ask, and hands the reports to visit as they
@@ -110,6 +112,11 @@ func (m *memif) play(ctx context.Context, c Contender, r memifRun, visit func(*p
 		}
 		defer server.stop()
 		m.entry(c.Name).Command = m.set.portable(server.Command)
+		if r.opened != nil {
+			if err := r.opened(server); err != nil {
+				return err
+			}
+		}
 	}
 	flood, err := m.ask(ctx, args)
 	if err != nil {
@@ -324,7 +331,7 @@ func dpdkNames(ctx context.Context, set Setting, command string) (*Run, error) {
 	m.run.Settings = append(m.run.Settings, "Hosts with one A record each, all asked alike.")
 	return m.run, m.each(ctx, func(round int, c Contender) error {
 		n := sizes[c.Name]
-		r := memifRun{zone: file("zone", n), names: file("names", n), rates: []string{"0"}, seconds: max(1, set.Seconds*3/5), lcores: []int{set.ServerCPU}}
+		r := memifRun{zone: file("zone", n), names: file("names", n), rates: []string{"0"}, seconds: max(1, set.Seconds*2/5), lcores: []int{set.ServerCPU}}
 		return m.play(ctx, c, r, func(report *packets.Report, _ *Server) error {
 			sample := sampleOf(report)
 			sample.Names = n

@@ -144,7 +144,7 @@ func (s *Server) loaded(ctx context.Context, patience time.Duration) error {
 // An lcoreCount is what /metrics says of one lcore.
 type lcoreCount struct {
 	queries, gaps float64
-	longest       time.Duration
+	longest       time.Duration // between two polls in the last minute
 }
 
 // lcores reads what the server's lcores have done.
@@ -173,7 +173,7 @@ func parseLcores(text string) map[string]lcoreCount {
 			c.queries = v
 		case strings.HasPrefix(name, "strata_dpdk_total") && strings.Contains(labels, `what="gaps"`):
 			c.gaps = v
-		case strings.HasPrefix(name, "strata_dpdk_longest_gap_seconds"):
+		case strings.HasPrefix(name, "strata_dpdk_recent_longest_gap_seconds"):
 			c.longest = seconds(v)
 		}
 		all[lcore] = c

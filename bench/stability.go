@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -90,35 +91,38 @@ func (c *change) once(ctx context.Context, variant int) error {
 }
 
 // begin has records change until the returned function is called, which says how many
-// did, a second.
+// did, a second. An import that fails is a gap in the changes, and made up for by none.
 func (c *change) begin(ctx context.Context) (end func() (perSecond float64, err error)) {
 	ctx, cancel := context.WithCancel(ctx)
-	failed := make(chan error, 1)
+	ended := make(chan error, 1)
 	before, began := c.done.Load(), time.Now()
 	go func() {
+		var last error
 		tick := time.NewTicker(changePeriod)
 		defer tick.Stop()
 		for n := 1; ; n++ {
 			select {
 			case <-ctx.Done():
-				failed <- nil
+				ended <- last
 				return
 			case <-tick.C:
 			}
-			if err := c.once(ctx, n%len(c.files)); err != nil && ctx.Err() == nil {
-				failed <- err
-				return
-			}
-			if ctx.Err() == nil {
+			if err := c.once(ctx, n%len(c.files)); err == nil {
 				c.done.Add(changesAtOnce)
+			} else if ctx.Err() == nil {
+				slog.Warn("no change", "reason", err)
+				last = err
 			}
 		}
 	}()
 	return func() (float64, error) {
 		span := time.Since(began).Seconds()
 		cancel()
-		err := <-failed
-		return float64(c.done.Load()-before) / span, err
+		last := <-ended
+		if n := c.done.Load() - before; n > 0 {
+			return float64(n) / span, nil
+		}
+		return 0, errors.Join(errors.New("change records: none was"), last)
 	}
 }
 
@@ -140,7 +144,7 @@ func dpdkStability(ctx context.Context, set Setting, command string) (*Run, erro
 		fmt.Sprintf("%d s each. A zone of %d hosts from a file, all asked alike, and in the same table %s from etcd: `authoritative records import` writes its %d records anew, each with another address, every %v. etcd is a member embedded in a second authoritative. All that has CPU %d, with the generator.",
 			span, set.Large, changeZone, changesAtOnce, changePeriod, set.LoadCPU),
 		fmt.Sprintf("The echo loop (C, swaps addresses and ports, sets QR) polls alone in its process; beside it an authoritative with the same zones on sockets takes the same changes on CPU %d, so that the generator is disturbed alike.", set.LoadCPU),
-		"deviation: standard deviation of the replies of each second over their mean. Longest between polls: as each loop counts itself, the server's from its start on.")
+		"deviation: standard deviation of the replies of each second over their mean. Longest between polls: as each loop counts itself, the server's of the last minute. Polls 500 µs late: all since the server was ready.")
 	changes, err := newChange(ctx, set, m.paths[memifHits])
 	if err != nil {
 		return nil, err
@@ -178,15 +182,23 @@ func (m *memif) steady(ctx context.Context, c Contender, zone, names string, spa
 	} else {
 		r.zone = zone
 	}
+	lcore := func(s *Server) (lcoreCount, error) {
+		all, err := s.lcores(ctx)
+		return all[strconv.Itoa(m.set.ServerCPU)], err
+	}
+	var before lcoreCount
+	r.opened = func(s *Server) (err error) {
+		before, err = lcore(s)
+		return err
+	}
 	end := changes.begin(ctx)
 	err = m.play(ctx, c, r, func(report *packets.Report, s *Server) error {
 		sample = sampleOf(report)
 		if s == nil {
 			return nil
 		}
-		all, err := s.lcores(ctx)
-		lcore := all[strconv.Itoa(m.set.ServerCPU)]
-		sample.PollGap, sample.PollGaps = lcore.longest, lcore.gaps
+		after, err := lcore(s)
+		sample.PollGap, sample.PollGaps = after.longest, after.gaps-before.gaps
 		return err
 	})
 	rate, failed := end()

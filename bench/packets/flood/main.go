@@ -51,7 +51,6 @@ type options struct {
 	lcore    int
 	queues   int
 	echo     bool
-	mac      net.HardwareAddr
 	way      packets.Way
 	mix      packets.Mix
 	stay     bool          // with the port, when all is said
