@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"unsafe"
@@ -80,6 +81,12 @@ func (e *environment) close() {
 	})
 }
 
+// harmless are lines that stand in every log, and tell nothing of an error.
+var harmless = []string{
+	"EAL: Detected ", "EAL: Selected ", "EAL: No free 1048576", "EAL: Physical addresses are unavailable", "EAL: Probe", "EAL: VFIO support",
+	"TELEMETRY:", "EAL: No available 1048576",
+}
+
 // read passes DPDK's log on.
 func (e *environment) read(r *os.File) {
 	defer close(e.lines)
@@ -87,6 +94,9 @@ func (e *environment) read(r *os.File) {
 	for s := bufio.NewScanner(r); s.Scan(); {
 		line := strings.TrimSpace(s.Text())
 		e.log.Debug("dpdk", "says", line)
+		if slices.ContainsFunc(harmless, func(begin string) bool { return strings.HasPrefix(line, begin) }) {
+			continue
+		}
 		e.mu.Lock()
 		if e.last = append(e.last, line); len(e.last) > keptLines {
 			e.last = e.last[1:]

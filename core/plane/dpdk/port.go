@@ -6,7 +6,6 @@ package dpdk
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -36,10 +35,7 @@ func findPorts(o *Options) (all []*port, err error) {
 			return nil, err
 		}
 	}
-	if len(all) == 0 {
-		return nil, errors.New("no port: dpdk.eal names no device that is there, such as --vdev=net_af_xdp0,iface=eth1, or -a with a PCI address")
-	}
-	return all, nil
+	return all, missing(o.EAL, all)
 }
 
 // fromKernels are drivers whose peer may be a kernel on this machine, that leaves

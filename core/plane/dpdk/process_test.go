@@ -194,10 +194,14 @@ func TestMemif(t *testing.T) {
 func TestRefused(t *testing.T) {
 	needInside(t)
 	for _, c := range []struct{ name, lcores, eal, want string }{
-		{"no such interface", lastCPU(), "--vdev=net_af_packet0,iface=nosuch0", "net_af_packet0: ioctl failed (SIOCGIFINDEX):No such device"},
+		{"no such interface", lastCPU(), "--vdev=net_af_packet0,iface=nosuch0", "dpdk: device net_af_packet0 cannot be had: there is no interface nosuch0: "},
 		{"no such driver", lastCPU(), "--vdev=net_nosuch0", "net_nosuch0"},
 		{"no such CPU", "999", "--vdev=net_af_packet0,iface=" + portName, "lcore 999: this process may use CPUs 0"},
 		{"no device", lastCPU(), "--no-telemetry", "no port: dpdk.eal names no device"},
+		{"no such card", lastCPU(), "-a0000:99:00.0", "device 0000:99:00.0 cannot be had: there is no such PCI device"},
+		{"an argument the driver has not", lastCPU(), "--vdev=net_af_packet0,nosuch=1,iface=" + portName, "device net_af_packet0 cannot be had: its driver would not have it, or not with these arguments"},
+		{"lcores of DPDK's choice", lastCPU(), "--lcores=0@0", "dpdk.eal has \"--lcores=0@0\": which CPUs poll is said by dpdk.lcores"},
+		{"a device twice", lastCPU(), "--vdev=net_af_packet0,iface=" + portName + "\n--vdev=net_af_packet1,iface=" + portName, "dpdk.eal names interface dns0 twice, for net_af_packet0 and net_af_packet1"},
 		{"an lcore twice", "0,0", "--no-telemetry", "lcore 0 stands twice"},
 		{"an unknown argument", lastCPU(), "--nosuch", "Invalid argument"},
 		{"fewer queues than lcores", "0," + lastCPU(), "--vdev=net_af_packet0,iface=" + portName, "port net_af_packet0 has 1 queues, dpdk.lcores asks for 2"},
@@ -211,5 +215,35 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%v: %s\nwant %q", err, out, c.want)
 			}
 		})
+	}
+}
+
+// TestForbidden: who lacks what a port needs is told what.
+func TestForbidden(t *testing.T) {
+	needInside(t)
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip("needs setpriv, to have fewer capabilities")
+	}
+	for device, want := range map[string]string{
+		"net_af_packet0,iface=" + portName: "device net_af_packet0 cannot be had: this process lacks CAP_NET_RAW",
+		"net_tap0":                         "device net_tap0 cannot be had: this process lacks CAP_NET_ADMIN",
+	} {
+		c := command(t, lastCPU(), "--vdev="+device)
+		c.Args, c.Path = append([]string{"setpriv", "--bounding-set=-net_raw,-net_admin", c.Path}, c.Args[1:]...), setpriv
+		if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v: %s\nwant %q", err, out, want)
+		}
+	}
+}
+
+// TestCannotWait: a driver without interrupts is named.
+func TestCannotWait(t *testing.T) {
+	needInside(t)
+	c := command(t, lastCPU(), "--vdev=net_af_packet0,iface="+portName)
+	c.Env = append(c.Env, idleKey+"=interrupt")
+	want := "port net_af_packet0: driver net_af_packet has no receive interrupts: set dpdk.idle to backoff or poll"
+	if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v: %s\nwant %q", err, out, want)
 	}
 }

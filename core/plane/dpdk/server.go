@@ -103,7 +103,7 @@ func (o *Options) check() error {
 			return fmt.Errorf("lcore %d stands twice", cpu)
 		}
 	}
-	return nil
+	return checkDevices(o.EAL)
 }
 
 // take opens the ports and makes a queue for each lcore.
