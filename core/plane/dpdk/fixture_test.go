@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +30,7 @@ const (
 	childKey  = "STRATA_DPDK_CHILD"  // arguments of DPDK, one a line
 	lcoresKey = "STRATA_DPDK_LCORES"
 	idleKey   = "STRATA_DPDK_IDLE"
+	churnKey  = "STRATA_DPDK_CHURN" // the child allocates without end
 	portName  = "dns0"
 )
 
@@ -170,6 +172,11 @@ func child() int {
 		fmt.Println(err)
 		return 1
 	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if os.Getenv(churnKey) != "" {
+		go churn(ctx)
+	}
 	fmt.Println("ready", p)
 	ended := make(chan error)
 	go func() { ended <- p.Run(ctx) }()
@@ -183,6 +190,8 @@ func child() int {
 	for _, c := range last {
 		fmt.Printf("received %d sent %d\n", c.Frames[0], c.Sent)
 	}
+	runtime.ReadMemStats(&after)
+	fmt.Printf("allocated %d in %d collections\n", after.TotalAlloc-before.TotalAlloc, after.NumGC-before.NumGC)
 	for _, port := range ports {
 		fmt.Printf("port %+v\n", port)
 	}
@@ -191,3 +200,14 @@ func child() int {
 	}
 	return 0
 }
+
+// churn allocates until the context ends.
+func churn(ctx context.Context) {
+	for each := time.NewTicker(time.Millisecond); ctx.Err() == nil; <-each.C {
+		for range 1000 {
+			garbage = make([]byte, 200)
+		}
+	}
+}
+
+var garbage []byte
