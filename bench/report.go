@@ -30,6 +30,7 @@ var titles = []struct{ table, title string }{
 	{tableXDP, "Authoritative on DPDK: AF_XDP on a veth"},
 	{tableStability, "Authoritative on DPDK: stability"},
 	{tablePinning, "Authoritative on kernel sockets: pinning and namespaces"},
+	{tableKubernetes, "A Kubernetes cluster's names"},
 }
 
 // report writes RESULTS.md.

@@ -61,6 +61,9 @@ var targets = []Target{
 	{tableXDP, onVeth, queryRate, xdpKnot, 1.25, false, ""},
 	{tableStability, steadily, unsteady, "", 1, true, ""},
 	{tableStability, steadily, poll, "", 500, true, ""},
+	{tableKubernetes, clusterQueries, queryRate, "CoreDNS kubernetes", 5, false, ""},
+	{tableKubernetes, propagation, p99, "CoreDNS kubernetes", 1, true, ""},
+	{tableKubernetes, propagation, longest, "CoreDNS kubernetes", 1, true, ""},
 }
 
 // The tables, by the names --only takes.
@@ -82,6 +85,7 @@ const (
 	tableXDP            = "dpdk-xdp"
 	tableStability      = "dpdk-stability"
 	tablePinning        = "pinning"
+	tableKubernetes     = "kubernetes"
 	tableLookup         = "lookup"
 	tableMemory         = "memory"
 )
