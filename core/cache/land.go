@@ -57,9 +57,8 @@ func (c *Cache) aloft(f *flight) bool {
 }
 
 func (c *Cache) tally(err error) {
-	switch {
-	case errors.Is(err, errMalformed), errors.Is(err, errQuestion),
-		errors.Is(err, errTruncated), errors.Is(err, errUnrelated):
+	switch err {
+	case errMalformed, errQuestion, errTruncated, errUnrelated: // understand's own
 		c.count.refused.Add(1)
 	default:
 		c.count.failed.Add(1)
@@ -71,8 +70,8 @@ func (c *Cache) tally(err error) {
 // replaced by one; it is not asked for anew within 30 s of this try (RFC 8767 §5).
 // What was not even tried is neither remembered, nor a try.
 func (c *Cache) failed(f *flight, err error, now Instant) *entry {
-	var untried interface{ Passing() bool }
-	passing := errors.As(err, &untried) && untried.Passing()
+	untried, ok := find[interface{ Passing() bool }](err)
+	passing := ok && untried.Passing()
 	if e := c.index.question(&f.question, f.key); e != nil && e.usable(now, c.staleFor) {
 		if !passing {
 			e.hold.Store(int64(f.opened + retryAfter))
@@ -80,9 +79,10 @@ func (c *Cache) failed(f *flight, err error, now Instant) *entry {
 		return e
 	}
 	rcode := uint8(wire.RcodeServFail)
-	var said errRcode
-	if errors.As(err, &said) && said.rcode == wire.RcodeYXDomain { // RFC 6672 §2.2: a name too long
-		rcode = wire.RcodeYXDomain
+	if !passing {
+		if said, ok := find[errRcode](err); ok && said.rcode == wire.RcodeYXDomain { // RFC 6672 §2.2: a name too long
+			rcode = wire.RcodeYXDomain
+		}
 	}
 	e := failure(&f.question, f.key, now, max(milliseconds(c.opts.FailureTTL), 1), rcode, errorCode(err))
 	if !passing && f.flushed == c.flushed.Load() {
@@ -91,13 +91,22 @@ func (c *Cache) failed(f *flight, err error, now Instant) *entry {
 	return e
 }
 
+// find is errors.As for a T that mostly is the error itself: in a storm of failures the
+// search costs as much as the rest of them.
+func find[T any](err error) (found T, ok bool) {
+	if found, ok = err.(T); !ok {
+		ok = errors.As(err, &found)
+	}
+	return found, ok
+}
+
 // errorCode is the extended error that tells of an error (RFC 8914 §4.23, §4.24).
 func errorCode(err error) uint16 {
-	var coded interface{ EDE() uint16 }
 	var network net.Error
-	switch {
-	case errors.As(err, &coded) && coded.EDE() != wire.EDENone:
+	if coded, ok := find[interface{ EDE() uint16 }](err); ok && coded.EDE() != wire.EDENone {
 		return coded.EDE()
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &network) && network.Timeout(), errors.As(err, new(errRcode)):
 		return wire.EDENoReachableAuth
@@ -107,7 +116,7 @@ func errorCode(err error) uint16 {
 
 // failure is an entry that remembers a failure for life milliseconds.
 func failure(q *Question, key uint64, now Instant, life uint32, rcode uint8, ede uint16) *entry {
-	text := q.appendTo(nil)[:len(q.Name)+4]
+	text := q.appendTo(make([]byte, 0, len(q.Name)+9))[:len(q.Name)+4]
 	return &entry{
 		key: key, data: text, stored: now, life: life, view: q.View,
 		nameLen: uint8(len(q.Name)), ede: ede, marks: q.marks() | markFailure | marks(rcode)<<rcodeShift,
