@@ -333,7 +333,7 @@ func (p *Prober) sayBrake() {
 		p.opts.Log.Error("most addresses seem to have gone at once: nothing is written down until they answer again or a reference does; is this prober cut off?",
 			"share", fmt.Sprintf("%.0f %%", b.share*100), "limit", fmt.Sprintf("%.0f %% (probe.brake)", p.opts.Brake*100), "withheld", len(p.rounds.accused))
 	} else {
-		p.opts.Log.Info("the brake is off: most addresses, or a reference, answer again")
+		p.opts.Log.Info("the brake is off: enough addresses, or a reference, answer again, or they are no longer ours")
 	}
 }
 
