@@ -216,6 +216,20 @@ func (b *beside) kill(d *dual) {
 	<-d.done
 }
 
+// ends has authoritative end well, and a connection that is open then, too.
+func (b *beside) ends(d *dual) (log string) {
+	b.t.Helper()
+	conn, err := b.client.Dial("tcp", "10.44.0.53:53", 10*time.Second)
+	must(b.t, err)
+	defer conn.Close()
+	log = d.ends()
+	must(b.t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		b.t.Errorf("an open connection reads %d octets, %v at the end", n, err)
+	}
+	return log
+}
+
 func (b *beside) link() string { return b.run(b.server, "ip", "-d", "link", "show") }
 
 // Over net_af_xdp the plane gets queries and the kernel gets the rest: TCP, ping, ARP,
@@ -251,7 +265,7 @@ func TestDPDKBesideKernel(t *testing.T) {
 	b.run(b.client, "ping", "-c", "1", "-W", "5", "10.44.0.53")
 	d = b.serve()
 	b.whole(d)
-	log := d.ends()
+	log := b.ends(d)
 	if !strings.Contains(log, "removed the XDP program that a process of ours left behind") {
 		t.Errorf("the log does not tell what was removed:\n%s", log)
 	}
@@ -318,7 +332,7 @@ func TestDPDKException(t *testing.T) {
 	}
 	d = b.serve()
 	b.whole(d)
-	d.ends()
+	b.ends(d)
 	if out := b.link(); strings.Contains(out, "dtap0") {
 		t.Errorf("after the end:\n%s", out)
 	}

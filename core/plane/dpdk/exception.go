@@ -3,9 +3,11 @@
 package dpdk
 
 import (
+	"context"
 	"errors"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/strata-dns/strata/core/plane/frame"
 )
@@ -153,6 +155,36 @@ func (t *tap) take(q *queue) {
 			return // closed: nothing else ends a tap
 		}
 		q.inject(t.via, b[:n])
+	}
+}
+
+// What comes to an end is given that long without a frame of the kernel's, and as many
+// times that in all.
+const (
+	quiet   = 50 * time.Millisecond
+	patient = 10
+)
+
+// settle waits until the kernel has said its last by the exception interfaces: sockets have been
+// drained before, and the segments that end their connections need the lcores.
+func (k *kernel) settle(ctx context.Context, s *server) {
+	if len(k.taps) == 0 {
+		return
+	}
+	t := time.NewTicker(quiet)
+	defer t.Stop()
+	said := s.Exceptions().Down
+	for range patient {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		now := s.Exceptions().Down
+		if now == said {
+			return
+		}
+		said = now
 	}
 }
 

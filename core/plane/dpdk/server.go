@@ -197,6 +197,7 @@ func (s *server) String() string {
 
 // Drain implements Plane.
 func (s *server) Drain(ctx context.Context) error {
+	s.kernel.settle(ctx, s)
 	s.end()
 	done := make(chan struct{})
 	go func() { s.workers.Wait(); close(done) }()
