@@ -6,10 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/strata-dns/strata/authoritative/store"
 )
@@ -347,5 +350,79 @@ func TestTargets(t *testing.T) {
 	<-targets.changed
 	if checks, synced := targets.all(); len(checks) != 1 || !synced {
 		t.Errorf("%v", checks)
+	}
+}
+
+// 50,000 addresses every 15 s from one prober, with a real etcd: all are known after
+// the first round. Processor and memory are logged: the machine may be busy.
+func TestFiftyThousand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute: -short")
+	}
+	const names, each = 500, 100
+	endpoints := etcd(t)
+	c := client(t, endpoints, slog.New(slog.DiscardHandler))
+	f := follow(t, c)
+	port := listening(t, "0.0.0.0:0")
+	var edits []store.Edit
+	for i := range names {
+		var addrs []string
+		for j := range each {
+			n := i*each + j
+			addrs = append(addrs, fmt.Sprintf("127.%d.%d.%d", 100+n>>16, n>>8&255, n&255))
+		}
+		rec, err := store.NewRecord(fmt.Sprintf("h%d.example.org", i), "A", "static", 30, addrs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Probe = fmt.Sprint("tcp:", port)
+		edits = append(edits, store.Edit{Op: store.Add, Record: rec})
+	}
+	if _, err := c.Write(t.Context(), edits...); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	p, err := New(Options{Client: client(t, endpoints, log), Name: "one", Lease: 10 * time.Second, Interval: 15 * time.Second, Timeout: 2 * time.Second,
+		Tries: 3, Sockets: Sockets(8192, log), Brake: 0.5, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	began := time.Now()
+	states := func() (up, down int) { up, down, _ = f.states(); return up, down }
+	for up, down := states(); up < names*each; up, down = states() {
+		if down > 0 || time.Since(began) > 2*time.Minute {
+			t.Fatalf("%d up, %d down after %s", up, down, time.Since(began))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Logf("all %d are known after %s", names*each, time.Since(began).Round(100*time.Millisecond))
+
+	// A round in which nothing changes.
+	processor := func() time.Duration {
+		var used unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	}
+	var memory runtime.MemStats
+	probed := func() uint64 { return p.counters.probes[TCP][foundUp].Load() }
+	before, spent, since := probed(), processor(), time.Now()
+	for probed() < before+names*each && time.Since(since) < time.Minute {
+		time.Sleep(10 * time.Millisecond)
+	}
+	took, checks := time.Since(since), probed()-before
+	runtime.ReadMemStats(&memory)
+	t.Logf("%d checks in %s: %.0f %% of a processor, the listener's and etcd's part in it; heap %d MiB, etcd's in it; %.3f s late",
+		checks, took.Round(time.Millisecond), 100*(processor()-spent).Seconds()/took.Seconds(), memory.HeapAlloc>>20, p.Status().Late)
+	if up, down := states(); up != names*each || down != 0 {
+		t.Errorf("%d up, %d down", up, down)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

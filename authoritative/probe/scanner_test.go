@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -267,47 +266,6 @@ func TestScanMany(t *testing.T) {
 			t.Fatalf("%d descriptors before, %d after", before, descriptors())
 		}
 	}
-}
-
-// 50,000 addresses in 15 s from one scanner: processor and memory are logged, as the
-// machine may be busy; that all are answered is asserted.
-func TestScanFiftyThousand(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 15 s: -short")
-	}
-	s := scanner(t, 2*time.Second)
-	port := listening(t, "0.0.0.0:0")
-	var used [2]unix.Rusage
-	var memory [2]runtime.MemStats
-	read := func(i int) {
-		runtime.ReadMemStats(&memory[i])
-		if err := unix.Getrusage(unix.RUSAGE_SELF, &used[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const addresses, seconds = 50_000, 15
-	read(0)
-	began := time.Now()
-	var failed atomic.Int32
-	var all sync.WaitGroup
-	for i := range addresses {
-		for time.Since(began) < time.Duration(i)*seconds*time.Second/addresses {
-			time.Sleep(time.Millisecond)
-		}
-		all.Add(1)
-		s.Start(Target{netip.AddrFrom4([4]byte{127, 10 + byte(i>>16), byte(i >> 8), byte(i)}), Check{Kind: TCP, Port: uint16(port)}}, func(err error) {
-			if err != nil && failed.Add(1) < 5 {
-				t.Error(err)
-			}
-			all.Done()
-		})
-	}
-	all.Wait()
-	took := time.Since(began)
-	read(1)
-	cpu := time.Duration(used[1].Utime.Nano() + used[1].Stime.Nano() - used[0].Utime.Nano() - used[0].Stime.Nano())
-	t.Logf("%d TCP probes in %s: %.1f µs of processor each, the listener's half in it; %d octets allocated each; %d failed",
-		addresses, took.Round(time.Millisecond), float64(cpu.Microseconds())/addresses, (memory[1].TotalAlloc-memory[0].TotalAlloc)/addresses, failed.Load())
 }
 
 // BenchmarkScan and BenchmarkDial make the same TCP probes, 64 at a time: by the
