@@ -27,7 +27,7 @@ type Line struct {
 const (
 	chartWidth, chartHeight  = 720.0, 400.0
 	chartLeft, chartRight    = 76.0, 20.0
-	chartTop, chartBottom    = 40.0, 52.0
+	chartTop, chartBottom    = 64.0, 52.0
 	chartTicks               = 6
 	lightBackground, inkTone = "#ffffff", "#333333"
 )
