@@ -5,7 +5,8 @@
 // its own. An [Engine] has a few shards; each owns UDP sockets, TCP connections,
 // the questions in the air and a timer wheel, all under one lock that is not held
 // while a query is sent or a reply read. One goroutine of a shard receives, in
-// batches, from all of its sockets; another turns its wheel.
+// batches, from all of its sockets, unless somebody does it in its stead ([Engine.Tend]);
+// another turns its wheel.
 //
 // Questions that are asked in a batch leave in one ([Engine.Hold]), and the answers that
 // were received in one are handed over together ([Engine.Together]).
@@ -23,6 +24,6 @@
 // Dependency order of the files: quantile, health, silence, choose (pure, driven by the
 // time they are given); wheel, table, lots, ports, socket, conn (the shard's
 // things); query, inspect, reply (wire form); flight, attempt (the life of a
-// question); shard, receive, hold, bundle, outbox (what runs it); address, server, tally, engine,
+// question); shard, receive, tend, hold, bundle, outbox (what runs it); address, server, tally, engine,
 // set (what callers see).
 package upstream
