@@ -194,15 +194,15 @@ type valueJSON struct {
 
 // put makes an RRset of the token's owner what the body says.
 func (a *api) put(r *request) (reply, error) {
-	rec, err := r.record(r.by.Owner)
-	if err != nil {
+	if _, err := r.record(r.by.Owner); err != nil { // who may not learns nothing of the body
 		return reply{}, err
 	}
 	var v valueJSON
 	if err := decode(r, &v); err != nil {
 		return reply{}, err
 	}
-	if rec, err = v.record(r, r.path[0], r.path[1]); err != nil {
+	rec, err := v.record(r, r.path[0], r.path[1])
+	if err != nil {
 		return reply{}, refuse(http.StatusUnprocessableEntity, "%v", err)
 	}
 	expected, err := r.expected(rec)
