@@ -80,7 +80,7 @@ type memifRun struct {
 	opened func(*Server) error // before anything is asked; may be nil
 }
 
-// run starts who answers, has the generator ask, and hands the reports to visit as they
+// play starts who answers, has the generator ask, and hands the reports to visit as they
 // come.
 func (m *memif) play(ctx context.Context, c Contender, r memifRun, visit func(*packets.Report, *Server) error) error {
 	socket := filepath.Join(m.set.Work, fmt.Sprintf("memif-%d", time.Now().UnixNano()))
