@@ -45,12 +45,12 @@ func (c Chart) svg(w io.Writer) error {
 	atX := func(v float64) float64 { return chartLeft + x.at(v)*(chartWidth-chartLeft-chartRight) }
 	atY := func(v float64) float64 { return chartHeight - chartBottom - y.at(v)*(chartHeight-chartTop-chartBottom) }
 	for _, v := range x.ticks() {
-		fmt.Fprintf(&b, `<line x1="%.1f" y1="%g" x2="%.1[1]f" y2="%g" stroke="#dddddd"/><text x="%.1[1]f" y="%g" text-anchor="middle">%[5]s</text>`+"\n",
-			atX(v), chartTop, chartHeight-chartBottom, chartHeight-chartBottom+16, short(v))
+		fmt.Fprintf(&b, `<line x1="%.1f" y1="%g" x2="%.1f" y2="%g" stroke="#dddddd"/><text x="%.1f" y="%g" text-anchor="middle">%s</text>`+"\n",
+			atX(v), chartTop, atX(v), chartHeight-chartBottom, atX(v), chartHeight-chartBottom+16, short(v))
 	}
 	for _, v := range y.ticks() {
-		fmt.Fprintf(&b, `<line x1="%g" y1="%.1f" x2="%g" y2="%.1[2]f" stroke="#dddddd"/><text x="%[4]g" y="%.1f" text-anchor="end">%s</text>`+"\n",
-			chartLeft, atY(v), chartWidth-chartRight, chartLeft-6, atY(v)+4, short(v))
+		fmt.Fprintf(&b, `<line x1="%g" y1="%.1f" x2="%g" y2="%.1f" stroke="#dddddd"/><text x="%g" y="%.1f" text-anchor="end">%s</text>`+"\n",
+			chartLeft, atY(v), chartWidth-chartRight, atY(v), chartLeft-6, atY(v)+4, short(v))
 	}
 	fmt.Fprintf(&b, `<text x="%g" y="%g" text-anchor="middle">%s</text>`+"\n", (chartWidth+chartLeft)/2, chartHeight-14, html.EscapeString(c.X))
 	fmt.Fprintf(&b, `<text x="16" y="%g" text-anchor="middle" transform="rotate(-90 16 %[1]g)">%s</text>`+"\n", chartHeight/2, html.EscapeString(c.Y))

@@ -42,6 +42,8 @@ func drawing(t *testing.T, r io.Reader) (circles, texts int) {
 }
 
 func TestChart(t *testing.T) {
+	// The first vertical line of the grid goes from the top to the bottom, its value below.
+	const grid = `<line x1="76.0" y1="64" x2="76.0" y2="348" stroke="#dddddd"/><text x="76.0" y="364" text-anchor="middle">`
 	for name, c := range map[string]Chart{
 		"nothing":    {Title: "nothing"},
 		"one point":  {Title: "one", Lines: []Line{{"a", [][2]float64{{3, 4}}}}},
@@ -58,6 +60,9 @@ func TestChart(t *testing.T) {
 		}
 		if circles, texts := drawing(t, strings.NewReader(b.String())); circles != points || texts < 3 {
 			t.Errorf("%s: %d circles for %d points, %d texts", name, circles, points, texts)
+		}
+		if !strings.Contains(b.String(), grid) && name != "nothing" {
+			t.Errorf("%s: no %s in\n%s", name, grid, b.String())
 		}
 		if strings.Contains(b.String(), "%!") {
 			t.Errorf("%s: a verb is left:\n%s", name, b.String())
