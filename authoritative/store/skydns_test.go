@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -197,4 +198,46 @@ func (s *skipLog) has(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keys[key] != nil
+}
+
+// Of many CNAMEs the lowest key's is taken, in whatever order they came, and the others
+// are reported.
+func TestSkyDNSOneCNAME(t *testing.T) {
+	t.Parallel()
+	sets := newSkySets()
+	touched := map[string]bool{}
+	for i := range 30 {
+		i = (i*7 + 11) % 30
+		target := wire.MustName(fmt.Sprintf("t%02d.example.net", i))
+		sets.put(fmt.Sprintf("/skydns/org/example/%02d", i), org, []skyPart{{typ: 5, ttl: 30, rdata: target}}, touched)
+	}
+	skips := &skipLog{}
+	changes := sets.changes(touched, 1, skips.add)
+	if len(changes) != 1 || line(changes[0].Record) != "example.org. CNAME (external-dns) 30 t00.example.net." || len(skips.keys) != 29 {
+		t.Errorf("%v, %d left out", changes, len(skips.keys))
+	}
+}
+
+// A gapSink has something written between what is read and what is watched.
+type gapSink struct {
+	*tableSink
+	once  sync.Once
+	write func()
+}
+
+func (s *gapSink) Replace(records iter.Seq2[Record, error], revision int64) error {
+	err := s.tableSink.Replace(records, revision)
+	s.once.Do(s.write)
+	return err
+}
+
+// What is written after the reading and before the watch is not missed.
+func TestSkyDNSGap(t *testing.T) {
+	t.Parallel()
+	c := client(t, member(t).Endpoints()...)
+	sink := &gapSink{tableSink: &tableSink{}, write: func() { raw(t, c, "/skydns/org/example/www", `{"host":"10.0.0.1"}`) }}
+	watching(t, c, sink, WatchOptions{Compare: -1, SkyDNS: []SkyDNS{{Prefix: "/skydns"}}})
+	until(t, "the record", func() bool {
+		return slices.Equal(sink.lines(), []string{"www.example.org. A (external-dns) 300 10.0.0.1"})
+	})
 }

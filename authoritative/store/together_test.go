@@ -208,7 +208,7 @@ func TestHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := etcd.Compact(t.Context(), r[2], clientv3.WithCompactPhysical()); err != nil {
+	if _, err := etcd.Compact(t.Context(), r[1], clientv3.WithCompactPhysical()); err != nil {
 		t.Fatal(err)
 	}
 	for i := range first {
@@ -216,7 +216,7 @@ func TestHistory(t *testing.T) {
 	}
 	h, err = c.History(t.Context(), name)
 	slices.Reverse(first) // as it was: in the order of the keys
-	if got := text(h); err != nil || h.From != r[2] || !slices.Equal(got, slices.Concat(first, last)) {
+	if got := text(h); err != nil || h.From != r[1] || !slices.Equal(got, slices.Concat(first, last)) {
 		t.Error(h.From, h.To, err, strings.Join(got, "\n"))
 	}
 }
