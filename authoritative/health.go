@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -237,8 +239,12 @@ func (h *health) decide(sets []rrset, addr netip.Addr, now time.Time) []rrset {
 	return sets
 }
 
-// rejoin has RRsets joined again, in updates of a chunk each.
+// rejoin has RRsets joined again, each once, in updates of a chunk each.
 func (h *health) rejoin(sets []rrset) {
+	if len(sets) > 1 { // many addresses of one RRset may have changed together
+		slices.SortFunc(sets, func(a, b rrset) int { return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.typ, b.typ)) })
+		sets = slices.Compact(sets)
+	}
 	for part := range slices.Chunk(sets, chunk) {
 		if err := h.table.Update(func(tx *zone.Tx) error { return rejoin(tx, part) }); err != nil {
 			h.log.Error("addresses are not left out as they should be", "error", err)

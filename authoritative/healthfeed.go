@@ -58,14 +58,14 @@ func (o *overseer) Run(ctx context.Context) error {
 	following.Go(func() { o.s.client.FollowProbers(ctx, h.probers) })
 	look := time.NewTicker(min(max(h.expire/20, 50*time.Millisecond), 2*time.Second))
 	defer look.Stop()
-	for last := time.Now(); ctx.Err() == nil; {
+	for next := time.Now(); ctx.Err() == nil; {
 		select {
 		case <-ctx.Done():
 		case now := <-look.C:
 			h.watchOver(now, o.s.watcher.Connected())
-			if now.Sub(last) >= saveEvery {
-				last = now
+			if now.After(next) {
 				o.save()
+				next = now.Add(max(saveEvery, 20*time.Since(now))) // at most a twentieth of the time
 			}
 		}
 	}

@@ -383,9 +383,7 @@ func (w *writer) offer(ctx context.Context) {
 		return
 	}
 	w.busy = true
-	for _, e := range edits {
-		w.p.say(e, w.p.rounds.known[e.Address])
-	}
+	w.p.say(edits)
 	go func() {
 		_, err := w.p.opts.Client.WriteHealth(ctx, registration, edits)
 		w.done <- written{edits, err}
@@ -427,16 +425,32 @@ func (w *writer) end() {
 	}
 }
 
-// say logs a change, not each of very many.
-func (p *Prober) say(e store.HealthEdit, was store.Health) {
-	level := slog.LevelInfo
-	switch {
-	case e.State == was.State || e.State == store.Unknown || e.State == store.Up && was.State != store.Down:
-		level = slog.LevelDebug
-	case e.State == store.Down:
-		level = slog.LevelWarn
+// sayMost is how many addresses of one lot have a line of their own.
+const sayMost = 20
+
+// say logs what has gone down and come back, of very many their number.
+func (p *Prober) say(edits []store.HealthEdit) {
+	var said, more [store.Down + 1]int
+	for _, e := range edits {
+		was := p.rounds.known[e.Address].State
+		if e.State == was || e.State == store.Unknown || e.State == store.Up && was != store.Down {
+			continue // vouched for by another, not needed any more, found to be well
+		}
+		if said[e.State]++; said[e.State] > sayMost {
+			more[e.State]++
+			continue
+		}
+		level := slog.LevelInfo
+		if e.State == store.Down {
+			level = slog.LevelWarn
+		}
+		p.opts.Log.Log(context.Background(), level, "address is "+e.State.String(), "address", e.Address, "was", was, "checks", p.checks(e.Address))
 	}
-	p.opts.Log.Log(context.Background(), level, "address is "+e.State.String(), "address", e.Address, "was", was.State, "checks", p.checks(e.Address))
+	for state, n := range more {
+		if n > 0 {
+			p.opts.Log.Warn("and more addresses are "+store.State(state).String(), "count", n)
+		}
+	}
 }
 
 func (p *Prober) checks(addr netip.Addr) []Check {
