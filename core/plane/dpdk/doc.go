@@ -8,5 +8,11 @@
 // of the house, behind the build tag dpdk. Without the tag [Open] says so. What a
 // port will not take at once is dropped rather than queued.
 //
-// What is not UDP for the service addresses is dropped and counted.
+// What is no query is the kernel's: net_af_xdp leaves it there (core/plane/dpdk/xdp), and of
+// another port it gets a copy by an exception interface, if there is to be one:
+//
+//	rx burst ─► frame.Decode ─► ring ─► goroutine ─► dtap0 ─► kernel
+//	tx burst ◄──────────────── late ◄── goroutine ◄─ dtap0 ◄─ kernel
+//
+// Else it is dropped and counted.
 package dpdk
