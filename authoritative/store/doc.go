@@ -20,6 +20,9 @@
 // [Client.Import] are transactions guarded by the keys' mod revisions: what two
 // writers do at once is never lost, and a value already right is not written.
 //
+// Health. [Client.FollowHealth] tells what is known of addresses, [Client.WriteHealth]
+// writes it for a prober, which [Client.Register] makes known by a leased key.
+//
 // Living without etcd. [WriteSnapshot] and [OpenSnapshot] keep a state in a local
 // file, [Restore] starts a sink from it. [Embed] runs an etcd member in this process.
 package store

@@ -16,6 +16,8 @@
 // Zones that were signed elsewhere are served with what proves their answers (proof.go);
 // what denies names is found in an index of its own (denial.go).
 //
+// Addresses that are down can be left out of answers, never all of an RRset (absent.go).
+//
 // A lookup ends in a named state ([Outcome]); reply.go turns states into
 // messages. Master files are read through miekg/dns in master.go, and their plain
 // lines, which are most, in plain.go.
