@@ -88,7 +88,7 @@ func (k *kernel) begin(s *server) error {
 			if err := i.Steer(p.mac(), addresses(s.options.Addresses), s.options.Port); err != nil {
 				return err
 			}
-		} else if s.options.Exception {
+		} else if s.options.Exception && p.driver() != "net_af_xdp" { // with another's program, the rest is that one's affair
 			if err := k.except(s, at); err != nil {
 				return fmt.Errorf("exception interface of port %s: %w", p, err)
 			}
