@@ -68,9 +68,12 @@ func (r *reflection) UpdateResourceVersion(version string) {
 }
 
 // Transformer implements cache.TransformingStore.
-func (r *reflection) Transformer() cache.TransformFunc { return slim }
+func (r *reflection) Transformer() cache.TransformFunc { return wrap }
 
 func (r *reflection) slim(object any) (metav1.Object, error) {
+	if p, ok := object.(*parcel); ok {
+		return p, nil
+	}
 	small, err := slim(object)
 	if err != nil {
 		return nil, err

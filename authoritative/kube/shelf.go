@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Objects are kept packed, as the API server's protobuf of what slim leaves of them:
@@ -30,6 +31,49 @@ func unpackInto(m message, packed string) {
 	if err := m.Unmarshal([]byte(packed)); err != nil {
 		panic(fmt.Sprintf("unpack %T: %v", m, err))
 	}
+}
+
+// A parcel is a packed object on its way from a list, of which there may be as many as
+// in the State while it is filled. It is an object by name only.
+type parcel struct {
+	metav1.Object                    // nil: nobody asks for more than the methods below
+	namespace, name, version, packed string
+	empty                            func() content // to unpack into
+}
+
+// A content is an object that can be packed.
+type content interface {
+	message
+	metav1.Object
+}
+
+func (p *parcel) GetNamespace() string       { return p.namespace }
+func (p *parcel) GetName() string            { return p.name }
+func (p *parcel) GetResourceVersion() string { return p.version }
+
+func (p *parcel) open() metav1.Object {
+	object := p.empty()
+	unpackInto(object, p.packed)
+	return object
+}
+
+// wrap makes what slim leaves of an object a parcel, where it is of a kind that there
+// are many of.
+func wrap(object any) (any, error) {
+	small, err := slim(object)
+	if err != nil {
+		return nil, err
+	}
+	of := func(o content, empty func() content) *parcel {
+		return &parcel{namespace: o.GetNamespace(), name: o.GetName(), version: o.GetResourceVersion(), packed: pack(o), empty: empty}
+	}
+	switch o := small.(type) {
+	case *corev1.Service:
+		return of(o, func() content { return &corev1.Service{} }), nil
+	case *discoveryv1.EndpointSlice:
+		return of(o, func() content { return &discoveryv1.EndpointSlice{} }), nil
+	}
+	return small, nil
 }
 
 // serviceAt gives a Service, nil where there is none.

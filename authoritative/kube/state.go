@@ -165,6 +165,9 @@ func (s *State) keys(kind Kind) []string {
 // so.
 func (s *State) set(object metav1.Object, said bool) {
 	key := keyOf(object)
+	if p, ok := object.(*parcel); ok {
+		object = p.open()
+	}
 	switch object := object.(type) {
 	case *corev1.Service:
 		s.services[key] = pack(object)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,7 @@ type Writer struct {
 	done                               atomic.Bool  // all there was to write at the start is written
 	trouble                            atomic.Pointer[string]
 	behindSince                        time.Time // Run's goroutine only
+	large                              bool      // the last compare was, and its memory is not given back yet; likewise
 }
 
 // NewWriter makes a writer; Run sets it going.
@@ -49,7 +51,8 @@ func NewWriter(state *State, opts WriterOptions) *Writer {
 func Owner(cluster string) string { return "kubernetes:" + cluster }
 
 const (
-	batch     = 960 // RRsets taken at once: as many transactions as go in parallel, four times over
+	batch     = 960     // RRsets taken at once: as many transactions as go in parallel, four times over
+	many      = 100_000 // RRsets that a compare leaves memory worth giving back of
 	retryMin  = 100 * time.Millisecond
 	retryMost = 2 * time.Second
 )
@@ -131,6 +134,10 @@ func (w *Writer) work(ctx context.Context, compare *bool) error {
 		edits, position := w.state.takeDirty(batch, w.owner)
 		if len(edits) == 0 {
 			w.behindSince = time.Time{}
+			if w.large { // what a full sync leaves behind is as much as what is kept
+				debug.FreeOSMemory()
+				w.large = false
+			}
 			return nil
 		}
 		if err := w.write(ctx, edits, position); err != nil {
@@ -238,6 +245,7 @@ func (w *Writer) compare(ctx context.Context) error {
 		w.withheld.Store(int64(left))
 		log.Error("left-over RRsets are not deleted", "error", fmt.Errorf("%w: %d of %d would go, more than %.0f %% (brake.max_delete)", errBrake, left, c.total, w.opts.MaxDelete*100))
 	}
+	w.large = c.total+missing >= many
 	if missing+wrong+left > 0 {
 		log.Info("compared with etcd", "missing", missing, "other", wrong, "left_over", left)
 	}
