@@ -48,13 +48,14 @@ plane: PLANE
 dpdk: {eal: ["--no-pci", "--vdev=DEVICE"], lcores: [LCORE], addresses: [10.44.0.53/16], idle: backoff}
 zones: [{name: example.org, source: file, file: org.zone}]
 admin: "127.0.0.1:9355"
-control: ""
+control: ctl
 `
 
 // A dual is an authoritative on two planes, and who asks it.
 type dual struct {
 	t              *testing.T
 	server, client *hosts.Host
+	program        string
 	cmd            *exec.Cmd
 	done           chan error
 	log            bytes.Buffer
@@ -81,9 +82,9 @@ func newDual(t *testing.T, plane, iface string) *dual {
 	writeFile(t, filepath.Join(dir, "org.zone"), zone)
 	config := strings.NewReplacer("PLANE", plane, "DEVICE", "net_af_packet0,iface="+iface, "LCORE", strconv.Itoa(runtime.NumCPU()-1)).Replace(dpdkConfig)
 	writeFile(t, filepath.Join(dir, "authoritative.yaml"), config)
-	program, err := filepath.Abs(filepath.Join(bin, "authoritative"))
+	d.program, err = filepath.Abs(filepath.Join(bin, "authoritative"))
 	must(t, err)
-	d.cmd = exec.Command(program, "serve", "--config", "authoritative.yaml")
+	d.cmd = exec.Command(d.program, "serve", "--config", "authoritative.yaml")
 	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = dir, &d.log, &d.log
 	must(t, d.server.Start(d.cmd))
 	go func() { d.done <- d.cmd.Wait() }()
@@ -129,15 +130,50 @@ func TestDPDK(t *testing.T) {
 	d.says("@10.44.0.53 big.example.org TXT +ignore", " tc")
 	d.says("@10.44.0.2 www.example.org", "192.0.2.80")
 	d.says("@10.44.0.2 big.example.org TXT +tcp", "ANSWER: 200")
-	reply, err := d.server.Pages().Get("http://127.0.0.1:9355/metrics")
-	must(t, err)
-	defer reply.Body.Close()
-	page, err := io.ReadAll(reply.Body)
-	must(t, err)
-	if !bytes.Contains(page, []byte("strata_dpdk_frames_total{lcore=")) || bytes.Contains(page, []byte(`verdict="query"} 0`)) {
+	page := d.page("metrics")
+	if !strings.Contains(page, "strata_dpdk_frames_total{lcore=") || strings.Contains(page, `verdict="query"} 0`) {
 		t.Errorf("no query counted:\n%s", page)
 	}
+	lcore := strconv.Itoa(runtime.NumCPU() - 1)
+	for _, want := range []string{`rcode="noerror"`, `rcode="nxdomain"`} {
+		if !strings.Contains(page, "strata_dpdk_replies_total{lcore=\""+lcore+"\","+want) {
+			t.Errorf("no reply counted with %s", want)
+		}
+	}
+	if status := d.page("status"); !strings.Contains(status, `"spread"`) {
+		t.Errorf("/status says nothing of the plane:\n%s", status)
+	}
+	table, err := d.server.Run(d.program, "ctl", "--control", filepath.Join(d.cmd.Dir, "ctl"), "plane")
+	if err != nil || !strings.Contains(table, "planes: socket, dpdk\n") || !strings.Contains(table, "lcore "+lcore+": replies noerror ") {
+		t.Errorf("ctl plane: %v\n%s", err, table)
+	}
+	documented(t, page, "strata_dpdk_")
 	d.ends()
+}
+
+// documented holds the pages' names to those in the section DPDK.
+func documented(t *testing.T, page, prefix string) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/operating.md")
+	must(t, err)
+	_, section, _ := strings.Cut(string(text), "\n## DPDK\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for name := range metricNames(page) {
+		if strings.HasPrefix(name, prefix) && !strings.Contains(section, name) {
+			t.Errorf("docs/operating.md does not name %s", name)
+		}
+	}
+}
+
+// page reads one of the admin pages.
+func (d *dual) page(name string) string {
+	d.t.Helper()
+	reply, err := d.server.Pages().Get("http://127.0.0.1:9355/" + name)
+	must(d.t, err)
+	defer reply.Body.Close()
+	page, err := io.ReadAll(reply.Body)
+	must(d.t, err)
+	return string(page)
 }
 
 // With plane auto sockets alone answer where the port cannot be had, and the log says
@@ -145,6 +181,9 @@ func TestDPDK(t *testing.T) {
 func TestDPDKAway(t *testing.T) {
 	d := newDual(t, "auto", "nosuch0")
 	d.says("@10.44.0.2 www.example.org", "192.0.2.80")
+	if status := d.page("status"); !strings.Contains(status, "there is no interface nosuch0") {
+		t.Errorf("/status does not say why there is no DPDK:\n%s", status)
+	}
 	if log := d.ends(); !strings.Contains(log, "sockets alone answer") || !strings.Contains(log, "No such device") {
 		t.Errorf("the log does not say why:\n%s", log)
 	}
