@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"log/slog"
@@ -323,79 +322,4 @@ func (h *health) all() (all []store.Health, edited int64) {
 	}
 	slices.SortFunc(all, func(a, b store.Health) int { return a.Address.Compare(b.Address) })
 	return all, h.edited
-}
-
-// A healthReport is an address that is not up, as `ctl health` and /status show it.
-type healthReport struct {
-	Address netip.Addr `json:"address"`
-	State   string     `json:"state"`
-	Since   time.Time  `json:"since,omitzero"`
-	By      string     `json:"by,omitempty"`
-	Answer  string     `json:"answer"`          // what comes of it
-	Names   []string   `json:"names,omitempty"` // where it stands
-}
-
-// What comes of an address's health.
-const (
-	isAnswered = "answered"
-	isLeftOut  = "left out, unless all of the RRset are down"
-	isExpired  = "answered: no prober vouches for it any more"
-	isNowhere  = "in no record that is probed"
-)
-
-// report says what is known of addresses: of one, or of all that are down.
-func (h *health) report(one netip.Addr) (all []healthReport) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for addr, state := range h.known {
-		if addr != one && (one.IsValid() || state.State != store.Down) {
-			continue
-		}
-		r := healthReport{Address: addr, State: state.State.String(), Since: state.Since, By: state.By, Answer: isAnswered}
-		switch {
-		case len(h.at[addr]) == 0:
-			r.Answer = isNowhere
-		case h.out[addr]:
-			r.Answer = isLeftOut
-		case state.State == store.Down:
-			r.Answer = isExpired
-		}
-		for set := range h.at[addr] {
-			r.Names = append(r.Names, wire.NameString([]byte(set.name)))
-		}
-		slices.Sort(r.Names)
-		all = append(all, r)
-	}
-	slices.SortFunc(all, func(a, b healthReport) int { return a.Address.Compare(b.Address) })
-	return all
-}
-
-// missing gives the addresses that an RRset is not answered with, as lines.
-func (h *health) missing(name []byte, typ uint16, answered [][]byte) (lines []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for addr := range h.out {
-		data := addr.AsSlice()
-		has := slices.ContainsFunc(answered, func(b []byte) bool { return bytes.Equal(b, data) })
-		if h.at[addr][rrset{string(name), typ}] > 0 && !has {
-			state := h.known[addr]
-			lines = append(lines, fmt.Sprintf("%s is down since %s by %s", addr, state.Since.Format(time.RFC3339), state.By))
-		}
-	}
-	slices.Sort(lines)
-	return lines
-}
-
-// counts are for metrics.
-func (h *health) counts() (up, down, out, probed int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, state := range h.known {
-		if state.State == store.Down {
-			down++
-		} else {
-			up++
-		}
-	}
-	return up, down, len(h.out), len(h.at)
 }

@@ -73,6 +73,7 @@ func (s *Scanner) Start(target Target, done func(error)) {
 	}
 }
 
+// knock wakes the loop. s.mu is held: the descriptor is not to be another's yet.
 func (s *Scanner) knock() {
 	one := [8]byte{0: 1}
 	_, _ = unix.Write(s.wake, one[:]) // full only where it is awake already
@@ -81,7 +82,13 @@ func (s *Scanner) knock() {
 // Run makes checks until ctx ends. It can be called once.
 func (s *Scanner) Run(ctx context.Context) error {
 	defer s.close()
-	stop := context.AfterFunc(ctx, s.knock)
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.closed {
+			s.knock()
+		}
+	})
 	defer stop()
 	events := make([]unix.EpollEvent, 512)
 	for ctx.Err() == nil {
