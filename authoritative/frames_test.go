@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,32 +74,45 @@ func queryFrame(name string) []byte {
 	return append(append(b, 0, 0), question...) // IPv4 may go without a checksum
 }
 
-// newLane makes one that answers for so many names.
+// newLane makes a server of so many names, and a lane of it.
 func newLane(tb testing.TB, names int) (*lane, *server) {
+	tb.Helper()
+	s, err := newServer(slog.New(slog.DiscardHandler), wire.DefaultUDP)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	fill(tb, s, names, 1)
+	return s.lane(tb), s
+}
+
+// fill has the server answer with addresses in 10.NET.0.0/16.
+func fill(tb testing.TB, s *server, names, net int) {
 	tb.Helper()
 	var zone strings.Builder
 	zone.WriteString("$TTL 300\n@ IN SOA ns1 hostmaster 7 7200 1800 1209600 60\n@ IN NS ns1\nns1 IN A 10.0.0.53\n")
 	for i := range names {
-		fmt.Fprintf(&zone, "n%06d IN A 10.1.%d.%d\n", i, i>>8&255, i&255)
+		fmt.Fprintf(&zone, "n%06d IN A 10.%d.%d.%d\n", i, net, i>>8&255, i&255)
 	}
 	path := filepath.Join(tb.TempDir(), "zone")
 	if err := os.WriteFile(path, []byte(zone.String()), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	s, err := newServer(slog.New(slog.DiscardHandler), wire.DefaultUDP)
-	if err != nil {
-		tb.Fatal(err)
-	}
 	if err := s.setZones([]Zone{{Name: "example.org", Source: fromFile, File: path}}); err != nil {
 		tb.Fatal(err)
 	}
-	l := new(lane)
+}
+
+// lane makes another lane of the server.
+func (s *server) lane(tb testing.TB) (l *lane) {
+	tb.Helper()
+	l = new(lane)
 	l.tells.next = s.worker()
+	var err error
 	l.host, err = frame.NewHost(net.HardwareAddr{2, 0, 0, 0, 0, 1}, []netip.Prefix{netip.MustParsePrefix("10.0.0.53/24")}, 53)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return l, s
+	return l
 }
 
 // TestFrameWay: the whole way of a burst allocates nothing.
@@ -120,6 +135,50 @@ func TestFrameWay(t *testing.T) {
 	if got := l.tells.rcodes()["noerror"]; got != 64*21 {
 		t.Errorf("%d answers", got)
 	}
+}
+
+// TestOneSetOfData: a change is seen by all lanes from the moment on that it is made,
+// while all of them are answering.
+func TestOneSetOfData(t *testing.T) {
+	first, s := newLane(t, 100)
+	lanes := []*lane{first, s.lane(t), s.lane(t)}
+	var made atomic.Uint32 // the second octet of all addresses, at least
+	made.Store(1)
+	stop := make(chan struct{})
+	var serving sync.WaitGroup
+	answered := make([]atomic.Uint64, len(lanes))
+	for i, l := range lanes {
+		serving.Go(func() {
+			template, burst := queryFrame("n000042.example.org"), [][]byte{make([]byte, 0, 2048)}
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				least := made.Load()
+				burst[0] = append(burst[0][:0], template...)
+				l.serve(burst)
+				reply := l.batch[0].Data
+				if got := uint32(reply[len(reply)-3]); got < least {
+					t.Errorf("lane %d answers 10.%d, after 10.%d was made", i, got, least)
+					return
+				}
+				answered[i].Add(1)
+			}
+		})
+	}
+	for net := 2; net <= 20; net++ {
+		fill(t, s, 100, net)
+		made.Store(uint32(net))
+		for i := range answered { // each has its turn
+			for n := answered[i].Load(); answered[i].Load() == n && !t.Failed(); {
+				runtime.Gosched()
+			}
+		}
+	}
+	close(stop)
+	serving.Wait()
 }
 
 // BenchmarkFrames takes what an lcore spends on a query, the port left out. cpu-ns/op is
