@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -198,8 +200,9 @@ func (s *server) addAPI(d *daemon.Daemon, c *Config) error {
 
 // warn says what is not wise.
 func (a *api) warn(c *Config) {
-	host, _, _ := strings.Cut(c.Admin, ":")
-	if len(c.API.Tokens) > 0 && !strings.HasPrefix(host, "127.") && host != "localhost" && host != "[" {
+	host, _, _ := net.SplitHostPort(c.Admin) // validated
+	addr, _ := netip.ParseAddr(host)         // not loopback where it is a name
+	if len(c.API.Tokens) > 0 && !addr.IsLoopback() && host != "localhost" {
 		a.log.Warn("tokens of the records API go over the network without TLS; set api.tls", "admin", c.Admin)
 	}
 }
