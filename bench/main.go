@@ -106,12 +106,13 @@ var tables = map[string]func(context.Context, Setting, string) (*Run, error){
 	tableStability:      dpdkStability,
 	tablePinning:        pinning,
 	tableKubernetes:     kubernetesCluster,
+	tableCrowd:          kubernetesMemory,
 }
 
 // allTables are measured in this order.
 var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway, tableRestart,
 	tableRecursorHits, tableRecursorMisses, tableRecursorDead, tableLookup, tableMemory,
-	tableMemif, tableOffered, tableNames, tableQueues, tableXDP, tableStability, tablePinning, tableKubernetes}
+	tableMemif, tableOffered, tableNames, tableQueues, tableXDP, tableStability, tablePinning, tableKubernetes, tableCrowd}
 
 // missing says what a table needs that is not there: then it is left out, unless somebody
 // asks for it by name.

@@ -31,6 +31,7 @@ var titles = []struct{ table, title string }{
 	{tableStability, "Authoritative on DPDK: stability"},
 	{tablePinning, "Authoritative on kernel sockets: pinning and namespaces"},
 	{tableKubernetes, "A Kubernetes cluster's names"},
+	{tableCrowd, "The monitor of a large Kubernetes cluster"},
 }
 
 // report writes RESULTS.md.

@@ -64,6 +64,7 @@ var targets = []Target{
 	{tableKubernetes, clusterQueries, queryRate, "CoreDNS kubernetes", 5, false, ""},
 	{tableKubernetes, propagation, p99, "CoreDNS kubernetes", 1, true, ""},
 	{tableKubernetes, propagation, longest, "CoreDNS kubernetes", 1, true, ""},
+	{tableCrowd, loaded, ceiling, "", 600, true, ""},
 }
 
 // The tables, by the names --only takes.
@@ -86,6 +87,7 @@ const (
 	tableStability      = "dpdk-stability"
 	tablePinning        = "pinning"
 	tableKubernetes     = "kubernetes"
+	tableCrowd          = "kubernetes-memory"
 	tableLookup         = "lookup"
 	tableMemory         = "memory"
 )
