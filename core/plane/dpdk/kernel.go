@@ -33,7 +33,6 @@ type kernel struct {
 func shareInterfaces(o *Options) (*kernel, error) {
 	k := &kernel{log: o.Log, interfaces: make(map[string]*xdp.Interface)}
 	o.EAL = slices.Clone(o.EAL)
-	taken := make(map[string]string) // by which port, by interface
 	for at := range o.EAL {
 		port, iface, ok := xdpDevice(o.EAL, at)
 		if !ok {
@@ -42,10 +41,6 @@ func shareInterfaces(o *Options) (*kernel, error) {
 		if len(o.Lcores) > xdp.Queues || len(o.Addresses) > xdp.Addresses {
 			return nil, errors.Join(fmt.Errorf("port %s: %d lcores and %d addresses are too many: %d and %d", port, len(o.Lcores), len(o.Addresses), xdp.Queues, xdp.Addresses), k.end())
 		}
-		if other := taken[iface]; other != "" {
-			return nil, errors.Join(fmt.Errorf("ports %s and %s are one interface, %s: queue_count is for more queues of it", other, port, iface), k.end())
-		}
-		taken[iface] = port
 		i, err := xdp.Take(iface, o.Log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("port %s: %w", port, err), k.end())
