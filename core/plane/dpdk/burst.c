@@ -167,6 +167,7 @@ static void enter(struct strata_lcore *l, struct rte_mbuf *m, uint8_t via)
 	s->good = l->port[via].flagged ? good(m) : 0;
 	s->l2 = s->l3 = 0;
 	rte_prefetch0(s->data);
+	rte_prefetch0(s->data + RTE_CACHE_LINE_SIZE); // the question's end
 	l->mbuf[l->taken] = m;
 	l->via[l->taken++] = via;
 }
