@@ -212,6 +212,8 @@ func TestBeyond(t *testing.T) {
 		{"a probe is with the addresses alone", testOptions(), annotated(ProbeAnnotation, "http:80/ready"), []string{"web.shop.svc.cluster.local. 5 A 172.16.0.1 probe http:80/ready"}},
 		{"load balancer and externalIPs", outside, service(balancer + "[{ip: 192.0.2.1, hostname: lb.example.com}]}}"), []string{
 			"_http._tcp.web.shop.example.org. 5 SRV 0 100 80 web.shop.example.org.", "web.shop.example.org. 5 A 192.0.2.1", "web.shop.example.org. 5 A 192.0.2.9"}},
+		{"PTR of an address from outside, where its zone is ours", outside, service("spec: {externalIPs: [192.168.1.9]}"), []string{
+			"9.1.168.192.in-addr.arpa. 5 PTR web.shop.example.org.", "web.shop.example.org. 5 A 192.168.1.9"}},
 		{"one source", balancerOnly, service(balancer + "[{ip: \"2001:db8::1\"}]}}"), []string{
 			"_http._tcp.web.shop.example.org. 5 SRV 0 100 80 web.shop.example.org.", "web.shop.example.org. 5 AAAA 2001:db8::1"}},
 		{"a load balancer with a name alone", balancerOnly, service(balancer + "[{hostname: lb.example.com}]}}"), []string{
