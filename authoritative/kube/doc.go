@@ -13,5 +13,6 @@
 // Objects come from a [Cluster] (client-go's reflectors) or from [Manifests], YAML
 // files in a folder. A deletion that an event names is taken as said. One that only
 // follows from a list, in which something is missing, is done by the full compare
-// and held back by its brake where there are too many.
+// and held back by its brake where there are too many. What of an object has no place
+// in DNS is logged, and said on the object by an event where that is allowed.
 package kube

@@ -104,8 +104,10 @@ func (s *State) complain(object, text string) (complaint, bool) {
 	kind, key, _ := strings.Cut(object, " ")
 	namespace, name, ok := strings.Cut(key, "/")
 	c := complaint{kind: kind, namespace: namespace, name: name, text: text}
-	if svc := s.serviceAt(key); kind == Services.String() && svc != nil {
-		c.uid = svc.UID
+	if kind == Services.String() {
+		if svc := s.serviceAt(key); svc != nil {
+			c.uid = svc.UID
+		}
 	}
 	return c, ok
 }
