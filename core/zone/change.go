@@ -100,9 +100,10 @@ func (b *builder) aliased(rec *Record) bool {
 	return false
 }
 
-// plain types may not stand beside a CNAME (RFC 4034 §3, §4 allow the others).
+// plain types may not stand beside a CNAME (RFC 4034 §3, §4 allow the others, and of an
+// order nobody is told who does not ask for it).
 func plain(typ uint16) bool {
-	return typ != wire.TypeRRSIG && typ != wire.TypeNSEC
+	return typ != wire.TypeRRSIG && typ != wire.TypeNSEC && typ != TypeOrder
 }
 
 // render writes a record's data in order and without repetition, so that equal
@@ -225,6 +226,8 @@ func flagsOf(entries []entry, flags byte) byte {
 			flags |= flagCNAME
 		case wire.TypeDNAME:
 			flags |= flagDNAME
+		case TypeOrder:
+			flags |= flagOrder
 		case wire.TypeNS:
 			if flags&flagApex == 0 {
 				flags |= flagCut

@@ -49,6 +49,9 @@ func fits(typ uint16, d []byte) bool {
 		return wire.NameLen(d) > 0
 	case wire.TypeNSEC3:
 		return len(d) > 5+int(d[4])
+	case TypeOrder:
+		n := orderingLen(d)
+		return n > 0 && n == len(d)
 	case wire.TypeNSEC3PARAM:
 		return len(d) >= 5 && len(d) == 5+int(d[4])
 	}

@@ -44,6 +44,7 @@ const (
 	flagWildcard             // the name *.this exists
 	flagCNAME                // has CNAME
 	flagHash                 // has NSEC3, and is no name but for that (RFC 5155 §7.2.8)
+	flagOrder                // has ORDER: says how its addresses are put in order
 )
 
 func (t *Table) node(r ref) node {

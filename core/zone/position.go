@@ -86,7 +86,10 @@ func (f *files) syntax(err error) error {
 	if errors.As(err, &missing) {
 		return at.wrap(fmt.Errorf("$INCLUDE: %w", missing))
 	}
-	return at.wrap(errors.New(strings.TrimPrefix(what, "dns: ")))
+	if what = strings.TrimPrefix(what, "dns: "); strings.HasPrefix(what, ": ") { // a private type's error loses its text
+		return at.wrap(fmt.Errorf("%w: an order, max=N, ADDRESS=WEIGHT", ErrOrder))
+	}
+	return at.wrap(errors.New(what))
 }
 
 // included is an $INCLUDEd file. Closing it returns to the file that included it.

@@ -64,7 +64,7 @@ func (a *answer) step(res *Result) bool {
 			a.reply.SetEDE(wire.EDENotReady, "")
 		}
 	case Hit:
-		if a.put(wire.Answer, a.nameAt, &res.Set) {
+		if a.putAnswer(res) {
 			end := a.reply.Len()
 			if a.q.DO {
 				a.signHit(res)

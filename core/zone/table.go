@@ -3,6 +3,7 @@ package zone
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -40,6 +41,8 @@ type Table struct {
 
 	names, records, pending, bytes atomic.Int64 // for Stats, as of the last update
 	passes                         atomic.Uint32
+
+	firsts atomic.Pointer[firsts] // which address each asker had first, for Sticky
 }
 
 // A zoneList holds the zones by number, nil where there is none. It grows by
@@ -55,6 +58,10 @@ type Zone struct {
 	soa    []byte  // the record for negative answers, its TTL as RFC 2308 §5 says; nil until there is one
 	cuts   bool    // has delegations, DNAMEs or NSEC3: where there are none, nobody looks for them
 	denial *denial // nil: unsigned
+
+	order   Order  // of its names' addresses, where they say nothing
+	most    uint16 // of them in an answer; 0: all
+	ordered bool   // that is not what every zone does
 }
 
 // Ready reports whether the zone has an SOA: until then it is not answered from.
@@ -96,6 +103,8 @@ type Reader struct {
 	view
 	seat seat
 	turn uint32 // rotates RRsets
+	from *netip.AddrPort
+	sort *sorter // made when the first answer is put in an order of its own
 	hint [64]node
 	star [wire.MaxName + 2]byte
 	sink byte
