@@ -23,6 +23,7 @@ type rrsets struct {
 	opts     *Options
 	ttl      uint32
 	probe    string // of addresses, "": none
+	order    []byte // data of ORDER records, nil: none
 	at       map[string]int
 	all      []store.Record
 	problems []string
@@ -102,6 +103,7 @@ func (r *rrsets) done() ([]store.Record, []string) {
 		slices.SortFunc(data, bytes.Compare)
 		r.all[i].Data = slices.CompactFunc(data, bytes.Equal)
 	}
+	r.putInOrder()
 	return r.all, r.problems
 }
 

@@ -21,6 +21,11 @@ const (
 	// ProbeAnnotation is how a Service's addresses are probed: tcp:PORT, udp:PORT,
 	// http:PORT/PATH or icmp.
 	ProbeAnnotation = "strata-dns.io/probe"
+	// OrderAnnotation is in which order a Service's addresses are answered, where a name
+	// has several: rotate, shuffle, weighted ADDRESS=WEIGHT..., source-hash, sticky, fixed.
+	OrderAnnotation = "strata-dns.io/order"
+	// MaxAnswersAnnotation is how many of a name's addresses an answer has at most, or all.
+	MaxAnswersAnnotation = "strata-dns.io/max-answers"
 	// tolerateUnready is what publishNotReadyAddresses was before it was a field
 	// (specification 2.1).
 	tolerateUnready = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
@@ -44,6 +49,7 @@ func (o *Options) Service(s *corev1.Service, slices []*discoveryv1.EndpointSlice
 	r := o.collect(o.TTL)
 	r.annotatedTTL(s, ns)
 	r.annotatedProbe(s)
+	r.annotatedOrder(s)
 	for _, label := range []string{s.Name, s.Namespace} {
 		if err := hostLabel(label); err != nil {
 			r.problem("name %v", err)

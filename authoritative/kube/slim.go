@@ -51,7 +51,7 @@ func slimList(list runtime.Object) error {
 
 func slimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
 	slim := metav1.ObjectMeta{Name: m.Name, Namespace: m.Namespace, ResourceVersion: m.ResourceVersion}
-	for _, key := range []string{TTLAnnotation, ProbeAnnotation, tolerateUnready} {
+	for _, key := range []string{TTLAnnotation, ProbeAnnotation, OrderAnnotation, MaxAnswersAnnotation, tolerateUnready} {
 		if text, ok := m.Annotations[key]; ok {
 			metav1.SetMetaDataAnnotation(&slim, key, text)
 		}
