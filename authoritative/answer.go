@@ -44,11 +44,13 @@ func (a *answerer) answer(batch []plane.Packet) {
 			a.tally[invalid+int(o)]++
 			continue
 		}
+		a.reader.From(&p.Client)
 		reply, outcome := a.reader.Answer(q, p.Data, q.Limit(p.Stream, a.maxUDP), i)
 		p.Data = reply
 		a.tally[outcome]++
 	}
 	a.reader.Leave()
+	a.reader.From(nil)
 	a.counts.add(&a.tally)
 }
 

@@ -35,6 +35,8 @@ type Zone struct {
 	File   string        `mapstructure:"file"`
 	NS     []string      `mapstructure:"ns"`           // etcd: the zone's name servers
 	MinTTL time.Duration `mapstructure:"negative_ttl"` // etcd: how long a NXDOMAIN or NODATA may be kept
+	Order  string        `mapstructure:"order"`        // of addresses: rotate, shuffle, weighted, source-hash, sticky, fixed
+	Most   int           `mapstructure:"max_answers"`  // addresses in an answer; 0: all
 }
 
 // Where a zone's records come from.

@@ -157,7 +157,7 @@ func (r *records) record(conf *Config, args []string, ttl uint32) (store.Record,
 func (c *Config) newRecord(owner, name, typ string, ttl uint32, data []string) (store.Record, error) {
 	rec, err := store.NewRecord(name, typ, owner, ttl, data...)
 	if err != nil {
-		return rec, err
+		return rec, orderError(typ, data, err)
 	}
 	if rec.Type == dns.TypeSOA {
 		return rec, errSOA

@@ -59,6 +59,7 @@ func (z *Zone) validate(report *config.Report, seen map[string]bool) {
 	default:
 		seen[string(apex)] = true
 	}
+	z.validateOrder(report)
 	switch z.Source {
 	case fromFile:
 		z.validateFile(report)

@@ -69,6 +69,9 @@ func (s *server) setZones(zones []Zone) error {
 		if err := addZone(s.table, apex); err != nil {
 			return err
 		}
+		if err := z.putInOrder(s.table, apex); err != nil {
+			return err
+		}
 	}
 	s.dropZones(wanted)
 	if err := s.sink.setFeeds(zones); err != nil {
