@@ -151,9 +151,10 @@ func (c *Config) kubeOptions() kube.Options {
 	return opts
 }
 
-// collectAt is by how many percent the heap may grow between two collections: half
-// of Go's default, since what is kept is large and seldom changes.
-const collectAt = 50
+// collectAt is by how many percent the heap may grow between two collections: a
+// quarter of Go's default, since what is kept is large and seldom changes. GOGC in the
+// environment is stronger.
+const collectAt = 25
 
 // buildMonitor makes the monitor of a config: a source of objects, and what keeps
 // their records in etcd.

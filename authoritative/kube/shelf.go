@@ -10,7 +10,7 @@ import (
 )
 
 // Objects are kept packed, as the API server's protobuf of what slim leaves of them:
-// a tenth of the memory of structs full of pointers. They are unpacked when something
+// a fraction of the memory of structs full of pointers. They are unpacked when something
 // about them changes.
 
 // A message is what objects are packed as.
