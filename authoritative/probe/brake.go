@@ -36,10 +36,13 @@ const (
 	juryPause = 100 * time.Millisecond
 )
 
-// accuse notes that an address has one try left. It is not in the queue until that
-// was made.
+// accuse notes that an address has one try left, or of a single one none. It is not in
+// the queue until it is judged.
 func (r *rounds) accuse(w *ward) {
-	w.due = w.began.Add(r.opts.Timeout)
+	w.spent = w.fails >= r.opts.Tries && !r.brake.on
+	if w.due = w.began; !w.spent {
+		w.due = w.due.Add(r.opts.Timeout)
+	}
 	if len(r.accused) == 0 && r.brake.again.Before(w.due) {
 		r.brake.again = w.due
 	}
@@ -57,16 +60,20 @@ func (r *rounds) jury(now time.Time) (all []start) {
 		return nil
 	}
 	b.number++
+	b.asked = &jury{}
 	tried, most := 0, min(defendants, max(1, r.opts.Sockets-r.inFlight))
 	for w := range r.accused {
 		if w.due.After(now) || tried == most {
 			continue
 		}
-		tried++
+		if tried++; w.spent {
+			b.asked.failed = append(b.asked.failed, w)
+			continue
+		}
 		all = append(all, w.try(now, b.number)...)
 	}
 	if tried == 0 {
-		b.again = now.Add(juryPause)
+		b.asked, b.again = nil, now.Add(juryPause)
 		return nil
 	}
 	asked := 0
@@ -82,8 +89,11 @@ func (r *rounds) jury(now time.Time) (all []start) {
 	for _, reference := range r.opts.Reference {
 		all = append(all, start{Target: reference, jury: b.number})
 	}
-	b.asked = &jury{pending: len(all)}
+	b.asked.pending = len(all)
 	r.inFlight += len(all)
+	if len(all) == 0 { // nobody to ask
+		r.decide(now)
+	}
 	return all
 }
 
@@ -146,6 +156,9 @@ func (r *rounds) decide(now time.Time) {
 	}
 	if b.on = gone >= brakeFrom && b.share > r.opts.Brake && !j.reference; b.on {
 		b.again = now.Add(r.opts.Timeout)
+		for w := range r.accused { // what failed while cut off is no evidence
+			w.spent = false
+		}
 		return
 	}
 	b.again = now.Add(juryPause)

@@ -36,6 +36,7 @@ type ward struct {
 	state  store.State // as found here; Unknown: not yet
 	since  time.Time   // by the wall clock
 	fails  int         // tries in a row
+	spent  bool        // accused, and no try is left
 	began  time.Time   // of the last try
 	due    time.Time
 	at     int // in the queue, -1: not there

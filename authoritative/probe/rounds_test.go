@@ -243,6 +243,66 @@ func TestTries(t *testing.T) {
 	s.expect("one of two checks fails", 9, 1, 1)
 }
 
+// An address is down after exactly as many tries as were asked for.
+func TestAsManyTries(t *testing.T) {
+	t.Parallel()
+	for tries := 1; tries <= 4; tries++ {
+		for _, n := range []int{1, 10} { // alone there is no jury
+			t.Run(fmt.Sprintf("%d of %d", tries, n), func(t *testing.T) {
+				t.Parallel()
+				addrs := someAddresses(n)
+				opts := testOptions()
+				opts.Tries = tries
+				s := simulate(t, opts, addrs)
+				s.run(2 * opts.Interval)
+				s.expect("all answer", n, 0, n)
+				failures, lost := 0, tries-1
+				s.world = func(t Target) error {
+					if t.Address == addrs[0] && !s.current.juror && failures < lost {
+						failures++
+						return errRefused
+					}
+					return nil
+				}
+				s.run(3 * opts.Interval)
+				s.expect(fmt.Sprintf("%d tries fail, one does not", lost), n, 0, 0)
+				failures, lost = 0, tries
+				began := s.now
+				for s.etcd[addrs[0]].State == store.Up && s.now.Before(began.Add(time.Hour)) {
+					s.run(100 * time.Millisecond)
+				}
+				s.expect(fmt.Sprintf("%d tries fail", lost), n-1, 1, 1)
+				if took := s.now.Sub(began); failures != tries || took > opts.Interval*21/20+time.Duration(tries)*opts.Timeout+time.Second {
+					t.Errorf("down after %s and %d tries", took, failures)
+				}
+			})
+		}
+	}
+}
+
+// A single try of a prober that is cut off is no evidence, neither then nor later.
+func TestBrakeOfOneTry(t *testing.T) {
+	t.Parallel()
+	addrs := someAddresses(3000) // more than one jury tries
+	opts := testOptions()
+	opts.Tries, opts.Sockets = 1, 10_000
+	s := simulate(t, opts, addrs)
+	s.run(2 * opts.Interval)
+	s.expect("before", 3000, 0, 3000)
+	s.world = func(Target) error { return errRefused }
+	s.run(5 * opts.Interval)
+	s.expect("cut off", 3000, 0, 0)
+	if !s.r.brake.on {
+		t.Error("no brake")
+	}
+	s.world = func(Target) error { return nil }
+	s.run(5 * opts.Interval)
+	s.expect("back", 3000, 0, 0)
+	s.world = gone(addrs[:100]...)
+	s.run(3 * opts.Interval)
+	s.expect("some are gone", 2900, 100, 100)
+}
+
 // What could not be probed is no verdict.
 func TestVerdictless(t *testing.T) {
 	t.Parallel()
