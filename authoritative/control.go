@@ -140,7 +140,7 @@ func (s *server) lookup(name []byte, typ uint16) (lookup, error) {
 			found.Answer = append(found.Answer, rr.String())
 		}
 	}
-	found.LeftOut = s.leftOut(name, typ, m.Answer)
+	found.LeftOut = s.leftOut(r, name, typ, m.Answer)
 	return found, nil
 }
 

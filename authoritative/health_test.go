@@ -117,6 +117,36 @@ func TestHealth(t *testing.T) {
 	expect("nothing known", map[string]string{"a": both})
 }
 
+// `ctl lookup` names what an answer leaves out also where a wildcard answers, and an
+// alias of one: by the wildcard that answers, and no other.
+func TestLookupLeftOutOfWildcard(t *testing.T) {
+	t.Parallel()
+	s, _ := fed(t, "example.org")
+	err := s.sink.Replace(seq(
+		probedRec(t, "*.example.org", "A", "x", "10.0.0.1", "10.0.0.2"),
+		probedRec(t, "*.b.example.org", "A", "x", "10.0.0.2", "10.0.0.3"),
+		rec(t, "*.c.example.org", "A", "x", "10.0.0.3"),
+		rec(t, "d.example.org", "CNAME", "x", "any.b.example.org")), 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sink.health.ApplyHealth(down("p", "10.0.0.2"))
+	for name, want := range map[string]string{
+		"a": "10.0.0.1", "two.labels": "10.0.0.1", "x.b": "10.0.0.3", "X.Y.B": "10.0.0.3", "d": "10.0.0.3", "*": "10.0.0.1",
+	} {
+		found, err := s.lookup(wire.MustName(name+".example.org"), wire.TypeA)
+		if err != nil || s.answered(t, name+".example.org", wire.TypeA) != want {
+			t.Errorf("%s: %+v, %v", name, found, err)
+		}
+		if len(found.LeftOut) != 1 || !strings.HasPrefix(found.LeftOut[0], "10.0.0.2 is down since ") {
+			t.Errorf("%s: left out: %q", name, found.LeftOut)
+		}
+	}
+	if found, _ := s.lookup(wire.MustName("x.c.example.org"), wire.TypeA); len(found.LeftOut) != 0 {
+		t.Errorf("left out of what is not probed: %q", found.LeftOut)
+	}
+}
+
 // What a prober found counts while it is there, and expire longer.
 func TestHealthExpires(t *testing.T) {
 	t.Parallel()

@@ -17,10 +17,11 @@ import (
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/daemon/control"
 	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/core/zone"
 )
 
 // leftOut gives the addresses that an answer does not have because they are down.
-func (s *server) leftOut(name []byte, typ uint16, answer []dns.RR) []string {
+func (s *server) leftOut(r *zone.Reader, name []byte, typ uint16, answer []dns.RR) []string {
 	var has [][]byte
 	for _, rr := range answer { // the last of a chain of aliases is what has addresses
 		name = wire.MustName(rr.Header().Name)
@@ -35,7 +36,28 @@ func (s *server) leftOut(name []byte, typ uint16, answer []dns.RR) []string {
 	if len(has) == 0 {
 		return nil
 	}
-	return s.sink.health.missing(name, typ, has)
+	return s.sink.health.missing(standsAt(r, name, typ), typ, has)
+}
+
+// standsAt is the name that a hit's RRset has in the table: the question's, or the
+// wildcard's for it. That is the first one found: were there one closer to the name,
+// its encloser would be the closest (RFC 4592 §3.3.1).
+func standsAt(r *zone.Reader, name []byte, typ uint16) []byte {
+	look := func(name []byte) zone.Result {
+		var q wire.Query
+		q.Parse(wire.AppendQuery(nil, 0, 0, name, typ, wire.ClassIN, nil))
+		return r.Lookup(&q, typ, -1)
+	}
+	if !look(name).Wildcard {
+		return name
+	}
+	for above := name[1+name[0]:]; len(above) > 1; above = above[1+above[0]:] {
+		star := append([]byte{1, '*'}, above...)
+		if res := look(star); res.Outcome == zone.Hit && !res.Wildcard {
+			return star
+		}
+	}
+	return name
 }
 
 func (s *server) healthCommand(_ context.Context, call *control.Call) error {
