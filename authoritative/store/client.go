@@ -42,7 +42,8 @@ type Client struct {
 	keys keys
 	log  *slog.Logger
 
-	skipped atomic.Uint64
+	skipped  atomic.Uint64
+	openings openings
 
 	mu     sync.Mutex
 	etcd   *clientv3.Client // nil until the first use that succeeded

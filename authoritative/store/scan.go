@@ -19,28 +19,43 @@ type pager struct {
 	end      string
 	revision int64
 	page     *clientv3.GetResponse
+	of       stretch // what page was asked of; zero: of all up to end
 }
 
 // openRange gets the first page. It is linearizable: its revision is no older
-// than any change that was made before.
+// than any change that was made before. A page without keys means that there are none.
 func (c *Client) openRange(ctx context.Context, start, end string) (*pager, error) {
-	p := &pager{c: c, end: end}
-	page, err := p.get(ctx, start)
-	if err != nil {
-		return nil, err
+	p := &pager{c: c, end: end, of: c.openings.first(start, end)}
+	for {
+		page, err := p.ask(ctx, p.of)
+		if err != nil {
+			return nil, err
+		}
+		if p.page = page; p.revision == 0 {
+			p.revision = page.Header.Revision
+			c.openings.note(p.of, page)
+		}
+		next, more := p.of.after(page, end)
+		if len(page.Kvs) > 0 || !more {
+			return p, nil
+		}
+		p.of = next
 	}
-	p.page, p.revision = page, page.Header.Revision
-	return p, nil
 }
 
+// get asks of all keys from start to the range's end.
 func (p *pager) get(ctx context.Context, start string) (*clientv3.GetResponse, error) {
+	return p.ask(ctx, stretch{start, p.end})
+}
+
+func (p *pager) ask(ctx context.Context, of stretch) (*clientv3.GetResponse, error) {
 	etcd, err := p.c.conn()
 	if err != nil {
 		return nil, fault(ctx, "read etcd", p.c.opts.DialTimeout, "", err)
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), p.c.opts.Timeout)
 	defer cancel()
-	page, err := etcd.Get(timed, start, clientv3.WithRange(p.end),
+	page, err := etcd.Get(timed, of.start, clientv3.WithRange(of.stop),
 		clientv3.WithLimit(pageKeys), clientv3.WithRev(p.revision))
 	if err != nil {
 		return nil, fault(ctx, "read etcd", p.c.opts.Timeout, "", err)
@@ -64,11 +79,13 @@ func (p *pager) each(ctx context.Context, yield func(*mvccpb.KeyValue) bool) err
 			<-next
 		}
 	}()
-	for page := p.page; ; {
-		if waiting = page.More && len(page.Kvs) > 0; waiting {
-			start := string(page.Kvs[len(page.Kvs)-1].Key) + "\x00"
+	if p.of.stop == "" {
+		p.of.stop = p.end
+	}
+	for page, of := p.page, p.of; ; {
+		if of, waiting = of.after(page, p.end); waiting {
 			go func() {
-				page, err := p.get(ctx, start)
+				page, err := p.ask(ctx, of)
 				next <- result{page, err}
 			}()
 		}
