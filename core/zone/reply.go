@@ -12,7 +12,8 @@ const maxAliases = 16
 
 // An answer is a reply in the making.
 type answer struct {
-	r       *Reader
+	r       *Reader // that found what was looked up last
+	front   *Reader // that is asked first
 	q       *wire.Query
 	reply   wire.Reply
 	limit   int
@@ -29,7 +30,7 @@ type answer struct {
 // an alias was followed q asks for the alias's target.
 func (r *Reader) Answer(q *wire.Query, data []byte, limit, at int) ([]byte, Outcome) {
 	var a answer
-	a.r, a.q, a.limit, a.nameAt = r, q, limit, wire.HeaderLen
+	a.r, a.front, a.q, a.limit, a.nameAt = r, r, q, limit, wire.HeaderLen
 	a.reply.Begin(data, q, limit)
 	if q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR {
 		a.reply.SetRcode(wire.RcodeRefused)
@@ -37,12 +38,15 @@ func (r *Reader) Answer(q *wire.Query, data []byte, limit, at int) ([]byte, Outc
 		return a.reply.Finish(), Refused
 	}
 	res := r.Lookup(q, q.Type, at)
+	if r.behind != nil && res.Outcome == Refused {
+		a.fallBack(&res, at)
+	}
 	first := res.Outcome
 	if first != Refused && first != NotReady && first != Referral {
 		a.reply.SetFlags(wire.FlagAA)
 	}
 	for a.step(&res) {
-		res = r.Lookup(q, q.Type, -1)
+		a.next(&res)
 	}
 	if a.wilds > 0 {
 		a.expansions()
@@ -249,13 +253,13 @@ func (a *answer) security(res *Result) {
 
 // glue writes a name server's addresses, if they are needed or not.
 func (a *answer) glue(name []byte, nameAt int, cut []byte, needed bool) {
-	n := a.r.findFolded(name)
+	r, n := a.host(name)
 	if n == nil || needed != wire.IsSubdomain(n.name(), cut) {
 		return
 	}
 	for _, typ := range [...]uint16{wire.TypeA, wire.TypeAAAA} {
 		set, ok := n.find(typ)
-		if ok && !a.additional(nameAt, n, &set) && needed {
+		if ok && !a.additional(r, nameAt, n, &set) && needed {
 			a.reply.SetFlags(wire.FlagTC)
 		}
 	}
@@ -281,10 +285,10 @@ func (a *answer) addresses(set *RRset, end int) {
 	for at, count := end-written(set), 0; at < end && count < maxHosts; count++ {
 		at += 2
 		rr := a.reply.Written(at, end)
-		if n := a.r.findFolded(rrData(rr)[skip:]); n != nil && n.flags()&flagCut == 0 {
+		if r, n := a.host(rrData(rr)[skip:]); n != nil && n.flags()&flagCut == 0 {
 			for _, typ := range [...]uint16{wire.TypeA, wire.TypeAAAA} {
 				if more, ok := n.find(typ); ok {
-					a.additional(at+rrHead+skip, n, &more)
+					a.additional(r, at+rrHead+skip, n, &more)
 				}
 			}
 		}
@@ -300,7 +304,7 @@ func written(set *RRset) int { return len(set.RRs) + 2*set.Count }
 
 // additional puts an RRset of a node, with its signatures where those are wanted and
 // there is room for them too.
-func (a *answer) additional(owner int, n node, set *RRset) bool {
+func (a *answer) additional(r *Reader, owner int, n node, set *RRset) bool {
 	mark := a.reply.Mark()
 	for rest := set.RRs; len(rest) > 0; {
 		size := rrSize(rest)
@@ -311,7 +315,7 @@ func (a *answer) additional(owner int, n node, set *RRset) bool {
 		rest = rest[size:]
 	}
 	if a.q.DO {
-		if z := a.r.zone(n); z != nil && a.proving(z) {
+		if z := r.zone(n); z != nil && a.proving(z) {
 			mark = a.reply.Mark()
 			if !a.sign(wire.Additional, owner, n, set.Type, set.TTL()) {
 				a.reply.Rollback(mark)

@@ -101,13 +101,14 @@ func (t *Table) Close() {
 // Leave, which enclose a batch, what it returns stays valid.
 type Reader struct {
 	view
-	seat seat
-	turn uint32 // rotates RRsets
-	from *netip.AddrPort
-	sort *sorter // made when the first answer is put in an order of its own
-	hint [64]node
-	star [wire.MaxName + 2]byte
-	sink byte
+	seat   seat
+	turn   uint32  // rotates RRsets
+	behind *Reader // what knows the names of no zone of this table's; mostly nil
+	from   *netip.AddrPort
+	sort   *sorter // made when the first answer is put in an order of its own
+	hint   [64]node
+	star   [wire.MaxName + 2]byte
+	sink   byte
 
 	wild   [maxAliases + 1]wild // of the answer in the making, as are:
 	proved [64]uint64           // hashes of the owners whose NSEC or NSEC3 records it has
