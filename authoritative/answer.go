@@ -6,6 +6,7 @@ import (
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/core/zone"
+	"github.com/strata-dns/strata/policy"
 )
 
 // maxBatch is how many queries are looked up together.
@@ -15,6 +16,8 @@ const maxBatch = 64
 // Nothing is waited for, so nothing is ever late. It belongs to one goroutine.
 type answerer struct {
 	reader  *zone.Reader
+	front   []*zone.Reader   // of the views
+	views   *policy.Prefixes // whose they are
 	maxUDP  int
 	counts  *counts
 	queries [maxBatch]wire.Query
@@ -36,6 +39,9 @@ func (a *answerer) answer(batch []plane.Packet) {
 		a.parsed[i] = a.queries[i].Parse(batch[i].Data)
 	}
 	a.reader.Enter()
+	for _, r := range a.front {
+		r.Enter()
+	}
 	a.reader.Prepare(a.queries[:len(batch)])
 	for i := range batch {
 		p, q := &batch[i], &a.queries[i]
@@ -44,13 +50,21 @@ func (a *answerer) answer(batch []plane.Packet) {
 			a.tally[invalid+int(o)]++
 			continue
 		}
-		a.reader.From(&p.Client)
-		reply, outcome := a.reader.Answer(q, p.Data, q.Limit(p.Stream, a.maxUDP), i)
+		r := a.reader
+		if a.views != nil {
+			if v := a.views.Find(p.Client.Addr()); v > 0 {
+				r = a.front[v-1]
+			}
+		}
+		r.From(&p.Client)
+		reply, outcome := r.Answer(q, p.Data, q.Limit(p.Stream, a.maxUDP), i)
 		p.Data = reply
 		a.tally[outcome]++
 	}
 	a.reader.Leave()
-	a.reader.From(nil)
+	for _, r := range a.front {
+		r.Leave()
+	}
 	a.counts.add(&a.tally)
 }
 

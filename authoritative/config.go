@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/config"
@@ -18,6 +19,7 @@ type Config struct {
 	DPDK     DPDK       `mapstructure:"dpdk"`
 	MaxUDP   int        `mapstructure:"max_udp"` // octets of the largest reply over UDP
 	Zones    []Zone     `mapstructure:"zones"`
+	Views    []View     `mapstructure:"views"`
 	Etcd     Etcd       `mapstructure:"etcd"`
 	Snapshot string     `mapstructure:"snapshot"`
 	TCP      listen.TCP `mapstructure:"tcp"`
@@ -128,13 +130,10 @@ func defaults() Config {
 	}
 }
 
-func (c *Config) usesEtcd() bool {
-	for _, z := range c.Zones {
-		if z.Source == fromEtcd {
-			return true
-		}
-	}
-	return false
+func (c *Config) usesEtcd() bool { return usesEtcd(c.Zones) }
+
+func usesEtcd(zones []Zone) bool {
+	return slices.ContainsFunc(zones, func(z Zone) bool { return z.Source == fromEtcd })
 }
 
 // unused names the sections that this build does nothing with.
@@ -157,6 +156,6 @@ func summary(c *Config) []slog.Attr {
 	return []slog.Attr{
 		slog.String("plane", c.Plane), slog.Int("file_zones", files), slog.Int("etcd_zones", etcd),
 		slog.Any("etcd", c.Etcd.Endpoints), slog.Bool("etcd_embedded", c.Etcd.Embedded.Dir != ""),
-		slog.String("snapshot", c.Snapshot), slog.Int("max_udp", c.MaxUDP),
+		slog.String("snapshot", c.Snapshot), slog.Int("max_udp", c.MaxUDP), slog.Int("views", len(c.Views)),
 	}
 }

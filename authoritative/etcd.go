@@ -29,7 +29,7 @@ func openStore(c *Config, log *slog.Logger) (*store.Client, error) {
 func (s *server) addEtcd(d *daemon.Daemon, c *Config) error {
 	up := make(chan struct{})
 	if c.Etcd.Embedded.Dir != "" {
-		d.Add(&member{opts: c.embedOptions(s.log), log: s.log, up: up, users: &s.etcdUsers})
+		d.Add(&member{opts: c.embedOptions(s.log), log: s.log, up: up, users: s.etcdUsers})
 	} else {
 		close(up)
 	}
@@ -145,7 +145,7 @@ func (f *feeder) Run(ctx context.Context) error {
 
 // Ready implements daemon.Task.
 func (f *feeder) Ready() bool    { return f.s.sink.filled.Load() }
-func (f *feeder) String() string { return "records from etcd" }
+func (f *feeder) String() string { return f.s.named("records from etcd") }
 
 // Reason implements daemon.Reasoner.
 func (f *feeder) Reason() string { return f.s.freshness() }

@@ -93,7 +93,7 @@ func (o *overseer) Ready() bool {
 	return o.restored || o.s.sink.health.isHeard() || !o.s.watcher.Connected()
 }
 
-func (o *overseer) String() string { return "health of addresses" }
+func (o *overseer) String() string { return o.s.named("health of addresses") }
 
 // isHeard tells whether etcd has told of all there is.
 func (h *health) isHeard() bool {

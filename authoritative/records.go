@@ -32,6 +32,7 @@ type records struct {
 	zone    string
 	replace bool
 	force   bool
+	view    string
 }
 
 func recordsCommands(load command.Load[Config]) []*cobra.Command {
@@ -42,6 +43,7 @@ func recordsCommands(load command.Load[Config]) []*cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.PersistentFlags().StringVar(&r.view, "view", "", "the `view` whose records these are; none: those that everybody sees")
 	root.AddCommand(r.addCommand(), r.removeCommand(), r.listCommand(), r.importCommand(), r.exportCommand(), r.historyCommand())
 	return []*cobra.Command{root}
 }
@@ -68,6 +70,9 @@ func (r *records) open(f func(*store.Client, *Config, *cobra.Command, []string) 
 		conf, err := r.load(cmd)
 		if err != nil {
 			return err
+		}
+		if conf, err = conf.in(r.view); err != nil {
+			return fmt.Errorf("records: %w", err)
 		}
 		if !conf.usesEtcd() {
 			return errors.New("records: the config has no zone with source etcd, so there is nowhere to keep records")

@@ -18,14 +18,16 @@ type server struct {
 	table  *zone.Table
 	sink   *sink
 	maxUDP int
+	view   string  // that this is the server of; "": of everybody
+	views  *viewer // nil: there are none
 
 	// nil without zones from etcd, saver also without a snapshot's path.
 	client    *store.Client
 	watcher   *store.Watcher
 	saver     *saver
 	api       *api
-	restored  atomic.Int64   // when the snapshot was written that it started from, Unix nanoseconds; 0: none
-	etcdUsers sync.WaitGroup // tasks that end before the embedded member does
+	restored  atomic.Int64    // when the snapshot was written that it started from, Unix nanoseconds; 0: none
+	etcdUsers *sync.WaitGroup // tasks that end before the embedded member does
 
 	mu      sync.Mutex
 	workers []*counts // of the workers' answerers, in order
@@ -37,7 +39,7 @@ func newServer(log *slog.Logger, maxUDP int) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{log: log, table: table, sink: newSink(table, log), maxUDP: maxUDP, streams: new(counts)}, nil
+	return &server{log: log, table: table, sink: newSink(table, log), maxUDP: maxUDP, streams: new(counts), etcdUsers: new(sync.WaitGroup)}, nil
 }
 
 // build makes the server of a config. Zones from files and from the snapshot are
@@ -64,6 +66,9 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 		d.AddStatus("health", s.healthStatus)
 		d.Registry().MustRegister(s.sink.health)
 	}
+	if err := s.addViews(d, c); err != nil {
+		return nil, err
+	}
 	if err := s.addAPI(d, c); err != nil {
 		return nil, err
 	}
@@ -85,7 +90,11 @@ func (s *server) worker() plane.Handler {
 func (s *server) stream() plane.Handler { return s.answerer(s.streams) }
 
 func (s *server) answerer(c *counts) *answerer {
-	return &answerer{reader: s.table.NewReader(), maxUDP: s.maxUDP, counts: c}
+	a := &answerer{reader: s.table.NewReader(), maxUDP: s.maxUDP, counts: c}
+	if a.front = s.inFront(a.reader); a.front != nil {
+		a.views = &s.views.of
+	}
+	return a
 }
 
 // eachCount goes over what was counted.

@@ -37,6 +37,7 @@ func (c *Config) Validate(report *config.Report) {
 	for i := range c.Zones {
 		report.Under("zones["+strconv.Itoa(i)+"]", func(part *config.Report) { c.Zones[i].validate(part, seen) })
 	}
+	c.validateViews(report)
 	report.Under("monitor", func(part *config.Report) { c.Monitor.validate(part, c.Zones) })
 	report.Under("probe", c.Probe.validate)
 	report.Under("etcd", func(part *config.Report) {
@@ -176,6 +177,7 @@ func checkPlaces(c *Config, report *config.Report) {
 
 // checkOpen sees whether the master files can be opened.
 func checkOpen(c *Config, report *config.Report) {
+	c.checkEachView(report, checkOpen)
 	c.checkEachFile(report, func(z Zone) error {
 		file, err := os.Open(z.File)
 		if err != nil {
@@ -186,7 +188,10 @@ func checkOpen(c *Config, report *config.Report) {
 }
 
 // checkFiles reads all master files.
-func checkFiles(c *Config, report *config.Report) { c.checkEachFile(report, tryZone) }
+func checkFiles(c *Config, report *config.Report) {
+	c.checkEachView(report, checkFiles)
+	c.checkEachFile(report, tryZone)
+}
 
 func (c *Config) checkEachFile(report *config.Report, try func(Zone) error) {
 	for i, z := range c.Zones {

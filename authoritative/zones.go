@@ -130,27 +130,46 @@ func (s *server) tidy() error {
 // reload takes up what can change while running: the zones. All files are tried
 // first: one with an error leaves everything as it was.
 func (s *server) reload(c *Config) error {
-	if c.usesEtcd() && s.watcher == nil {
-		return errRestart
-	}
-	if err := s.eachFile(c.Zones, tryZone); err != nil {
+	if err := s.prepareZones(c); err != nil {
 		return err
 	}
 	takeAPI, err := s.api.prepare(c)
 	if err != nil {
 		return err
 	}
+	takeViews, err := s.prepareViews(c)
+	if err != nil {
+		return err
+	}
+	if err := s.takeZones(c); err != nil {
+		return err
+	}
+	takeAPI()
+	if err := takeViews(); err != nil {
+		return err
+	}
+	s.log.Info("zones taken up; other keys need a restart", "zones", len(c.Zones))
+	return nil
+}
+
+// prepareZones tries what takeZones then does.
+func (s *server) prepareZones(c *Config) error {
+	if c.usesEtcd() && s.watcher == nil {
+		return errRestart
+	}
+	return s.eachFile(c.Zones, tryZone)
+}
+
+func (s *server) takeZones(c *Config) error {
 	if err := s.setZones(c.Zones); err != nil {
 		return err
 	}
 	if err := s.tidy(); err != nil {
 		return err
 	}
-	takeAPI()
 	if s.watcher != nil {
 		s.watcher.CompareNow() // for zones that are new, or around one that is gone
 	}
-	s.log.Info("zones taken up; other keys need a restart", "zones", len(c.Zones))
 	return nil
 }
 
