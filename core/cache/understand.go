@@ -62,19 +62,14 @@ func (c *Cache) understand(q *Question, key uint64, msg []byte, now Instant) (*e
 	b := builders.Get().(*builder)
 	defer builders.Put(b)
 	b.reset(q)
-	if err := b.read(msg); err != nil {
-		return nil, err
-	}
-	if b.rcode != wire.RcodeSuccess && b.rcode != wire.RcodeNXDomain {
-		return nil, errRcode{b.rcode, b.ede}
-	}
-	if err := b.follow(msg); err != nil {
-		return nil, err
-	}
-	life, err := b.write(msg, &c.opts)
-	c.count.trimmed.Add(uint64(b.trimmed))
-	if err != nil {
-		return nil, err
+	life, ok := b.addresses(msg)
+	if !ok {
+		var err error
+		life, err = b.any(msg, &c.opts)
+		c.count.trimmed.Add(uint64(b.trimmed))
+		if err != nil {
+			return nil, err
+		}
 	}
 	e := b.entry(key, now, life)
 	if b.ede == wire.EDEStaleAnswer || b.ede == wire.EDEStaleNXDomain {
@@ -84,6 +79,20 @@ func (c *Cache) understand(q *Question, key uint64, msg []byte, now Instant) (*e
 		e.marks |= markAD
 	}
 	return e, nil
+}
+
+// any reads a message of any shape and writes what is worth keeping.
+func (b *builder) any(msg []byte, o *Options) (life uint32, err error) {
+	if err := b.read(msg); err != nil {
+		return 0, err
+	}
+	if b.rcode != wire.RcodeSuccess && b.rcode != wire.RcodeNXDomain {
+		return 0, errRcode{b.rcode, b.ede}
+	}
+	if err := b.follow(msg); err != nil {
+		return 0, err
+	}
+	return b.write(msg, o)
 }
 
 func (b *builder) reset(q *Question) {
