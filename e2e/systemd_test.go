@@ -24,8 +24,8 @@ func TestUnitFiles(t *testing.T) {
 	need(t, "systemd-analyze")
 	files, err := filepath.Glob("../configs/systemd/*")
 	must(t, err)
-	if len(files) != 6 {
-		t.Fatalf("found %d unit files, want a socket and a service for each of three: %v", len(files), files)
+	if len(files) != 8 {
+		t.Fatalf("found %d unit files, want a socket and a service for each of three servers, and the prober's and the monitor's: %v", len(files), files)
 	}
 	built, err := filepath.Abs(bin)
 	must(t, err)
@@ -42,6 +42,29 @@ func TestUnitFiles(t *testing.T) {
 	for _, unit := range units {
 		if strings.HasSuffix(unit, ".service") {
 			analyze(t, "security", "--offline=true", "--threshold="+exposure, unit)
+		}
+	}
+}
+
+// Units give commands that there are, with flags that they have.
+func TestUnitCommands(t *testing.T) {
+	needBinaries(t)
+	files, err := filepath.Glob("../configs/systemd/*.service")
+	must(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^Exec\w+=/usr/bin/(\w+) (\w+)(.*)$`).FindAllStringSubmatch(string(text), -1) {
+			help, err := exec.CommandContext(t.Context(), filepath.Join(bin, m[1]), m[2], "--help").Output()
+			must(t, err)
+			if !strings.Contains(string(help), "\n  "+m[1]+" "+m[2]) {
+				t.Errorf("%s: %s knows no %s", file, m[1], m[2])
+			}
+			for _, flag := range regexp.MustCompile(`--\w+`).FindAllString(m[3], -1) {
+				if !strings.Contains(string(help), flag+" ") {
+					t.Errorf("%s: %s %s knows no %s", file, m[1], m[2], flag)
+				}
+			}
 		}
 	}
 }
