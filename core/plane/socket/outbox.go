@@ -46,6 +46,7 @@ func (o *outbox) pack(batch []plane.Packet, q *udpQueue) {
 		return
 	}
 	slices.Sort(o.order[:n])
+	o.arrange(o.order[:n])
 	o.fold(o.order[:n], batch, q)
 }
 
@@ -90,9 +91,9 @@ func (o *outbox) fold(order []uint64, batch []plane.Packet, q *udpQueue) {
 }
 
 // joins tells whether a reply may be the next segment of the message of count replies
-// that begins with first, which is no smaller.
+// that begins with first.
 func joins(p, first *plane.Packet, count int) bool {
-	return (count+1)*len(first.Data) <= maxMessage && [returnUsed]byte(p.Return[:]) == [returnUsed]byte(first.Return[:])
+	return len(p.Data) <= len(first.Data) && (count+1)*len(first.Data) <= maxMessage && [returnUsed]byte(p.Return[:]) == [returnUsed]byte(first.Return[:])
 }
 
 // single adds a message of one reply. at is the vector it uses.

@@ -15,7 +15,8 @@ import (
 
 // randomBatch has few clients, so that many share one, and few sizes, some none.
 func randomBatch(r *rand.Rand, n int, v6 bool) []plane.Packet {
-	sizes := []int{0, 40, 41, 60, maxSegment, maxSegment + 1, 4000}
+	sizes := []int{0, 40, 41, 42, 43, 44, 60, maxSegment - 1, maxSegment, maxSegment + 1, 4000}
+	sizes = sizes[:1+r.IntN(len(sizes))]
 	batch := make([]plane.Packet, n)
 	for i := range batch {
 		p := &batch[i]
@@ -103,19 +104,32 @@ func checkMessages(t *testing.T, messages []mmsghdr, batch []plane.Packet, folde
 }
 
 // TestFewMessages has the replies to one client leave by size: of each message the last
-// may be smaller.
+// may be smaller, and where sizes are many that saves messages.
 func TestFewMessages(t *testing.T) {
-	q := &udpQueue{local: true}
-	batch := make([]plane.Packet, 0, maxBatch)
-	for _, size := range []int{60, 90, 70, 60, 90, 80, 60, 4000} {
-		p := plane.Packet{Data: bytes.Repeat([]byte{byte(len(batch))}, size)}
-		binary.NativeEndian.PutUint16(p.Return[:], unix.AF_INET)
-		batch = append(batch, p)
-	}
-	q.out.pack(batch, q)
-	checkMessages(t, q.out.messages[:q.out.count], batch, true)
-	if q.out.count != 4 { // 4000; 90 90 80; 70 60; 60 60
-		t.Errorf("%d messages, want 4", q.out.count)
+	for _, tt := range []struct {
+		sizes []int
+		want  int
+	}{
+		{[]int{60, 90, 70, 60, 90, 80, 60, 4000}, 4},       // 4000; 90 90 80; 70 60; 60 60
+		{[]int{90, 90, 90, 80, 80, 80, 70, 60}, 2},         // 90 90 90 60; 80 80 80 70
+		{[]int{90, 80, 70, 70, 60, 60, 60, 50, 40}, 3},     // 90 80; 70 70 and 60 60 60 with one of the others
+		{[]int{maxSegment + 2, maxSegment + 1, 50, 40}, 3}, // what is no segment takes none
+		{[]int{95, 90, 85, 80, 75, 70, 65, 60, 55, 50}, 5}, // two each
+		{[]int{90, 90, 90, 80, 80, 80, 70, 70, 70, 60}, 3}, // 60 is somebody's
+		{[]int{50, 50, 50, 50}, 1},
+	} {
+		q := &udpQueue{local: true}
+		batch := make([]plane.Packet, 0, maxBatch)
+		for _, size := range tt.sizes {
+			p := plane.Packet{Data: bytes.Repeat([]byte{byte(len(batch))}, size)}
+			binary.NativeEndian.PutUint16(p.Return[:], unix.AF_INET)
+			batch = append(batch, p)
+		}
+		q.out.pack(batch, q)
+		checkMessages(t, q.out.messages[:q.out.count], batch, true)
+		if q.out.count != tt.want {
+			t.Errorf("%d: %d messages, want %d", tt.sizes, q.out.count, tt.want)
+		}
 	}
 }
 
