@@ -14,6 +14,7 @@ import (
 // message have the size of the first but the last, which may be smaller.
 type bundle struct {
 	count    int
+	order    []uint8 // in which packets leave
 	messages [bundleMost]message
 	vectors  [bundleMost]unix.Iovec
 	controls [bundleMost]segmenting
@@ -45,22 +46,21 @@ type cuts struct{ none atomic.Int64 } // until when, in ns; 0: they may
 func (c *cuts) allowed(now int64) bool { return c.none.Load() <= now }
 func (c *cuts) refused(now int64)      { c.none.Store(now + int64(wholeFor)) }
 
-// pack makes messages of packets to one socket, of which none is smaller than those
-// behind it.
-func (b *bundle) pack(packets []byte, sends []datagram, segments bool) {
+// pack makes messages of packets to one socket, in an order.
+func (b *bundle) pack(packets []byte, sends []datagram, order []uint8, segments bool) {
 	b.count = 0
 	first := 0 // octets of the datagrams of the last message; 0: it takes no more
-	for i := range sends {
+	for at, i := range order {
 		d := &sends[i]
-		b.vectors[i].Base = &packets[d.from]
-		b.vectors[i].SetLen(d.size())
-		if first > 0 && b.join(first) {
+		b.vectors[at].Base = &packets[d.from]
+		b.vectors[at].SetLen(d.size())
+		if d.size() <= first && b.join(first) {
 			if d.size() < first {
 				first = 0
 			}
 			continue
 		}
-		b.messages[b.count].header = unix.Msghdr{Iov: &b.vectors[i], Iovlen: 1}
+		b.messages[b.count].header = unix.Msghdr{Iov: &b.vectors[at], Iovlen: 1}
 		b.count++
 		if first = d.size(); !segments || first > segmentMost {
 			first = 0
@@ -90,7 +90,9 @@ func (b *bundle) send(fd int, packets []byte, sends []datagram, cuts *cuts, now 
 	for len(sends) > 0 {
 		part := sends[:min(len(sends), bundleMost)]
 		sends = sends[len(part):]
-		b.pack(packets, part, cuts.allowed(now))
+		b.arrange(part)
+		left := b.order
+		b.pack(packets, part, left, cuts.allowed(now))
 		for at, done := 0, 0; at < b.count; {
 			n, errno := sendmmsg(fd, b.messages[at:b.count])
 			for _, m := range b.messages[at : at+n] {
@@ -101,8 +103,8 @@ func (b *bundle) send(fd int, packets []byte, sends []datagram, cuts *cuts, now 
 			case errno == 0 || errno == unix.EINTR:
 			case b.messages[at].header.Iovlen > 1 && refusesSegments(errno):
 				cuts.refused(now)
-				part = part[done:]
-				b.pack(packets, part, false)
+				left = left[done:]
+				b.pack(packets, part, left, false)
 				at, done = 0, 0
 			case !lost(errno):
 				return errno

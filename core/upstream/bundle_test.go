@@ -20,7 +20,7 @@ import (
 // packets end.
 func TestPack(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	sizes := []int{30, 31, 31, 60, segmentMost, segmentMost + 1, 1400}
+	sizes := []int{30, 31, 31, 32, 33, 34, 60, segmentMost - 1, segmentMost, segmentMost + 1, 1400}
 	for round := range 2000 {
 		var packets []byte
 		var sends []datagram
@@ -29,16 +29,16 @@ func TestPack(t *testing.T) {
 			packets = append(packets, bytes.Repeat([]byte{byte(len(sends))}, sizes[r.IntN(len(sizes))])...)
 			sends = append(sends, datagram{from: from, to: len(packets)})
 		}
-		slices.SortFunc(sends, func(a, b datagram) int { return b.size() - a.size() })
 		var b bundle
-		b.pack(packets, sends, round%4 > 0)
+		b.arrange(sends)
+		b.pack(packets, sends, b.order, round%4 > 0)
 		seen := 0
 		for i := range b.messages[:b.count] {
 			h := &b.messages[i].header
 			vectors := unsafe.Slice(h.Iov, h.Iovlen)
 			first, total := int(vectors[0].Len), 0
 			for at, v := range vectors {
-				if d := sends[seen]; v.Base != &packets[d.from] || int(v.Len) != d.size() {
+				if d := sends[b.order[seen]]; v.Base != &packets[d.from] || int(v.Len) != d.size() {
 					t.Fatalf("packet %d is not where it should be", seen)
 				}
 				if int(v.Len) > first || int(v.Len) < first && at < len(vectors)-1 {
@@ -54,6 +54,39 @@ func TestPack(t *testing.T) {
 		}
 		if seen != len(sends) {
 			t.Fatalf("%d packets in messages, want %d", seen, len(sends))
+		}
+		slices.Sort(b.order)
+		if len(slices.Compact(b.order)) != len(sends) {
+			t.Fatal("a packet leaves twice")
+		}
+	}
+}
+
+// TestArrange checks how many messages are made of packets of many sizes.
+func TestArrange(t *testing.T) {
+	for _, tt := range []struct {
+		sizes []int
+		want  int
+	}{
+		{[]int{90, 90, 90, 80, 80, 80, 70, 60}, 2},           // 90 90 90 60; 80 80 80 70
+		{[]int{60, 40, 70, 90, 60, 80, 50, 60, 70}, 3},       // 90 80; 70 70 and 60 60 60 with one of the others
+		{[]int{segmentMost + 2, segmentMost + 1, 50, 40}, 3}, // what is no segment takes none
+		{[]int{95, 90, 85, 80, 75, 70, 65, 60, 55, 50}, 5},
+		{[]int{50, 50, 50, 50}, 1},
+	} {
+		var b bundle
+		var sends []datagram
+		end := 0
+		for _, size := range tt.sizes {
+			sends = append(sends, datagram{from: end, to: end + size})
+			end += size
+		}
+		b.arrange(sends)
+		if b.pack(make([]byte, end), sends, b.order, true); b.count != tt.want {
+			t.Errorf("%d: %d messages, want %d", tt.sizes, b.count, tt.want)
+		}
+		if b.pack(make([]byte, end), sends, b.order, false); b.count != len(sends) {
+			t.Errorf("%d, whole: %d messages", tt.sizes, b.count)
 		}
 	}
 }

@@ -96,12 +96,9 @@ func (o *outbox) complete() {
 // full buffer on the way out is a lost packet, and treated like one.
 func (o *outbox) sendAll(e *Engine) {
 	if len(o.sends) > 1 {
-		slices.SortFunc(o.sends, func(a, b datagram) int {
-			if a.socket != b.socket {
-				return a.socket.fd - b.socket.fd
-			}
-			return b.size() - a.size()
-		})
+		if slices.ContainsFunc(o.sends, func(d datagram) bool { return d.socket != o.sends[0].socket }) {
+			slices.SortFunc(o.sends, func(a, b datagram) int { return a.socket.fd - b.socket.fd })
+		}
 		if o.bundle == nil {
 			o.bundle = new(bundle)
 		}
