@@ -432,32 +432,102 @@ func TestMetricsPage(t *testing.T) {
 	for name, help := range metricNames(metricsPage(t, shared.Recursors[0])) {
 		shown[name] = help
 	}
+	wellFormed(t, page)
+	listed := listedMetrics(t, "Looking into a resolver")
+	holdListed(t, listed, page, metricsPage(t, shared.Recursors[0]))
+	for name, help := range shown {
+		if _, ok := listed[name]; !ok {
+			t.Errorf("docs/operating.md does not list %s: %s", name, help)
+		}
+	}
+}
+
+// The same for authoritative's server, monitor and prober, each with its section; what
+// programs have in common is listed once.
+func TestAuthoritativeMetricsPages(t *testing.T) {
+	p := newProbed(t, 1)
+	m := &monitored{Stack: p.Stack, server: p.server, manifest: filepath.Join(p.Dir, "manifests")}
+	must(t, os.Mkdir(m.manifest, 0o700))
+	m.put(t, "shop.yaml", shop)
+	prober, monitor := p.prober(t, "prober"), m.monitor(t, "monitor", "")
+	must(t, p.Ready(t.Context(), monitor))
+	token := filepath.Join(p.Dir, "token")
+	writeFile(t, token, strings.Repeat("0123456789", 4))
+	server := extra(t, p.Stack, "told", "authoritative", strings.Replace(probeServer, "  admin: \"127.0.0.1:{{.AdminPort}}\"\n  control: \"{{.Dir}}/{{.ID}}.sock\"\n", "", 1)+`
+api: {tokens: [{name: deploy, file: "`+token+`", owner: team-a}]}
+`)
+	must(t, p.Ready(t.Context(), server))
+	ask(t, server, app, dns.TypeA)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Admin+"/api/v1/records", nil)
+	must(t, err)
+	response, err := http.DefaultClient.Do(request) // has no token, and is counted
+	must(t, err)
+	response.Body.Close()
+
+	common := listedMetrics(t, "Pages and metrics", "Looking into a resolver")
+	own := []string{"authoritative", "Kubernetes: the service monitor", "Health of addresses: the prober"}
+	var pages []string
+	for i, sections := range [][]string{{own[0], own[2]}, {own[1]}, {own[2]}} { // servers use what probers find
+		page := metricsPage(t, []*stack.Server{server, monitor, prober}[i])
+		pages = append(pages, page)
+		wellFormed(t, page)
+		listed := listedMetrics(t, sections...)
+		for name, help := range metricNames(page) {
+			_, here := listed[name]
+			if _, there := common[name]; !here && !there {
+				t.Errorf("docs/operating.md does not list %s in %s: %s", name, sections, help)
+			}
+		}
+	}
+	holdListed(t, listedMetrics(t, own...), pages...)
+}
+
+// wellFormed holds a page to Prometheus's rules.
+func wellFormed(t *testing.T, page string) {
+	t.Helper()
 	problems, err := promlint.New(strings.NewReader(page)).Lint()
 	must(t, err)
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
+}
+
+// listedMetrics are those that the tables of docs/operating.md's sections name, each
+// with its labels, as far as they are given.
+func listedMetrics(t *testing.T, sections ...string) map[string][]string {
+	t.Helper()
 	text, err := os.ReadFile("../docs/operating.md")
 	must(t, err)
-	_, section, ok := strings.Cut(string(text), "\n## Looking into a resolver\n")
-	if !ok {
-		t.Fatal("docs/operating.md has no section about it")
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	listed := map[string]bool{}
-	pages := page + metricsPage(t, shared.Recursors[0])
-	for _, m := range regexp.MustCompile("(?m)^\\| `(strata_[a-z_]+)(?:\\{([a-z,]+)\\})?`").FindAllStringSubmatch(section, -1) {
-		listed[m[1]] = true
-		if _, ok := shown[m[1]]; !ok {
-			t.Errorf("docs/operating.md lists %s, which nobody shows", m[1])
+	listed := map[string][]string{}
+	for _, title := range sections {
+		_, section, ok := strings.Cut(string(text), "\n## "+title+"\n")
+		if !ok {
+			t.Fatalf("docs/operating.md has no section %s", title)
 		}
-		if want, got := strings.Split(m[2], ","), labelsOf(pages, m[1]); m[2] != "" && !sameSet(want, got) {
-			t.Errorf("docs/operating.md gives %s the labels %v; it has %v", m[1], want, got)
+		section, _, _ = strings.Cut(section, "\n## ")
+		for _, row := range regexp.MustCompile("(?m)^\\| (`strata_[^|]*) \\|").FindAllStringSubmatch(section, -1) {
+			for _, m := range regexp.MustCompile("`(strata_[a-z_]+)(?:\\{([a-z,]+)\\})?[^`]*`").FindAllStringSubmatch(row[1], -1) {
+				listed[m[1]] = nil
+				if m[2] != "" {
+					listed[m[1]] = strings.Split(m[2], ",")
+				}
+			}
 		}
 	}
-	for name, help := range shown {
-		if !listed[name] {
-			t.Errorf("docs/operating.md does not list %s: %s", name, help)
+	return listed
+}
+
+// holdListed holds what is listed against the pages.
+func holdListed(t *testing.T, listed map[string][]string, pages ...string) {
+	t.Helper()
+	all := strings.Join(pages, "")
+	shown := metricNames(all)
+	for name, labels := range listed {
+		if _, ok := shown[name]; !ok {
+			t.Errorf("docs/operating.md lists %s, which nobody shows", name)
+		}
+		if got := labelsOf(all, name); labels != nil && !sameSet(labels, got) {
+			t.Errorf("docs/operating.md gives %s the labels %v; it has %v", name, labels, got)
 		}
 	}
 }
