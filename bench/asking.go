@@ -27,6 +27,10 @@ type Asking struct {
 	Rate      int           // queries a second; 0: one after another without a pause
 	Sockets   int           // query n leaves over socket n modulo this
 	Patience  time.Duration // how long an answer is waited for
+	// Doze has the client sleep until the next packet or moment, before all others on
+	// its CPU (SCHED_FIFO, for root alone): what else the CPU does is not held up by a
+	// busy client, nor the client by that.
+	Doze bool
 	// Beside is called between packets; may be nil. The time is since the start.
 	Beside func(now time.Time, since time.Duration)
 }
@@ -108,6 +112,13 @@ func (a Asking) run(port int) (Waits, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	if a.Doze {
+		back, err := goFirst()
+		if err != nil {
+			return Waits{}, err
+		}
+		defer back()
+	}
 	r.loop()
 	slices.Sort(r.Latencies)
 	return r.Waits, nil
@@ -155,6 +166,9 @@ func (r *asker) loop() {
 			r.send()
 		}
 		r.give(now)
+		if r.Doze {
+			r.doze(begin)
+		}
 	}
 	r.Seconds = last.Sub(begin).Seconds()
 }

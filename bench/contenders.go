@@ -80,7 +80,7 @@ var caches = []Contender{
 
 // contenders are all there are; some are in several tables.
 func contenders() []Contender {
-	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders(), memifRows, xdpRows, []Contender{stores}, clustered)
+	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders(), memifRows, xdpRows, []Contender{stores, keepers}, clustered, fedRows, changeRows)
 }
 
 // A Seat is where one start of a contender stands: what its templates read.
@@ -101,6 +101,8 @@ type Seat struct {
 	Plane, Device, Lcores, Idle string // of authoritative on DPDK's ports
 	Socket                      string // of memif
 	Etcd, Changes               string // endpoint, and the zone that is there
+	Store                       string // directory of an etcd member
+	Token                       string // file with the secret of those who may write records
 }
 
 // find locates the program below root or in the system's directories. A

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/strata-dns/strata/e2e/controlplane"
 )
 
 func main() {
@@ -107,12 +109,17 @@ var tables = map[string]func(context.Context, Setting, string) (*Run, error){
 	tablePinning:        pinning,
 	tableKubernetes:     kubernetesCluster,
 	tableCrowd:          kubernetesMemory,
+	tablePropagation:    propagationLarge,
+	tableRecords:        recordsAdded,
+	tableEtcdLoad:       etcdLoad,
+	tableChanges:        answersWhileChanging,
 }
 
 // allTables are measured in this order.
 var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway, tableRestart,
 	tableRecursorHits, tableRecursorMisses, tableRecursorDead, tableLookup, tableMemory,
-	tableMemif, tableOffered, tableNames, tableQueues, tableXDP, tableStability, tablePinning, tableKubernetes, tableCrowd}
+	tableMemif, tableOffered, tableNames, tableQueues, tableXDP, tableStability, tablePinning, tableKubernetes, tableCrowd,
+	tableEtcdLoad, tableRecords, tablePropagation, tableChanges}
 
 // missing says what a table needs that is not there: then it is left out, unless somebody
 // asks for it by name.
@@ -122,6 +129,11 @@ func missing(ctx context.Context, set Setting, name string) error {
 		return framed(ctx, set)
 	case name == tablePinning && os.Getuid() != 0:
 		return errors.New("needs root: network namespaces are made by nobody else")
+	case name == tableChanges && os.Getuid() != 0:
+		return errors.New("needs root: its client runs before all else on its CPU")
+	case name == tablePropagation || name == tableKubernetes:
+		_, err := controlplane.Program(set.Root)
+		return err
 	}
 	return nil
 }

@@ -32,6 +32,10 @@ var titles = []struct{ table, title string }{
 	{tablePinning, "Authoritative on kernel sockets: pinning and namespaces"},
 	{tableKubernetes, "A Kubernetes cluster's names"},
 	{tableCrowd, "The monitor of a large Kubernetes cluster"},
+	{tableEtcdLoad, "Records from etcd and from a snapshot"},
+	{tableRecords, "Records added at another node"},
+	{tablePropagation, "From a Kubernetes cluster to the answer, beside many records"},
+	{tableChanges, "Answers while records change"},
 }
 
 // report writes RESULTS.md.
@@ -119,7 +123,7 @@ func (p *printer) section(title string, run *Run) {
 	for _, load := range run.loads() {
 		p.line("### %s\n", strings.ToUpper(load[:1])+load[1:])
 		switch {
-		case load == loaded:
+		case run.loading(load):
 			p.sizes(run, load)
 		case load == answered:
 			p.lookups(run, load)
@@ -206,6 +210,7 @@ func (p *printer) waits(run *Run, load string) {
 		{"failed", count(unhelpful)}, {"unanswered", count(lost)}, {"most asked upstream", count(repeats)}, {"waiting", count(waiters)},
 		{"p50 ms", latency(p50)}, {"p99 ms", latency(p99)}, {"p99.9 ms", latency(p999)}, {"longest ms", latency(longest)},
 		{"upstream's p99 ms", latency(upstreamP99)}, {"idle p99 ms", latency(idleP99)},
+		{"changes/s", func(e Entry) string { return run.cell(load, e.Name, changeRate) }},
 		{"client late ms", func(e Entry) string { return run.worst(load, e.Name, lateness, float64(time.Millisecond)) }},
 		{"CPU µs/query", func(e Entry) string { return run.cell(load, e.Name, cpuPerQuery) }},
 		{"peak", func(e Entry) string { return run.cell(load, e.Name, peakMemory) }},
@@ -324,6 +329,11 @@ func (r *Run) worst(load, contender string, m Metric, unit float64) string {
 		return fmt.Sprintf("%.0f", high)
 	}
 	return fmt.Sprintf("%.2f", high)
+}
+
+// loading reports whether a load is a server's start.
+func (r *Run) loading(load string) bool {
+	return slices.ContainsFunc(r.Samples, func(s Sample) bool { return s.Load == load && s.LoadTime > 0 && s.Asked == 0 })
 }
 
 // openLoop reports whether an open-loop client asked the load.

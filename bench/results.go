@@ -108,40 +108,45 @@ func (s Sample) perQuery() float64 {
 type Metric string
 
 const (
-	cpuPerQuery Metric = "CPU per query"
-	queryRate   Metric = "queries/s"
-	memory      Metric = "resident memory"
-	peakMemory  Metric = "peak memory"
-	loadTime    Metric = "load time"
-	serverBusy  Metric = "server busy"
-	loadBusy    Metric = "dnsperf busy"
-	p50         Metric = "p50"
-	p99         Metric = "p99"
-	p999        Metric = "p99.9"
-	longest     Metric = "longest"
-	askedRate   Metric = "asked/s"
-	unhelpful   Metric = "failed"         // wrong or no help
-	failed      Metric = "failed answers" // wrong, no help, or none within the patience
-	slowdown    Metric = "p99 over the upstream's"
-	upstreamP99 Metric = "upstream's p99"
-	idleP99     Metric = "idle p99"
-	lateness    Metric = "client late"
-	disturbance Metric = "p99 over idle"
-	ceiling     Metric = "peak memory in MiB"
-	repeats     Metric = "most questions upstream for one name"
-	noise       Metric = "blocked questions upstream"
-	waiters     Metric = "waiting"
-	lost        Metric = "lost"
-	perAnswer   Metric = "time per answer"
-	millions    Metric = "million queries/s"
-	fullPort    Metric = "port full"
-	deviation   Metric = "deviation"
-	pollGap     Metric = "longest between polls"
-	pollGaps    Metric = "gaps"
-	unsteady    Metric = "deviation over the echo loop's, percentage points"
-	poll        Metric = "longest between polls over the echo loop's, µs"
-	changeRate  Metric = "changes/s"
-	allocations Metric = "allocations per answer"
+	cpuPerQuery     Metric = "CPU per query"
+	queryRate       Metric = "queries/s"
+	memory          Metric = "resident memory"
+	peakMemory      Metric = "peak memory"
+	loadTime        Metric = "load time"
+	serverBusy      Metric = "server busy"
+	loadBusy        Metric = "dnsperf busy"
+	p50             Metric = "p50"
+	p99             Metric = "p99"
+	p999            Metric = "p99.9"
+	longest         Metric = "longest"
+	askedRate       Metric = "asked/s"
+	unhelpful       Metric = "failed"         // wrong or no help
+	failed          Metric = "failed answers" // wrong, no help, or none within the patience
+	slowdown        Metric = "p99 over the upstream's"
+	upstreamP99     Metric = "upstream's p99"
+	idleP99         Metric = "idle p99"
+	lateness        Metric = "client late"
+	disturbance     Metric = "p99 over idle"
+	ceiling         Metric = "peak memory in MiB"
+	repeats         Metric = "most questions upstream for one name"
+	noise           Metric = "blocked questions upstream"
+	waiters         Metric = "waiting"
+	lost            Metric = "lost"
+	perAnswer       Metric = "time per answer"
+	millions        Metric = "million queries/s"
+	fullPort        Metric = "port full"
+	deviation       Metric = "deviation"
+	pollGap         Metric = "longest between polls"
+	pollGaps        Metric = "gaps"
+	unsteady        Metric = "deviation over the echo loop's, percentage points"
+	poll            Metric = "longest between polls over the echo loop's, µs"
+	changeRate      Metric = "changes/s"
+	allocations     Metric = "allocations per answer"
+	thousandChanges Metric = "thousand changes/s"
+	loadSeconds     Metric = "load time in s"
+	p50ms           Metric = "p50 in ms"
+	p99ms           Metric = "p99 in ms"
+	longestms       Metric = "longest in ms"
 )
 
 // of returns the figure; ok is false where the sample does not hold it.
@@ -180,6 +185,16 @@ func (m Metric) of(s Sample) (value float64, ok bool) {
 		return float64(s.Failed + s.Lost), s.Asked > 0
 	case lateness:
 		value = float64(s.Late)
+	case thousandChanges:
+		value = s.Changes / 1000
+	case loadSeconds:
+		value = s.LoadTime.Seconds()
+	case p50ms:
+		value = float64(s.P50) / float64(time.Millisecond)
+	case p99ms:
+		value = float64(s.P99) / float64(time.Millisecond)
+	case longestms:
+		value = float64(s.Longest) / float64(time.Millisecond)
 	case upstreamP99:
 		value = float64(s.UpstreamP99)
 	case idleP99:
@@ -242,7 +257,8 @@ func number(n *int64) (value float64, ok bool) {
 // against nobody's.
 func (m Metric) absolute() bool {
 	switch m {
-	case allocations, failed, slowdown, disturbance, ceiling, repeats, noise, millions, unsteady, poll:
+	case allocations, failed, slowdown, disturbance, ceiling, repeats, noise, millions, unsteady, poll,
+		loadSeconds, p50ms, p99ms, longestms, thousandChanges:
 		return true
 	}
 	return false
@@ -268,7 +284,7 @@ func (r *Run) median(load, contender string, m Metric) (float64, bool) {
 // must not happen even once the worst round.
 func (r *Run) judged(load, contender string, m Metric) (float64, bool) {
 	switch m {
-	case failed, repeats, noise:
+	case failed, repeats, noise, longestms:
 		_, high := r.span(load, contender, m)
 		_, ok := r.median(load, contender, m)
 		return high, ok

@@ -65,6 +65,18 @@ var targets = []Target{
 	{tableKubernetes, propagation, p99, "CoreDNS kubernetes", 1, true, ""},
 	{tableKubernetes, propagation, longest, "CoreDNS kubernetes", 1, true, ""},
 	{tableCrowd, loaded, ceiling, "", 600, true, ""},
+	{tableEtcdLoad, loadedFromEtcd, loadSeconds, "", 60, true, ""},
+	{tableEtcdLoad, loadedFromEtcd, ceiling, "", 500, true, ""},
+	{tableEtcdLoad, loadedFromSnapshot, loadSeconds, "", 5, true, ""},
+	{tableEtcdLoad, loadedFromSnapshot, ceiling, "", 500, true, ""},
+	{tableRecords, addedElsewhere, p99ms, "", 20, true, ""},
+	{tablePropagation, patchedOften, p50ms, "", 5, true, ""},
+	{tablePropagation, patchedOften, p99ms, "", 20, true, ""},
+	{tablePropagation, patchedOften, longestms, "", 60, true, ""},
+	{tablePropagation, patchedOften, failed, "", 0, true, ""},
+	{tableChanges, whileChanging, queryRate, steadyRow, 0.9, false, ""},
+	{tableChanges, whileChanging, p999, steadyRow, 2, true, ""},
+	{tableChanges, whileChanging, thousandChanges, "", 50, false, ""},
 }
 
 // The tables, by the names --only takes.
@@ -88,6 +100,10 @@ const (
 	tablePinning        = "pinning"
 	tableKubernetes     = "kubernetes"
 	tableCrowd          = "kubernetes-memory"
+	tablePropagation    = "propagation"
+	tableRecords        = "records"
+	tableEtcdLoad       = "etcd-load"
+	tableChanges        = "changes"
 	tableLookup         = "lookup"
 	tableMemory         = "memory"
 )
