@@ -6,6 +6,7 @@ import (
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/upstream"
+	"github.com/strata-dns/strata/core/wire"
 )
 
 // A Route is where the questions go that memory cannot answer.
@@ -25,7 +26,8 @@ type Routes struct {
 	targets   []*Target // by place in the list of domains
 	everybody map[string]int
 	views     *Views
-	gone      *Target // for views of an earlier configuration: there is nobody to ask
+	lengths   [wire.MaxName + 1]bool // of names given, to anybody: most suffixes have another
+	gone      *Target                // for views of an earlier configuration: there is nobody to ask
 }
 
 // A Target is the servers of one entry in a list of domains.
@@ -36,7 +38,11 @@ type Target struct {
 
 // OpenRoutes opens a set of servers for each entry in a list of domains.
 func OpenRoutes(engine *upstream.Engine, list []Domains) (*Routes, error) {
-	r := &Routes{everybody: entriesByName(list).everybody(), views: NewViews(list)}
+	by := entriesByName(list)
+	r := &Routes{everybody: by.everybody(), views: NewViews(list)}
+	for name := range by {
+		r.lengths[len(name)] = true
+	}
 	set, err := engine.Set(nil, upstream.SetOptions{})
 	if err != nil {
 		return nil, err
@@ -61,11 +67,13 @@ func (r *Routes) Find(view uint32, name []byte) *Target {
 		}
 	}
 	for {
-		if place, ok := own[string(name)]; ok {
-			return r.targets[place]
-		}
-		if place, ok := r.everybody[string(name)]; ok {
-			return r.targets[place]
+		if r.lengths[len(name)] {
+			if place, ok := own[string(name)]; ok {
+				return r.targets[place]
+			}
+			if place, ok := r.everybody[string(name)]; ok {
+				return r.targets[place]
+			}
 		}
 		if name[0] == 0 {
 			return nil
