@@ -22,6 +22,7 @@ type flight struct {
 	waiters    *waiting
 	count      int
 	late       bool    // the client timer has passed
+	in         bool    // it is in a lot
 	same       *flight // the next one of the same key
 	prev, next *flight // in the lot's line of those who wait for the same timer
 }
@@ -95,7 +96,7 @@ func (fs *flights) init(clientTimer, budget time.Duration) {
 func (fs *flights) lot(key uint64) *lot { return &fs.lots[key%uint64(len(fs.lots))] }
 
 // find gives the flight of a question, nil where there is none. The lot is locked, as
-// it is for has and forget.
+// it is for forget.
 func (l *lot) find(q *Question, key uint64) *flight {
 	f := l.found[key]
 	for f != nil && !f.question.is(q) {
@@ -104,17 +105,9 @@ func (l *lot) find(q *Question, key uint64) *flight {
 	return f
 }
 
-// has reports whether a flight is in the lot.
-func (l *lot) has(f *flight) bool {
-	other := l.found[f.key]
-	for other != nil && other != f {
-		other = other.same
-	}
-	return other != nil
-}
-
 // forget takes a flight out that is in.
 func (l *lot) forget(f *flight) {
+	f.in = false
 	switch before := l.found[f.key]; {
 	case before != f:
 		for before.same != f {
@@ -130,7 +123,7 @@ func (l *lot) forget(f *flight) {
 
 // add puts a new flight into its lot, which is locked.
 func (fs *flights) add(l *lot, f *flight) {
-	f.same = l.found[f.key]
+	f.in, f.same = true, l.found[f.key]
 	l.found[f.key] = f
 	l.lines[0].push(f)
 	fs.open.Add(1)
@@ -155,7 +148,7 @@ func (fs *flights) take(f *flight) *waiting {
 	l := fs.lot(f.key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.has(f) {
+	if !f.in {
 		return nil
 	}
 	return fs.remove(l, f)

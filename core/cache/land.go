@@ -53,7 +53,7 @@ func (c *Cache) aloft(f *flight) bool {
 	l := c.flights.lot(f.key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.has(f)
+	return f.in
 }
 
 func (c *Cache) tally(err error) {
