@@ -14,7 +14,7 @@ type inspection struct {
 	subnet  []byte // data of the client subnet option (RFC 7871 §6); nil where there is none
 }
 
-// inspect reads a reply to the question about a folded name. Names are followed to their ends, also
+// inspect reads a reply, known to repeat the question, about a folded name. Names are followed to their ends, also
 // those in data that may be compressed (RFC 3597 §4): a loop is no answer.
 func inspect(msg, asked []byte, class uint16) inspection {
 	in := inspection{rcode: wire.RcodeOf(msg), ede: wire.EDENone}
@@ -25,13 +25,17 @@ func inspect(msg, asked []byte, class uint16) inspection {
 	var rec wire.Record
 	var name [wire.MaxName]byte
 	for r.Next(&rec) {
-		n, _, ok := wire.ReadName(msg, rec.Name, &name)
-		if !ok {
-			return in
+		same := msg[rec.Name] == 0xc0 && msg[rec.Name+1] == wire.HeaderLen // a pointer to the question, as mostly
+		if !same {
+			n, _, ok := wire.ReadName(msg, rec.Name, &name)
+			if !ok {
+				return in
+			}
+			same = rec.Section == wire.Answer && wire.EqualFold(name[:n], asked)
 		}
 		if rec.Section == wire.Answer {
 			in.answers = true
-			in.related = in.related || rec.Class == class && wire.EqualFold(name[:n], asked)
+			in.related = in.related || rec.Class == class && same
 		}
 		if !readable(msg, &rec, &name) {
 			return in

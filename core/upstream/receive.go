@@ -226,8 +226,12 @@ func (s *shard) take(b *batch, o *outbox) {
 	now := s.engine.now()
 	s.mu.Lock()
 	s.bunch++
+	var k *socket
 	for i := range b.n {
-		if k := s.byFD[b.from[i]]; k != nil {
+		if i == 0 || b.from[i] != b.from[i-1] { // the lock is held: none is closed meanwhile
+			k = s.byFD[b.from[i]]
+		}
+		if k != nil {
 			msg, cut := b.message(i)
 			s.datagram(k, msg, cut, now, o)
 		}
