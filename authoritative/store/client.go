@@ -117,14 +117,16 @@ func (c *Client) conn() (*clientv3.Client, error) {
 	hush := &atomic.Bool{} // each try while etcd is away; our own words say it once
 	hush.Store(true)
 	etcd, err := clientv3.New(clientv3.Config{
-		Endpoints:            c.opts.Endpoints,
-		TLS:                  tls,
-		Username:             c.opts.User,
-		Password:             c.opts.Password,
-		DialTimeout:          c.opts.DialTimeout,
-		DialKeepAliveTime:    5 * time.Second, // a peer that vanished is noticed
-		DialKeepAliveTimeout: 3 * time.Second, // within 8 s, idle watch or not
-		PermitWithoutStream:  true,
+		Endpoints:   c.opts.Endpoints,
+		TLS:         tls,
+		Username:    c.opts.User,
+		Password:    c.opts.Password,
+		DialTimeout: c.opts.DialTimeout,
+		// A peer that vanished is noticed within 13 s by who watches (gRPC makes it 10 s
+		// at least), within 3 s by a request after a pause. Without a stream there are no
+		// pings: etcd ends the connection for them (too_many_pings).
+		DialKeepAliveTime:    10 * time.Second,
+		DialKeepAliveTimeout: 3 * time.Second,
 		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(c.reconnect())},
 		Logger:               zapToSlog(c.log, "etcd client", hush),
 	})
