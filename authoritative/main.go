@@ -12,11 +12,16 @@ import (
 	"io"
 	"os"
 
+	"google.golang.org/grpc/grpclog"
+
 	"github.com/strata-dns/strata/core/daemon/command"
 	"github.com/strata-dns/strata/core/daemon/config"
 )
 
 func main() {
+	// What gRPC says of connections to etcd goes to stderr in its own form; what matters
+	// of it comes back as errors, which our log has.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
