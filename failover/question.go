@@ -25,6 +25,9 @@ type Question struct {
 	Stream bool   // over TCP
 }
 
+// LabelLen is how long the random label in front of a check zone is, in octets.
+const LabelLen = 16
+
 // A Plan is what checks ask, in full each time. One working name is enough, so
 // that a dead check zone takes nobody down; see Checker for the verdict.
 type Plan struct {
@@ -60,7 +63,7 @@ func (p Plan) questions(stream bool) []Question {
 	asked := make([]Question, 0, len(p.Zones)+len(p.Expect))
 	for _, zone := range p.Zones {
 		// 64 random bits: no two checks anywhere meet in a cache.
-		asked = append(asked, Question{Name: fmt.Sprintf("%016x.%s", rand.Uint64(), zone), Type: "A", Stream: stream})
+		asked = append(asked, Question{Name: fmt.Sprintf("%0*x.%s", LabelLen, rand.Uint64(), zone), Type: "A", Stream: stream})
 	}
 	for _, q := range p.Expect {
 		q.Stream = stream

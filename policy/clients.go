@@ -93,7 +93,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	if !strings.Contains(s, "/") {
 		addr, err := netip.ParseAddr(s)
 		if err != nil {
-			return netip.Prefix{}, err
+			return netip.Prefix{}, notPrefix(s)
 		}
 		addr = addr.Unmap().WithZone("")
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
@@ -101,11 +101,15 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, err
+		return netip.Prefix{}, notPrefix(s)
 	case prefix != prefix.Masked():
 		return netip.Prefix{}, fmt.Errorf("%s has bits behind its length; %s is meant?", s, prefix.Masked())
 	case prefix.Addr().Is4In6():
 		return netip.Prefix{}, fmt.Errorf("%s: write IPv4 prefixes as IPv4", s)
 	}
 	return prefix, nil
+}
+
+func notPrefix(s string) error {
+	return fmt.Errorf("found %q, expected a network or an address, such as 10.0.0.0/8 or 2001:db8::1", s)
 }

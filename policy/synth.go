@@ -96,7 +96,12 @@ func (b *builder) synthSite(path string, zone []byte, s Synth, site string) {
 		b.wrong(path+".to", "{site} stands for this process's site, which is not set")
 		return
 	}
-	to := b.name(path+".to", strings.ReplaceAll(s.To, "{site}", site))
+	text := strings.ReplaceAll(s.To, "{site}", site)
+	if strings.ContainsAny(text, "{}") {
+		b.wrong(path+".to", "%q: what stands in braces is unknown; known: {site}", s.To)
+		return
+	}
+	to := b.name(path+".to", text)
 	if to == nil {
 		return
 	}

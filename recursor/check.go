@@ -37,8 +37,10 @@ func (c *Check) validate(sites int, report *config.Report) {
 	if sites > 1 && c.Zone == "" && len(c.Expect) == 0 {
 		report.Add("external.check", "neither zone nor expect: nothing would be checked, and no other site ever join when this one fails")
 	}
-	if _, err := wire.ParseName(c.Zone); err != nil {
+	if zone, err := wire.ParseName(c.Zone); err != nil {
 		report.Add(at+"zone", "%q: %v", c.Zone, err)
+	} else if failover.LabelLen+1+len(zone) > wire.MaxName {
+		report.Add(at+"zone", "no room for the random label of a check in front of %s", c.Zone)
 	}
 	for _, d := range []struct {
 		key          string

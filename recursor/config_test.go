@@ -59,6 +59,7 @@ func TestConfigProblems(t *testing.T) {
 		{"listen: [\"192.0.2.1:853\"]\nsite: dc1\nexternal:\n  sites: [{name: dc1, servers: [\"tls://192.0.2.1#a.example\"]}]", "external.sites[0].servers[0]", "this process itself"},
 		{two, "external.check", "nothing would be checked"},
 		{one + "  check: {zone: a..b}", "external.check.zone", "empty label"},
+		{one + "  check: {zone: " + strings.Repeat(strings.Repeat("a", 59)+".", 4) + "}", "external.check.zone", "no room"},
 		{one + "  check: {interval: 0s}", "external.check.interval", "too short"},
 		{one + "  check: {timeout: 0s}", "external.check.timeout", "too short"},
 		{one + "  check: {hold_down: -1s}", "external.check.hold_down", "too short"},
