@@ -44,6 +44,7 @@ type Client struct {
 
 	skipped  atomic.Uint64
 	openings openings
+	second   atomic.Bool // another writer was first when this one last wrote outright
 
 	mu     sync.Mutex
 	etcd   *clientv3.Client // nil until the first use that succeeded

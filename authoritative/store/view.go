@@ -141,6 +141,37 @@ func (v *view) txn() (cmps []clientv3.Cmp, ops []clientv3.Op, res Result, err er
 	return cmps, ops, res, nil
 }
 
+// A plan is a transaction to be: what must hold, and what is done then.
+type plan struct {
+	cmps []clientv3.Cmp
+	then []clientv3.Op
+}
+
+// plan applies the edits, and gives the transaction that makes the view true, nothing
+// where it is. op begins errors.
+func (v *view) plan(op string, fence *Fence, edits []Edit) (p plan, res Result, err error) {
+	for _, e := range edits {
+		if err := v.edit(e); err != nil {
+			return p, res, fmt.Errorf("write to etcd: %w", err)
+		}
+	}
+	if err := v.check(); err != nil {
+		return p, res, fmt.Errorf("write to etcd: %w", err)
+	}
+	if p.cmps, p.then, res, err = v.txn(); err != nil {
+		return p, res, fmt.Errorf("write to etcd: %w", err)
+	}
+	if len(p.then) == 0 {
+		return p, res, nil
+	}
+	bounds, moves, err := v.fenced(fence)
+	if err != nil {
+		return p, res, fmt.Errorf("%s: %w", op, err)
+	}
+	p.cmps, p.then = append(p.cmps, bounds...), append(p.then, moves...)
+	return p, res, nil
+}
+
 // fenced binds the transaction to the fence, if there is one: what must hold, and
 // what is done beside the edits. The error is ErrBehind.
 func (v *view) fenced(fence *Fence) (bounds []clientv3.Cmp, moves []clientv3.Op, err error) {

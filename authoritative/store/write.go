@@ -119,59 +119,74 @@ func (c *Client) commit(ctx context.Context, fence *Fence, must func(*view) erro
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
 	defer cancel()
-	for try := 0; ; try++ {
-		v, err := c.view(timed, etcd, fence, edits)
+	var v *view
+	if fence != nil {
+		done, res, seen, err := c.writeOutright(timed, etcd, *fence, edits)
 		if err != nil {
-			if try >= manyTries && timed.Err() != nil && ctx.Err() == nil {
-				return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
+			return Result{}, c.unwritten(ctx, op, err)
+		}
+		if done {
+			return res, nil
+		}
+		v = seen
+	}
+	for try := 0; ; try++ {
+		if v == nil {
+			if v, err = c.view(timed, etcd, fence, edits); err != nil {
+				if try >= manyTries && timed.Err() != nil && ctx.Err() == nil {
+					return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
+				}
+				return Result{}, fault(ctx, op, c.opts.Timeout, nothingChanged, err)
 			}
-			return Result{}, fault(ctx, op, c.opts.Timeout, nothingChanged, err)
 		}
 		if must != nil {
 			if err := must(v); err != nil {
 				return Result{}, fmt.Errorf("%s: %w%s", op, err, nothingChanged)
 			}
 		}
-		for _, e := range edits {
-			if err := v.edit(e); err != nil {
-				return Result{}, fmt.Errorf("write to etcd: %w", err)
-			}
-		}
-		if err := v.check(); err != nil {
-			return Result{}, fmt.Errorf("write to etcd: %w", err)
-		}
-		cmps, ops, res, err := v.txn()
+		todo, res, err := v.plan(op, fence, edits)
 		if err != nil {
-			return Result{}, fmt.Errorf("write to etcd: %w", err)
+			return Result{}, err
 		}
-		if len(ops) == 0 {
+		if len(todo.then) == 0 {
 			res.Revision = v.revision
 			return res, nil
 		}
-		bounds, moves, err := v.fenced(fence)
+		done, err := etcd.Txn(timed).If(todo.cmps...).Then(todo.then...).Commit()
 		if err != nil {
-			return Result{}, fmt.Errorf("%s: %w", op, err)
-		}
-		done, err := etcd.Txn(timed).If(append(cmps, bounds...)...).Then(append(ops, moves...)...).Commit()
-		if err != nil {
-			state := outcomeUnknown
-			if ctx.Err() == nil && !away(err) { // etcd refused: too large, no space, no permission
-				state = nothingChanged
-			}
-			return Result{}, fault(ctx, op, c.opts.Timeout, state, err)
+			return Result{}, c.unwritten(ctx, op, err)
 		}
 		if done.Succeeded {
+			c.second.Store(false)
 			res.Revision = done.Header.Revision
 			return res, nil
 		}
+		v = nil
 		stepAside(timed, try)
 	}
+}
+
+// unwritten is the error of a transaction that etcd did not say it has done.
+func (c *Client) unwritten(ctx context.Context, op string, err error) error {
+	state := outcomeUnknown
+	if ctx.Err() == nil && !away(err) { // etcd refused: too large, no space, no permission
+		state = nothingChanged
+	}
+	return fault(ctx, op, c.opts.Timeout, state, err)
 }
 
 // view reads all there is at the names of the edits, and the fence where there is
 // one, at one revision.
 func (c *Client) view(ctx context.Context, etcd *clientv3.Client, fence *Fence, edits []Edit) (*view, error) {
-	var reads []clientv3.Op
+	got, err := etcd.Txn(ctx).Then(c.reads(fence, edits)...).Commit()
+	if err != nil {
+		return nil, err
+	}
+	return c.viewOf(fence, got), nil
+}
+
+// reads are of all there is at the names of the edits, and of the fence at last.
+func (c *Client) reads(fence *Fence, edits []Edit) (reads []clientv3.Op) {
 	for _, name := range names(edits) {
 		start, end := c.keys.at(name)
 		reads = append(reads, clientv3.OpGet(start, clientv3.WithRange(end)))
@@ -179,22 +194,22 @@ func (c *Client) view(ctx context.Context, etcd *clientv3.Client, fence *Fence, 
 	if fence != nil {
 		reads = append(reads, clientv3.OpGet(c.keys.fence(fence.Name)))
 	}
-	got, err := etcd.Txn(ctx).Then(reads...).Commit()
-	if err != nil {
-		return nil, err
-	}
+	return reads
+}
+
+func (c *Client) viewOf(fence *Fence, got *clientv3.TxnResponse) *view {
 	v := newView(c.keys, got.Header.Revision)
+	answers := got.Responses
 	if fence != nil {
-		last := len(got.Responses) - 1
-		v.fence = got.Responses[last].GetResponseRange().Kvs
-		got.Responses = got.Responses[:last]
+		last := len(answers) - 1
+		v.fence, answers = answers[last].GetResponseRange().Kvs, answers[:last]
 	}
-	for _, resp := range got.Responses {
+	for _, resp := range answers {
 		for _, kv := range resp.GetResponseRange().Kvs {
 			v.load(kv)
 		}
 	}
-	return v, nil
+	return v
 }
 
 // stepAside waits up to 2 ms after the first conflict and up to 64 ms later on.

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+
+	"github.com/miekg/dns"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// An outright write is one transaction where others are two, the first of which reads:
+// half the way from an event to its answer. It suits edits whose outcome does not hang
+// on what is there, by one writer who is fenced. What is bound to the fence, and to no
+// alias standing in the way, is decided within the transaction; that a value is already
+// right is too, key by key, in transactions inside it, and then it is not written. Where
+// the bounds don't hold, the same transaction reads what the other way begins with.
+type outright struct {
+	plan
+	edits []Edit
+}
+
+// outrightOctets are those of values that go outright: they are sent twice, to be
+// compared and to be put, and etcd takes 1.5 MiB.
+const outrightOctets = 256 << 10
+
+// newOutright plans it; false where it does not suit the edits.
+func newOutright(k keys, fence Fence, edits []Edit) (o outright, ok bool) {
+	o.edits = edits
+	seen, alone, octets := make(map[string]bool, len(edits)), make(map[string]bool), 0
+	for _, e := range edits {
+		key := k.key(e.Name, e.Type, e.Owner)
+		if seen[key] || e.Op == Add || e.Op == Remove && len(e.Data) > 0 || e.Op == Set && single(e.Type) {
+			return o, false
+		}
+		seen[key] = true
+		if e.Op == Remove {
+			o.then = append(o.then, clientv3.OpDelete(key))
+			continue
+		}
+		value, err := e.value()
+		if octets += len(value); err != nil || octets > outrightOctets {
+			return o, false
+		}
+		o.then = append(o.then, putOther(key, value))
+		cname := k.key(e.Name, dns.TypeCNAME, e.Owner)
+		if !besideCNAME(e.Type) && !alone[cname] {
+			alone[cname] = true
+			o.cmps = append(o.cmps, clientv3.Compare(clientv3.CreateRevision(cname), "=", 0))
+		}
+	}
+	stands, text := k.fence(fence.Name), fenceText(fence.Position)
+	o.cmps = append(o.cmps, clientv3.Compare(clientv3.Value(stands), "<", text+"\x00"))
+	o.then = append(o.then, putOther(stands, text))
+	return o, true
+}
+
+// value is what a Set makes of its key, whatever is there.
+func (e Edit) value() (string, error) {
+	rec := e.Record
+	rec.TTL, rec.Data = e.apply(0, nil)
+	rec.Probe = e.probing("")
+	raw, err := appendValue(nil, rec)
+	return string(raw), err
+}
+
+// putOther puts a value unless it is there.
+func putOther(key, value string) clientv3.Op {
+	same := []clientv3.Cmp{clientv3.Compare(clientv3.Value(key), "=", value)}
+	return clientv3.OpTxn(same, nil, []clientv3.Op{clientv3.OpPut(key, value)})
+}
+
+// result counts what was done.
+func (o outright) result(done *clientv3.TxnResponse) (res Result) {
+	res.Revision = done.Header.Revision
+	for i, e := range o.edits {
+		switch answer := done.Responses[i]; {
+		case e.Op == Remove && answer.GetResponseDeleteRange().GetDeleted() > 0:
+			res.Deleted++
+		case e.Op == Set && !answer.GetResponseTxn().GetSucceeded():
+			res.Written++
+		default:
+			res.Unchanged++
+		}
+	}
+	return res
+}
+
+// writeOutright writes edits outright, and says whether it has. Where it has not, the
+// view is of what is there, or nil where nobody looked. A writer that came second with
+// a change, after another one of the same fence, reads first until it is first again:
+// what writes nothing should not go through etcd's log.
+func (c *Client) writeOutright(ctx context.Context, etcd *clientv3.Client, fence Fence, edits []Edit) (done bool, res Result, v *view, err error) {
+	if c.second.Load() {
+		return false, res, nil, nil
+	}
+	o, suits := newOutright(c.keys, fence, edits)
+	if !suits {
+		return false, res, nil, nil
+	}
+	answer, err := etcd.Txn(ctx).If(o.cmps...).Then(o.then...).Else(c.reads(&fence, edits)...).Commit()
+	if err != nil {
+		return false, res, nil, err
+	}
+	if !answer.Succeeded {
+		c.second.Store(true)
+		return false, res, c.viewOf(&fence, answer), nil
+	}
+	res = o.result(answer)
+	c.second.Store(!res.Changed())
+	return true, res, nil, nil
+}
