@@ -311,9 +311,9 @@ func (tx *Tx) block(name []byte, zone int, flags byte, entries []entry) (node, r
 func (tx *Tx) countBelow(zone, delta int) {
 	count := &tx.t.below[zone]
 	*count += delta
-	if z := (*tx.t.zones.Load())[zone].Load(); z != nil && z.cuts != (*count > 0) {
+	if z := (*tx.t.zones.Load())[zone].Load(); z != nil && z.cuts != (z.partial || *count > 0) {
 		y := *z
-		y.cuts = *count > 0
+		y.cuts = z.partial || *count > 0
 		tx.t.setZone(zone, &y)
 	}
 }

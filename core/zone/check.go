@@ -6,6 +6,9 @@ import (
 	"github.com/strata-dns/strata/core/wire"
 )
 
+// Check refuses what a table would not take.
+func (rec *Record) Check() error { return rec.check() }
+
 // check refuses what could not be answered with: names and data are written into
 // replies, followed and measured without another look.
 func (rec *Record) check() error {

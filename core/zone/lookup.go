@@ -18,10 +18,11 @@ const (
 	Referral                    // the name is at or below a delegation
 	Alias                       // the name has a CNAME instead
 	Substitution                // a name above has a DNAME
+	Unread                      // the name is not in memory, and may be where that is filled from
 )
 
 func (o Outcome) String() string {
-	return [...]string{"refused", "not ready", "hit", "nodata", "nxdomain", "referral", "alias", "substitution"}[o]
+	return [...]string{"refused", "not ready", "hit", "nodata", "nxdomain", "referral", "alias", "substitution", "unread"}[o]
 }
 
 // A Result is a look-up's outcome and what an answer needs of it.
@@ -132,6 +133,10 @@ func (r *Reader) walk(q *wire.Query, typ uint16) (res Result) {
 	if res.Zone.cuts && r.above(q, 1, &res) {
 		return res
 	}
+	if res.Zone.partial && n.entries() == 0 {
+		r.unreadAt(q, typ, n, &res)
+		return res
+	}
 	r.at(n, typ, &res)
 	return res
 }
@@ -208,6 +213,10 @@ func (r *Reader) missing(q *wire.Query, typ uint16) (res Result) {
 			return res
 		}
 		if res.Zone.cuts && r.above(q, i, &res) {
+			return res
+		}
+		if res.Zone.partial {
+			r.unreadAt(q, typ, nil, &res)
 			return res
 		}
 		if n.flags()&flagWildcard != 0 {

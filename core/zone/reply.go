@@ -26,8 +26,8 @@ type answer struct {
 }
 
 // Answer writes the whole reply to q into data, the packet that asked, and
-// returns it with the outcome of the first look-up. at is as for Lookup. After
-// an alias was followed q asks for the alias's target.
+// returns it with the outcome of the first look-up, or Unread where any ended so. at is
+// as for Lookup. After an alias was followed q asks for the alias's target.
 func (r *Reader) Answer(q *wire.Query, data []byte, limit, at int) ([]byte, Outcome) {
 	var a answer
 	a.r, a.front, a.q, a.limit, a.nameAt = r, r, q, limit, wire.HeaderLen
@@ -48,6 +48,9 @@ func (r *Reader) Answer(q *wire.Query, data []byte, limit, at int) ([]byte, Outc
 	for a.step(&res) {
 		a.next(&res)
 	}
+	if res.Outcome == Unread {
+		return a.reply.Finish(), Unread
+	}
 	if a.wilds > 0 {
 		a.expansions()
 	}
@@ -67,6 +70,8 @@ func (a *answer) step(res *Result) bool {
 			a.reply.SetRcode(wire.RcodeServFail)
 			a.reply.SetEDE(wire.EDENotReady, "")
 		}
+	case Unread: // what is asked again says all
+		a.reply.SetRcode(wire.RcodeServFail)
 	case Hit:
 		if a.putAnswer(res) {
 			end := a.reply.Len()

@@ -62,6 +62,8 @@ type Zone struct {
 	order   Order  // of its names' addresses, where they say nothing
 	most    uint16 // of them in an answer; 0: all
 	ordered bool   // that is not what every zone does
+
+	partial bool // see partial.go; cuts is set then, too
 }
 
 // Ready reports whether the zone has an SOA: until then it is not answered from.
@@ -101,14 +103,18 @@ func (t *Table) Close() {
 // Leave, which enclose a batch, what it returns stays valid.
 type Reader struct {
 	view
-	seat   seat
-	turn   uint32  // rotates RRsets
-	behind *Reader // what knows the names of no zone of this table's; mostly nil
-	from   *netip.AddrPort
-	sort   *sorter // made when the first answer is put in an order of its own
-	hint   [64]node
-	star   [wire.MaxName + 2]byte
-	sink   byte
+	seat       seat
+	turn       uint32  // rotates RRsets
+	behind     *Reader // what knows the names of no zone of this table's; mostly nil
+	from       *netip.AddrPort
+	known      func([]byte) (Known, bool)
+	unread     [wire.MaxName]byte
+	unreadLen  int
+	unreadZone *Zone
+	sort       *sorter // made when the first answer is put in an order of its own
+	hint       [64]node
+	star       [wire.MaxName + 2]byte
+	sink       byte
 
 	wild   [maxAliases + 1]wild // of the answer in the making, as are:
 	proved [64]uint64           // hashes of the owners whose NSEC or NSEC3 records it has
