@@ -13,12 +13,15 @@ import (
 const maxBatch = 64
 
 // An answerer is the way of a query: parse, look up, reply, all in the packet.
-// Nothing is waited for, so nothing is ever late. It belongs to one goroutine.
+// Nothing is waited for, so nothing is ever late, but where memory is bounded (bounded.go).
+// It belongs to one goroutine.
 type answerer struct {
 	reader  *zone.Reader
 	front   []*zone.Reader   // of the views
 	views   *policy.Prefixes // whose they are
 	maxUDP  int
+	bounded *bounded // nil: all is in memory
+	asked   []byte   // the query in hand, as it came
 	counts  *counts
 	queries [maxBatch]wire.Query
 	parsed  [maxBatch]wire.Outcome
@@ -26,15 +29,15 @@ type answerer struct {
 }
 
 // Answer implements plane.Handler.
-func (a *answerer) Answer(batch []plane.Packet, _ plane.Queue) {
+func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 	for len(batch) > maxBatch {
-		a.answer(batch[:maxBatch])
+		a.answer(batch[:maxBatch], late)
 		batch = batch[maxBatch:]
 	}
-	a.answer(batch)
+	a.answer(batch, late)
 }
 
-func (a *answerer) answer(batch []plane.Packet) {
+func (a *answerer) answer(batch []plane.Packet, late plane.Queue) {
 	for i := range batch {
 		a.parsed[i] = a.queries[i].Parse(batch[i].Data)
 	}
@@ -50,14 +53,21 @@ func (a *answerer) answer(batch []plane.Packet) {
 			a.tally[invalid+int(o)]++
 			continue
 		}
-		r := a.reader
+		r, view := a.reader, -1
 		if a.views != nil {
 			if v := a.views.Find(p.Client.Addr()); v > 0 {
-				r = a.front[v-1]
+				view = int(v) - 1
+				r = a.front[view]
 			}
+		}
+		if a.bounded != nil {
+			a.asked = append(a.asked[:0], p.Data...)
 		}
 		r.From(&p.Client)
 		reply, outcome := r.Answer(q, p.Data, q.Limit(p.Stream, a.maxUDP), i)
+		if outcome == zone.Unread {
+			reply = a.later(p, view, late)
+		}
 		p.Data = reply
 		a.tally[outcome]++
 	}
@@ -68,9 +78,19 @@ func (a *answerer) answer(batch []plane.Packet) {
 	a.counts.add(&a.tally)
 }
 
+// later leaves a query to be answered when a name that it takes was read, or gives the
+// reply where it cannot be.
+func (a *answerer) later(p *plane.Packet, view int, late plane.Queue) []byte {
+	name, z := a.reader.Unread()
+	if a.bounded.take(p, a.asked, view, late, name, z.Apex) {
+		return nil
+	}
+	return append(p.Data[:0], a.bounded.refuse(a.asked, p.Stream, crowdedText)...)
+}
+
 // What is counted: the outcomes of look-ups, behind them those of parsing.
 const (
-	invalid = int(zone.Substitution) + 1
+	invalid = int(zone.Unread) + 1
 	kinds   = invalid + int(wire.BadVers) + 1
 )
 

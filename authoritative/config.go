@@ -20,6 +20,7 @@ type Config struct {
 	MaxUDP   int        `mapstructure:"max_udp"` // octets of the largest reply over UDP
 	Zones    []Zone     `mapstructure:"zones"`
 	Views    []View     `mapstructure:"views"`
+	Memory   Memory     `mapstructure:"memory"`
 	Etcd     Etcd       `mapstructure:"etcd"`
 	Snapshot string     `mapstructure:"snapshot"`
 	TCP      listen.TCP `mapstructure:"tcp"`

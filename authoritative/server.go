@@ -52,6 +52,9 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	for _, section := range c.unused() {
 		s.log.Warn("section of the config has no effect: its part is not in this build", "section", section)
 	}
+	if c.Memory.MaxNames > 0 {
+		c = s.bound(d, c)
+	}
 	if err := s.setZones(c.Zones); err != nil {
 		return nil, err
 	}
@@ -94,6 +97,7 @@ func (s *server) answerer(c *counts) *answerer {
 	if a.front = s.inFront(a.reader); a.front != nil {
 		a.views = &s.views.of
 	}
+	a.bounded = s.sink.bounded
 	return a
 }
 

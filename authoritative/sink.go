@@ -34,6 +34,7 @@ type sink struct {
 	revision atomic.Int64  // etcd's, of what the table holds
 	joined   atomic.Int64  // how often a zone has become whole
 	filled   atomic.Bool   // there is something to answer from
+	bounded  *bounded      // nil: all is held in memory
 	news     chan struct{} // something was taken since it was last looked at
 }
 
@@ -60,8 +61,17 @@ func (s *sink) fill(records iter.Seq2[store.Record, error], revision int64, cove
 	began := s.all()
 	pass := s.table.NewPass()
 	s.health.begin()
+	if s.bounded != nil {
+		s.bounded.pass.Store(uint32(pass))
+		defer s.bounded.pass.Store(0)
+	}
 	if err := s.pour(records, pass); err != nil {
 		return fmt.Errorf("fill zones from etcd: %w", err)
+	}
+	if s.bounded != nil {
+		if err := s.bounded.mend(pass); err != nil {
+			return err
+		}
 	}
 	return s.table.Update(func(tx *zone.Tx) error {
 		if _, err := tx.Sweep(pass, stale(began)); err != nil {
@@ -69,6 +79,10 @@ func (s *sink) fill(records iter.Seq2[store.Record, error], revision int64, cove
 		}
 		if err := s.health.sweep(tx); err != nil {
 			return err
+		}
+		if s.bounded != nil {
+			s.bounded.held = tx.Evictable()
+			s.bounded.shown.Store(int64(s.bounded.held))
 		}
 		s.complete(began, covered)
 		return s.stamp(tx, revision)
@@ -133,22 +147,46 @@ func (s *sink) state() state { return state{s.revision.Load(), s.joined.Load()} 
 
 // Apply implements store.Sink.
 func (s *sink) Apply(changes []store.Change, revision int64) error {
+	var pinned [][]byte
+	var reaches []store.Reach
+	if s.bounded != nil {
+		var err error
+		if pinned, reaches, err = s.bounded.whole(changes); err != nil {
+			return err
+		}
+	}
 	return s.table.Update(func(tx *zone.Tx) error {
+		if s.bounded != nil {
+			if err := s.bounded.bringWhole(tx, pinned, reaches); err != nil {
+				return err
+			}
+		}
 		for i := range changes {
 			c := &changes[i]
-			if !c.Deleted {
-				s.put(tx, &c.Record)
-				continue
+			before := s.bounded != nil && tx.Holds(c.Name)
+			if err := s.apply(tx, c); err != nil {
+				return err
 			}
-			if src, ok := s.owners.known(c.Owner); ok {
-				s.health.forget(c.Name, c.Type, src)
-				if _, err := tx.Delete(c.Name, c.Type, src); err != nil {
-					return fmt.Errorf("delete %s: %w", &c.Record, err)
-				}
+			if s.bounded != nil {
+				s.bounded.changed(tx, c, before)
 			}
 		}
 		return s.stamp(tx, revision)
 	})
+}
+
+func (s *sink) apply(tx *zone.Tx, c *store.Change) error {
+	if !c.Deleted {
+		s.put(tx, &c.Record)
+		return nil
+	}
+	if src, ok := s.owners.known(c.Owner); ok {
+		s.health.forget(c.Name, c.Type, src)
+		if _, err := tx.Delete(c.Name, c.Type, src); err != nil {
+			return fmt.Errorf("delete %s: %w", &c.Record, err)
+		}
+	}
+	return nil
 }
 
 // put hands one record to the table. One that does not fit is reported and left
@@ -163,6 +201,9 @@ func (s *sink) put(tx *zone.Tx, rec *store.Record) {
 		return
 	}
 	f.met = true
+	if s.bounded != nil && !s.bounded.wants(tx, rec, f) {
+		return
+	}
 	src, err := s.owners.number(rec.Owner)
 	if err == nil {
 		err = unfit(f.apex, rec.Name, rec.Type)

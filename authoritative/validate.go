@@ -38,6 +38,12 @@ func (c *Config) Validate(report *config.Report) {
 		report.Under("zones["+strconv.Itoa(i)+"]", func(part *config.Report) { c.Zones[i].validate(part, seen) })
 	}
 	c.validateViews(report)
+	if c.Memory.MaxNames < 0 {
+		report.Add("memory.max_names", "%d; 0 for all, or how many names of etcd's zones are held in memory", c.Memory.MaxNames)
+	}
+	if c.Memory.MaxNames > 0 && len(c.Etcd.SkyDNS) > 0 {
+		report.Add("memory.max_names", "names below etcd.skydns cannot be read one by one: it goes without that key")
+	}
 	report.Under("monitor", func(part *config.Report) { c.Monitor.validate(part, c.Zones) })
 	report.Under("probe", c.Probe.validate)
 	report.Under("etcd", func(part *config.Report) {

@@ -37,7 +37,7 @@ func (c *Config) in(view string) (*Config, error) {
 	for i := range c.Views {
 		if v := &c.Views[i]; v.Name == view {
 			of := *c
-			of.Zones, of.Views, of.API = v.Zones, nil, API{}
+			of.Zones, of.Views, of.API, of.Memory = v.Zones, nil, API{}, Memory{}
 			of.Etcd.Prefix, of.Etcd.SkyDNS, of.Etcd.Embedded = v.Prefix, nil, Embedded{}
 			if c.Snapshot != "" {
 				of.Snapshot = c.Snapshot + "." + v.Name

@@ -72,6 +72,10 @@ func (s *server) setZones(zones []Zone) error {
 		if err := z.putInOrder(s.table, apex); err != nil {
 			return err
 		}
+		partial := s.sink.bounded != nil && z.Source == fromEtcd
+		if err := s.table.Update(func(tx *zone.Tx) error { return tx.SetPartial(apex, partial) }); err != nil {
+			return err
+		}
 	}
 	s.dropZones(wanted)
 	if err := s.sink.setFeeds(zones); err != nil {
