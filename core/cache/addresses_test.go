@@ -59,7 +59,7 @@ func TestAddresses(t *testing.T) {
 	aaaa.Type, do.DO, txt.Type, root.Name = dns.TypeAAAA, true, dns.TypeTXT, []byte{0}
 	one := message(a, 0, address)
 	many := []string{"www.example. 60 IN A 192.0.2.1", "www.example. 30 IN A 192.0.2.2", "www.example. 700000 IN A 192.0.2.3"}
-	old := message(a, 0, "www.example. 4294967295 IN A 192.0.2.1") // its top bit is set: 0
+	old := message(a, 0, "www.example. 4294967295 IN A 192.0.2.1") // its top bit is set: a week
 	otherCase := slices.Clone(one)
 	otherCase[wire.HeaderLen+1] = 'W'
 	for i, tt := range []struct {

@@ -244,14 +244,9 @@ func (b *builder) entry(key uint64, now Instant, life uint32) *entry {
 	return e
 }
 
-// capTTL is a record's TTL in seconds, as far as it is believed: with its top bit
-// set it is 0 (RFC 2181 §8), and it is never more than seven days.
-func capTTL(ttl uint32) uint32 {
-	if ttl >= 1<<31 {
-		return 0
-	}
-	return min(ttl, maxTTL)
-}
+// capTTL is a record's TTL in seconds, as far as it is believed: seven days at most, also
+// with its top bit set, which RFC 2181 §8 had meant 0 by (RFC 8767 §4 is the later).
+func capTTL(ttl uint32) uint32 { return min(ttl, maxTTL) }
 
 func milliseconds(d time.Duration) uint32 {
 	return uint32(min(d, maxTTL*time.Second) / time.Millisecond)
