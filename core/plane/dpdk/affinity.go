@@ -10,47 +10,54 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepOff moves all threads of this process off the lcores, and tells one CPU where
-// they are, and where they were. Threads made later inherit that. Where no other CPU
-// may be used they stay.
-func keepOff(lcores []int) (home int, alone bool, set unix.CPUSet, err error) {
-	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil {
-		return 0, false, set, os.NewSyscallError("sched_getaffinity", err)
+// keepOff moves all threads of this process off the lcores, and tells where they were.
+// Threads made later inherit that. Where no other CPU may be used they stay.
+func keepOff(lcores []int) (t *threads, before unix.CPUSet, err error) {
+	if err := unix.SchedGetaffinity(os.Getpid(), &before); err != nil {
+		return nil, before, os.NewSyscallError("sched_getaffinity", err)
 	}
-	rest := set
+	t = &threads{home: before, polling: map[int]int{}}
 	for _, cpu := range lcores {
-		if !set.IsSet(cpu) {
-			return 0, false, set, fmt.Errorf("lcore %d: this process may use CPUs %s", cpu, list(&set))
+		if !before.IsSet(cpu) {
+			return nil, before, fmt.Errorf("lcore %d: this process may use CPUs %s", cpu, list(&before))
 		}
-		rest.Clear(cpu)
+		t.home.Clear(cpu)
 	}
-	if rest.Count() == 0 {
-		return lcores[0], false, set, nil
+	if t.home.Count() == 0 {
+		t.home = before
+		return t, before, nil
 	}
 	// Twice: a thread may be made by one that has not been moved yet.
 	for range 2 {
-		if err := moveAll(&rest); err != nil {
-			return 0, false, set, err
+		if err := moveAll(&t.home); err != nil {
+			return nil, before, err
 		}
 	}
-	return first(&rest), true, set, nil
+	return t, before, nil
 }
 
 func moveAll(to *unix.CPUSet) error {
-	tasks, err := os.ReadDir("/proc/self/task")
+	ids, err := tasks()
 	if err != nil {
 		return err
 	}
-	for _, t := range tasks {
-		id, err := strconv.Atoi(t.Name())
-		if err != nil {
-			continue
-		}
+	for _, id := range ids {
 		if err := unix.SchedSetaffinity(id, to); err != nil && err != unix.ESRCH {
 			return fmt.Errorf("keep thread %d off the lcores: %w", id, err)
 		}
 	}
 	return nil
+}
+
+// tasks are the threads of this process.
+func tasks() (ids []int, err error) {
+	entries, err := os.ReadDir("/proc/self/task")
+	for _, e := range entries {
+		if id, err := strconv.Atoi(e.Name()); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, err
 }
 
 const maxCPUs = 1024 // of a unix.CPUSet

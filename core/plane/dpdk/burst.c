@@ -32,10 +32,34 @@ void strata_lcore_end(struct strata_lcore *l)
 	free(l);
 }
 
-// A registered thread has a cache of its own in front of each pool.
-int strata_register(void) { return rte_thread_register() < 0 ? -rte_errno : 0; }
+// What the thread has taken over last. Its address tells threads apart.
+static __thread const struct strata_lcore *mine;
 
-void strata_unregister(void) { rte_thread_unregister(); }
+static inline int here(const struct strata_lcore *l)
+{
+	return !l->poller || (l->poller == &mine && mine == l);
+}
+
+// strata_register gives the calling thread a number of DPDK's, and by it a cache of its own
+// in front of each pool.
+int strata_register(void) { return rte_thread_register() < 0 ? -rte_errno : (int)rte_lcore_id(); }
+
+// strata_take_over has the calling thread be who polls from now on, and the number be
+// its. The one before has it, too, and uses no pool any more.
+void strata_take_over(struct strata_lcore *l)
+{
+	RTE_PER_LCORE(_lcore_id) = l->id;
+	l->poller = &mine;
+	mine = l;
+}
+
+// strata_unregister gives the number back.
+void strata_unregister(struct strata_lcore *l)
+{
+	RTE_PER_LCORE(_lcore_id) = l->id;
+	rte_thread_unregister();
+	l->poller = mine = NULL;
+}
 
 uint64_t strata_hz(void) { return rte_get_tsc_hz(); }
 
@@ -191,11 +215,14 @@ static void receive(struct strata_lcore *l, uint16_t want)
 }
 
 // strata_poll sends the last burst and receives the next, of at most want frames. If it
-// is to wait it comes back with a frame, or when it is called; with want 0 at once.
+// is to wait it comes back with a frame, or when it is called; with want 0 at once. Nothing
+// is done for a thread that must take the lcore over first.
 uint16_t strata_poll(struct strata_lcore *l, uint16_t want, int wait)
 {
 	uint32_t empty = 0;
 
+	if (unlikely(!here(l)))
+		return STRATA_MOVED;
 	clock_poll(l);
 	if (l->taken)
 		settle(l);
@@ -215,19 +242,25 @@ uint16_t strata_poll(struct strata_lcore *l, uint16_t want, int wait)
 	return l->taken;
 }
 
-// strata_late sends one frame that belongs to no burst.
-void strata_late(struct strata_lcore *l, uint8_t via, const uint8_t *data, uint16_t length)
+// strata_late sends one frame that belongs to no burst; negative for a thread that must take
+// the lcore over first.
+int strata_late(struct strata_lcore *l, uint8_t via, const uint8_t *data, uint16_t length)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(l->port[via].pool);
-	char *to = m ? rte_pktmbuf_append(m, length) : NULL;
+	struct rte_mbuf *m;
 	uint64_t sent = l->sent;
+	char *to;
 
+	if (!here(l))
+		return -1;
+	m = rte_pktmbuf_alloc(l->port[via].pool);
+	to = m ? rte_pktmbuf_append(m, length) : NULL;
 	if (!to) {
 		rte_pktmbuf_free(m);
 		l->unsent++;
-		return;
+		return 0;
 	}
 	memcpy(to, data, length);
 	transmit(l, via, &m, 1);
 	l->late += l->sent - sent;
+	return 0;
 }

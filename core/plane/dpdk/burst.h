@@ -38,6 +38,9 @@ struct strata_second {
 // What an lcore without traffic does.
 enum strata_idle { STRATA_SPIN, STRATA_NAP, STRATA_WAIT };
 
+// What strata_poll says to a thread that has not taken the lcore over.
+#define STRATA_MOVED 0xffff
+
 // An lcore is what one polling thread works on. Only that thread writes it; its
 // counters are read by others.
 struct strata_lcore {
@@ -50,6 +53,8 @@ struct strata_lcore {
 	uint16_t idle;             // enum strata_idle
 	uint16_t armed;            // the ports tell of frames
 	int wait, wake;            // descriptors of STRATA_WAIT: epoll's, and one to write to
+	unsigned id;               // DPDK's number of it
+	const void *poller;        // the thread that has taken it over; NULL: any may poll
 	struct strata_port port[STRATA_PORTS];
 
 	uint64_t began, entered, long_gap, hz, next_second; // cycles
@@ -92,10 +97,11 @@ int strata_can_wait(struct strata_lcore *l, uint8_t via);
 struct strata_lcore *strata_lcore(void);
 void strata_lcore_end(struct strata_lcore *l);
 int strata_register(void);
-void strata_unregister(void);
+void strata_take_over(struct strata_lcore *l);
+void strata_unregister(struct strata_lcore *l);
 uint64_t strata_hz(void);
 uint64_t strata_now(void);
 uint16_t strata_poll(struct strata_lcore *l, uint16_t want, int wait);
-void strata_late(struct strata_lcore *l, uint8_t via, const uint8_t *data, uint16_t length);
+int strata_late(struct strata_lcore *l, uint8_t via, const uint8_t *data, uint16_t length);
 
 #endif

@@ -31,6 +31,7 @@ const (
 	lcoresKey = "STRATA_DPDK_LCORES"
 	idleKey   = "STRATA_DPDK_IDLE"
 	churnKey  = "STRATA_DPDK_CHURN" // the child allocates without end
+	yieldKey  = "STRATA_DPDK_YIELD" // the child's handler lets others have their turn
 	portName  = "dns0"
 )
 
@@ -163,6 +164,10 @@ func child() int {
 	case "interrupt":
 		o.Idle = Interrupt
 	}
+	var y yielding
+	if os.Getenv(yieldKey) != "" {
+		o.Handler = func(int) plane.Handler { return &y }
+	}
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, unix.SIGTERM)
 	ctx, stop := context.WithCancel(context.Background())
@@ -192,6 +197,7 @@ func child() int {
 	}
 	runtime.ReadMemStats(&after)
 	fmt.Printf("allocated %d in %d collections\n", after.TotalAlloc-before.TotalAlloc, after.NumGC-before.NumGC)
+	fmt.Printf("yielded %d waited %d\n", y.all, y.waited)
 	for _, port := range ports {
 		fmt.Printf("port %+v\n", port)
 	}

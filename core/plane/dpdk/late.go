@@ -69,7 +69,9 @@ func (q *queue) sendLate() {
 	defer l.mu.Unlock()
 	for i := range l.frames[:l.waiting.Load()] {
 		f := &l.frames[i]
-		C.strata_late(q.c, C.uint8_t(f.via), (*C.uint8_t)(unsafe.Pointer(&f.octets[0])), C.uint16_t(f.length))
+		for C.strata_late(q.c, C.uint8_t(f.via), (*C.uint8_t)(unsafe.Pointer(&f.octets[0])), C.uint16_t(f.length)) < 0 {
+			q.threads.takeOver(q.lcore, q.c)
+		}
 	}
 	l.waiting.Store(0)
 }

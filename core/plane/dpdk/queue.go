@@ -31,6 +31,7 @@ type queue struct {
 	handed int
 
 	exception *exception // nil: what is no query is dropped
+	threads   *threads   // nil: whoever calls polls, wherever it is
 
 	closed atomic.Bool
 	_      [64]byte
@@ -98,7 +99,12 @@ func (q *queue) poll(wait C.int) {
 	if q.closed.Load() {
 		want = 0
 	}
-	q.taken, q.next = int(C.strata_poll(q.c, C.uint16_t(want), wait)), 0
+	n := C.strata_poll(q.c, C.uint16_t(want), wait)
+	for n == C.STRATA_MOVED {
+		q.threads.takeOver(q.lcore, q.c)
+		n = C.strata_poll(q.c, C.uint16_t(want), wait)
+	}
+	q.taken, q.next = int(n), 0
 }
 
 // buffer is that of a slot: what was received, and room.

@@ -54,13 +54,13 @@ func OpenRaw(o RawOptions) (r *Raw, err error) {
 	if o.Queues < 1 {
 		return nil, errors.New("dpdk: no queue")
 	}
-	home, _, _, err := keepOff([]int{o.Lcore})
+	threads, _, err := keepOff([]int{o.Lcore})
 	if err != nil {
 		return nil, fmt.Errorf("dpdk: %w", err)
 	}
 	all := Options{EAL: o.EAL, Lcores: slices.Repeat([]int{o.Lcore}, o.Queues), Addresses: []netip.Prefix{anyAddress}, Port: 53, Log: o.Log}
 	r = &Raw{cpu: o.Lcore}
-	if r.eal, err = startEnvironment(arguments(&all, home, hugePages()), o.Log); err != nil {
+	if r.eal, err = startEnvironment(arguments(&all, first(&threads.home), hugePages()), o.Log); err != nil {
 		return nil, fmt.Errorf("dpdk: %w", err)
 	}
 	if err := r.take(&all); err != nil {
@@ -96,7 +96,7 @@ func (r *Raw) Bind() error {
 	if err := pin(r.cpu); err != nil {
 		return fmt.Errorf("dpdk: %w", err)
 	}
-	if code := C.strata_register(); code != 0 {
+	if code := C.strata_register(); code < 0 {
 		return fmt.Errorf("dpdk: register the thread: %s", reason(code))
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/strata-dns/strata/core/plane/socket"
+	"github.com/strata-dns/strata/core/plane"
 )
 
 // A server is the plane of all ports.
@@ -23,11 +23,14 @@ type server struct {
 	options Options
 	eal     *environment
 	kernel  *kernel
+	threads *threads
 	ports   []*port
 	queues  []*queue
 	begin   sync.Mutex // start is whole, or has not begun, to who holds it
 	ended   bool
 	workers sync.WaitGroup
+	keeper  sync.WaitGroup // of the other threads, until resting is closed
+	resting chan struct{}
 	serving atomic.Bool
 	failed  chan error
 	reading sync.Mutex // the queues' memory is there to who holds it
@@ -49,7 +52,8 @@ func open(o Options) (s *server, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	home, alone, before, err := keepOff(o.Lcores)
+	processors := runtime.GOMAXPROCS(0) + len(o.Lcores)
+	threads, before, err := keepOff(o.Lcores)
 	if err != nil {
 		return nil, err
 	}
@@ -58,18 +62,18 @@ func open(o Options) (s *server, err error) {
 			err = errors.Join(err, moveAll(&before))
 		}
 	}()
-	if !alone {
+	if threads.home.Count() == before.Count() {
 		o.Log.Warn("lcores are all CPUs there are: other threads of the process will disturb them", "lcores", o.Lcores)
 	}
 	huge := hugePages()
 	if huge == 0 {
 		o.Log.Warn("no free huge pages: buffers are on ordinary ones, which costs look-ups of addresses, and is refused by drivers of real cards; set vm.nr_hugepages")
 	}
-	s = &server{options: o, failed: make(chan error, len(o.Lcores))}
+	s = &server{options: o, threads: threads, failed: make(chan error, len(o.Lcores)), resting: make(chan struct{})}
 	if s.kernel, err = shareInterfaces(&o); err != nil {
 		return nil, err
 	}
-	if s.eal, err = startEnvironment(arguments(&o, home, huge), o.Log); err != nil {
+	if s.eal, err = startEnvironment(arguments(&o, first(&threads.home), huge), o.Log); err != nil {
 		return nil, errors.Join(err, s.kernel.end())
 	}
 	if s.ports, err = findPorts(&o); err == nil {
@@ -86,6 +90,9 @@ func open(o Options) (s *server, err error) {
 		return nil, s.kernel.explain(err)
 	}
 	calm()
+	// One for each lcore besides those that all else has. Said once, the runtime does not
+	// count again by the CPUs that are left.
+	runtime.GOMAXPROCS(processors)
 	return s, nil
 }
 
@@ -160,6 +167,7 @@ func (s *server) start() {
 	if s.ended {
 		return
 	}
+	s.keeper.Go(func() { s.threads.keep(s.resting) })
 	for i, q := range s.queues {
 		s.workers.Go(func() {
 			if err := s.work(i, q); err != nil {
@@ -170,17 +178,22 @@ func (s *server) start() {
 	s.serving.Store(true)
 }
 
-// work polls on a thread of its own, which ends with it.
+// work polls on the queue's lcore until the queue is closed.
 func (s *server) work(i int, q *queue) error {
-	runtime.LockOSThread()
-	if err := pin(q.lcore); err != nil {
+	if err := s.threads.begin(q.lcore, q.c); err != nil {
 		return err
 	}
-	if code := C.strata_register(); code != 0 {
-		return fmt.Errorf("lcore %d: register its thread: %s", q.lcore, reason(code))
+	defer s.threads.end(q.lcore, q.c)
+	q.threads = s.threads
+	handler, batch := s.options.Handler(i), make([]plane.Packet, burst)
+	for {
+		n, err := q.Receive(batch)
+		if err != nil { // it was closed
+			return nil
+		}
+		handler.Answer(batch[:n], q)
+		q.Send(batch[:n])
 	}
-	defer C.strata_unregister()
-	return socket.Serve(q, s.options.Handler(i), socket.AnyCPU)
 }
 
 // Ready implements Plane.
@@ -253,6 +266,8 @@ func (s *server) Close() error {
 	s.begin.Lock()
 	defer s.begin.Unlock()
 	if !s.gone {
+		close(s.resting)
+		s.keeper.Wait()
 		return s.giveBack()
 	}
 	return nil
