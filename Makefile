@@ -48,14 +48,14 @@ run: run-deps build ## start the whole stack on loopback and walk through it; TO
 test: deps build ## all tests, those that share memory again under the race detector; what was skipped and why
 	@mkdir -p $(CACHE)
 	@status=0; \
-	$(GO) test $(TAGS) -json -timeout 15m ./... > $(CACHE)/test.json || status=$$?; \
-	$(GO) test $(TAGS) -json -race -short -timeout 20m $(SHARING) >> $(CACHE)/test.json || status=$$?; \
+	$(GO) test $(TAGS) -json -timeout 25m ./... > $(CACHE)/test.json || status=$$?; \
+	$(GO) test $(TAGS) -json -race -short -timeout 25m $(SHARING) >> $(CACHE)/test.json || status=$$?; \
 	$(GO) run ./e2e/summary $(CACHE)/test.json || status=1; \
 	exit $$status
 
 .PHONY: race
 race: deps ## the tests of everything that shares memory, under the race detector
-	$(GO) test $(TAGS) -race -short -timeout 20m $(SHARING)
+	$(GO) test $(TAGS) -race -short -timeout 25m $(SHARING)
 
 .PHONY: fuzz
 FUZZTIME ?= 20s
@@ -72,7 +72,7 @@ bench: bench-deps build ## measure against the real peers and write bench/RESULT
 
 .PHONY: e2e
 e2e: deps build ## stories over real processes only
-	$(GO) test -count=1 -v -timeout 15m ./e2e/...
+	$(GO) test -count=1 -v -timeout 25m ./e2e/...
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, module file
