@@ -117,31 +117,40 @@ var errShortToken = fmt.Errorf("a token has at least %d octets, such as 32 of `o
 // readTokens reads the files of all tokens.
 func readTokens(tokens []Token) ([]bearer, error) {
 	bearers := make([]bearer, 0, len(tokens))
-	for i, t := range tokens {
-		text, err := os.ReadFile(t.File)
+	for i := range tokens {
+		b, err := tokens[i].read(bearers)
 		if err != nil {
 			return nil, fmt.Errorf("api.tokens[%d].file: %w", i, err)
-		}
-		secret := strings.TrimSpace(string(text))
-		if len(secret) < minToken || strings.ContainsAny(secret, " \t\r\n") {
-			return nil, fmt.Errorf("api.tokens[%d].file: %s: %w, in one line", i, t.File, errShortToken)
-		}
-		b := bearer{Token: t, sum: sha256.Sum256([]byte(secret))}
-		for _, other := range bearers {
-			if other.sum == b.sum {
-				return nil, fmt.Errorf("api.tokens[%d].file: %s holds the same secret as that of %s", i, t.File, other.Name)
-			}
-		}
-		for _, zone := range t.Zones {
-			name, err := wire.ParseName(zone)
-			if err != nil {
-				return nil, fmt.Errorf("api.tokens[%d].zones: %w", i, err)
-			}
-			b.zones = append(b.zones, name)
 		}
 		bearers = append(bearers, b)
 	}
 	return bearers, nil
+}
+
+// read reads a token's file, whose secret must be none of others.
+func (t *Token) read(others []bearer) (bearer, error) {
+	text, err := os.ReadFile(t.File)
+	if err != nil {
+		return bearer{}, err
+	}
+	secret := strings.TrimSpace(string(text))
+	if len(secret) < minToken || strings.ContainsAny(secret, " \t\r\n") {
+		return bearer{}, fmt.Errorf("%s: %w, in one line", t.File, errShortToken)
+	}
+	b := bearer{Token: *t, sum: sha256.Sum256([]byte(secret))}
+	for _, other := range others {
+		if other.sum == b.sum {
+			return bearer{}, fmt.Errorf("%s holds the same secret as that of %s", t.File, other.Name)
+		}
+	}
+	for _, zone := range t.Zones {
+		name, err := wire.ParseName(zone)
+		if err != nil {
+			return bearer{}, fmt.Errorf("zones: %w", err)
+		}
+		b.zones = append(b.zones, name)
+	}
+	return b, nil
 }
 
 // may tells whether the token's zones hold a name.

@@ -46,9 +46,9 @@ func spec(args []string) command.Spec[Config] {
 	if len(args) > 0 {
 		switch args[0] {
 		case "serve":
-			s.Check = both(checkPlaces, checkOpen)
+			s.Check = all(checkPlaces, checkPointed, checkOpen)
 		case "check":
-			s.Check = both(checkPlaces, checkFiles)
+			s.Check = all(checkPlaces, checkPointed, checkFiles)
 		case "monitor":
 			s.Base, s.Check = monitorBase, checkMonitor
 		case "probe":
@@ -60,9 +60,10 @@ func spec(args []string) command.Spec[Config] {
 
 type check func(*Config, *config.Report)
 
-func both(first, second check) check {
+func all(checks ...check) check {
 	return func(c *Config, report *config.Report) {
-		first(c, report)
-		second(c, report)
+		for _, one := range checks {
+			one(c, report)
+		}
 	}
 }

@@ -82,6 +82,7 @@ func (m *Monitor) validate(report *config.Report, zones []Zone) {
 	if strings.ContainsAny(m.Cluster, "/ \t\n") || len(kube.Owner(m.Cluster)) > store.MaxOwner {
 		report.Add("cluster", "%q is not a short name without spaces and slashes, such as prod-a", m.Cluster)
 	}
+	config.ValidatePages(m.Admin, m.Control, report)
 	if m.Cluster != "" { // the section is in use
 		validateFed(report, "zone", m.Zone, zones)
 	}
@@ -115,6 +116,7 @@ func validateFed(report *config.Report, key, name string, zones []Zone) {
 
 // checkMonitor looks at what the monitor needs and a server does not.
 func checkMonitor(c *Config, report *config.Report) {
+	checkEtcdFiles(c, report)
 	if c.Monitor.Cluster == "" {
 		report.Add("monitor.cluster", "missing; a name for the cluster, such as prod-a: its records in etcd belong to kubernetes:NAME")
 	}

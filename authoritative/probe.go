@@ -76,7 +76,7 @@ func (p *Probe) validate(report *config.Report) {
 	}
 	if p.Tries < 1 || p.Tries > 100 {
 		report.Add("tries", "%d; from 1 to 100", p.Tries)
-	} else if p.Timeout*time.Duration(p.Tries) > p.Interval {
+	} else if p.Interval > 0 && p.Timeout*time.Duration(p.Tries) > p.Interval {
 		report.Add("interval", "%s is shorter than %d tries of %s (timeout)", p.Interval, p.Tries, p.Timeout)
 	}
 	if p.Sockets < 8 || p.Sockets > 1_000_000 {
@@ -93,6 +93,7 @@ func (p *Probe) validate(report *config.Report) {
 	if math.IsNaN(p.Brake) || p.Brake < 0 || p.Brake > 1 {
 		report.Add("brake", "%v is not a share between 0 and 1, such as 0.5", p.Brake)
 	}
+	config.ValidatePages(p.Admin, p.Control, report)
 	for i, ref := range p.Reference {
 		key := fmt.Sprintf("reference[%d]", i)
 		if _, err := probe.Parse(ref.Check); err != nil {
@@ -109,6 +110,7 @@ func checkProbe(c *Config, report *config.Report) {
 	if len(c.Etcd.Endpoints) == 0 {
 		report.Add("etcd.endpoints", "missing; the prober reads records there, and writes what it finds")
 	}
+	checkEtcdFiles(c, report)
 }
 
 // buildProbe makes the prober of a config.

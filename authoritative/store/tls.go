@@ -8,6 +8,12 @@ import (
 	"os"
 )
 
+// Check reads the files, as Open will. The error names the one that is wrong.
+func (t TLS) Check() error {
+	_, err := t.config()
+	return err
+}
+
 // config reads the files; nil where there are none.
 func (t TLS) config() (*tls.Config, error) {
 	if t == (TLS{}) {

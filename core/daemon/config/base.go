@@ -43,15 +43,25 @@ func (b *Base) Validate(report *Report) {
 	if b.Workers < 0 {
 		report.Add("workers", "%d is too few; 0 means one a CPU", b.Workers)
 	}
-	if b.Admin != "" {
-		if _, _, err := net.SplitHostPort(b.Admin); err != nil {
-			report.Add("admin", "found %q, expected host:port, such as 127.0.0.1:9353, or \"\" for none", b.Admin)
-		}
-	}
 	if b.Takeover && b.Control == "" {
 		report.Add("takeover", "needs control: it is by that socket that the running daemon is found")
 	}
-	if len(b.Control) > maxSocketPath {
-		report.Add("control", "a path of %d octets, sockets take at most %d", len(b.Control), maxSocketPath)
+	ValidatePages(b.Admin, b.Control, report)
+}
+
+// ValidatePages looks at the keys admin and control, of which a service that shares its
+// file with another has its own.
+func ValidatePages(admin, control string, report *Report) {
+	if admin != "" {
+		_, port, err := net.SplitHostPort(admin)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
+			report.Add("admin", "found %q, expected host:port, such as 127.0.0.1:9353, or \"\" for none", admin)
+		}
+	}
+	if len(control) > maxSocketPath {
+		report.Add("control", "a path of %d octets, sockets take at most %d", len(control), maxSocketPath)
 	}
 }
