@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,7 +79,7 @@ func (c *Certificate) show(text pair) {
 		c.log.Warn("the certificate for clients is not valid at this time", "file", c.files.Cert, "from", leaf.NotBefore, "until", leaf.NotAfter)
 		return
 	}
-	c.log.Info("certificate for clients", "file", c.files.Cert, "names", leaf.DNSNames, "until", leaf.NotAfter)
+	c.log.Info("certificate for clients", "file", c.files.Cert, "names", names(leaf), "until", leaf.NotAfter)
 }
 
 // Config is how clients' handshakes are done.
@@ -130,7 +131,16 @@ func (c *Certificate) String() string { return "certificate" }
 // Reason says on the daemon's page what is shown to clients.
 func (c *Certificate) Reason() string {
 	leaf := c.shown.Load().Leaf
-	return fmt.Sprintf("%s until %s", strings.Join(leaf.DNSNames, ", "), leaf.NotAfter.Format(time.DateTime))
+	return fmt.Sprintf("%s until %s", strings.Join(names(leaf), ", "), leaf.NotAfter.Format(time.DateTime))
+}
+
+// names are those that a certificate is for, addresses among them.
+func names(leaf *x509.Certificate) []string {
+	all := slices.Clone(leaf.DNSNames)
+	for _, addr := range leaf.IPAddresses {
+		all = append(all, addr.String())
+	}
+	return all
 }
 
 // Metric is when the certificate ends.

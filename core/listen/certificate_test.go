@@ -28,7 +28,7 @@ func write(t *testing.T, files TLS, name string, until time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name}, NotAfter: until}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)}, NotAfter: until}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	must(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
@@ -77,6 +77,9 @@ func TestCertificate(t *testing.T) {
 		}
 	}
 	shows("one.example")
+	if want := "one.example, 192.0.2.1 until "; !strings.HasPrefix(c.Reason(), want) {
+		t.Errorf("%q, want %q", c.Reason(), want)
+	}
 	if n := testutil.ToFloat64(c.Metric()); n != float64(soon.Unix()) {
 		t.Errorf("ends at %v, want %d", n, soon.Unix())
 	}
