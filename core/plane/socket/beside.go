@@ -25,3 +25,11 @@ func (b *beside) fd() int {
 	}
 	return b.FD()
 }
+
+// awaited is fd while the companion expects something.
+func (b *beside) awaited() int {
+	if b.Companion == nil || !b.Awaits() {
+		return -1
+	}
+	return b.FD()
+}

@@ -115,3 +115,36 @@ func TestCompanionHasItsTurn(t *testing.T) {
 	}
 	eventually(t, "to be told of each batch that was sent", func() bool { return f.sent.Load() == 20 })
 }
+
+// TestNap has a wait end by what the companion has, while it expects something, and else
+// by time alone.
+func TestNap(t *testing.T) {
+	const long, short = time.Minute, 2 * time.Millisecond
+	f := newFellow(t)
+	b := beside{Companion: f}
+	lasts := func() bool { // the runtime's signals may end one wait, but not all
+		for range 20 {
+			start := time.Now()
+			if nap(short.Nanoseconds(), b.awaited()); time.Since(start) >= short {
+				return true
+			}
+		}
+		return false
+	}
+	if (&beside{}).awaited() != -1 || b.awaited() != -1 {
+		t.Error("somebody waits for what nobody expects")
+	}
+	f.answered()
+	if !lasts() {
+		t.Error("woken by what was not expected")
+	}
+	f.awaits.Store(true)
+	start := time.Now()
+	if nap(long.Nanoseconds(), b.awaited()); time.Since(start) >= long {
+		t.Error("asleep beside what had come")
+	}
+	f.Turn()
+	if !lasts() {
+		t.Error("woken by nothing")
+	}
+}

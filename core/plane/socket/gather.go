@@ -32,13 +32,14 @@ const (
 // clock alone is half the price of time.Now.
 var started = time.Now()
 
-// nap waits when it pays, and tells whether it did.
-func (g *gather) nap() bool {
+// nap waits when it pays, and tells whether it did. What other has ends it: those who
+// wait for that have waited before.
+func (g *gather) nap(other int) bool {
 	if g.wait == 0 || !g.small {
 		return false
 	}
 	g.small, g.slept = false, true
-	nap(g.wait.Nanoseconds())
+	nap(g.wait.Nanoseconds(), other)
 	return true
 }
 

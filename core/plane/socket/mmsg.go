@@ -62,8 +62,14 @@ func wait(fd, wake, other int) bool {
 	return fds[2].Revents != 0
 }
 
-// nap blocks the thread for about d nanoseconds, exact to its timer slack.
-func nap(d int64) {
+// nap blocks the thread for about d nanoseconds, exact to its timer slack, or until other
+// has something; that may be -1.
+func nap(d int64, other int) {
 	t := unix.Timespec{Nsec: d}
-	syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&t)), 0, 0)
+	if other < 0 {
+		syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&t)), 0, 0)
+		return
+	}
+	fd := unix.PollFd{Fd: int32(other), Events: unix.POLLIN}
+	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fd)), 1, uintptr(unsafe.Pointer(&t)), 0, 0, 0)
 }

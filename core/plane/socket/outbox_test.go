@@ -156,7 +156,7 @@ func TestGather(t *testing.T) {
 		t.Fatalf("waits %v for 32 at 400 a millisecond, want 80µs", full)
 	}
 	g.idle()
-	if g.wait != 0 || g.nap() {
+	if g.wait != 0 || g.nap(-1) {
 		t.Fatal("waits after silence")
 	}
 	now = load(g, now, 100, 4, 5)
@@ -177,7 +177,7 @@ func TestGather(t *testing.T) {
 		t.Fatal("no waits after the pause")
 	}
 	g.small = false
-	if g.nap() {
+	if g.nap(-1) {
 		t.Fatal("waits after a full batch")
 	}
 	never := &gather{}

@@ -61,7 +61,7 @@ func (q *udpQueue) Receive(batch []plane.Packet) (int, error) {
 	batch = batch[:min(len(batch), maxBatch)]
 	q.prepare(batch)
 	for !q.ended() {
-		if q.gather.nap() {
+		if q.gather.nap(q.beside.awaited()) {
 			q.naps.Add(1)
 		}
 		q.beside.turn()
