@@ -80,7 +80,7 @@ var caches = []Contender{
 
 // contenders are all there are; some are in several tables.
 func contenders() []Contender {
-	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders(), memifRows, xdpRows, []Contender{stores, keepers}, clustered, fedRows, changeRows)
+	return slices.Concat(authoritatives, caches, ruled, junked, stormed, left, recursors, forwarders, abandoned, replacedContenders(), memifRows, xdpRows, []Contender{stores, keepers}, clustered, fedRows, changeRows, boundedRows(50_000))
 }
 
 // A Seat is where one start of a contender stands: what its templates read.

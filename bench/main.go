@@ -113,13 +113,14 @@ var tables = map[string]func(context.Context, Setting, string) (*Run, error){
 	tableRecords:        recordsAdded,
 	tableEtcdLoad:       etcdLoad,
 	tableChanges:        answersWhileChanging,
+	tableBounded:        bounded,
 }
 
 // allTables are measured in this order.
 var allTables = []string{tableAuthoritative, tableNodecache, tableRules, tableJunk, tableCold, tableAway, tableRestart,
 	tableRecursorHits, tableRecursorMisses, tableRecursorDead, tableLookup, tableMemory,
 	tableMemif, tableOffered, tableNames, tableQueues, tableXDP, tableStability, tablePinning, tableKubernetes, tableCrowd,
-	tableEtcdLoad, tableRecords, tablePropagation, tableChanges}
+	tableEtcdLoad, tableRecords, tablePropagation, tableChanges, tableBounded}
 
 // missing says what a table needs that is not there: then it is left out, unless somebody
 // asks for it by name.

@@ -36,6 +36,7 @@ var titles = []struct{ table, title string }{
 	{tableRecords, "Records added at another node"},
 	{tablePropagation, "From a Kubernetes cluster to the answer, beside many records"},
 	{tableChanges, "Answers while records change"},
+	{tableBounded, "Authoritative with bounded memory"},
 }
 
 // report writes RESULTS.md.

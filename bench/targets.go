@@ -104,6 +104,7 @@ const (
 	tableRecords        = "records"
 	tableEtcdLoad       = "etcd-load"
 	tableChanges        = "changes"
+	tableBounded        = "bounded"
 	tableLookup         = "lookup"
 	tableMemory         = "memory"
 )
