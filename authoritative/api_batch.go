@@ -85,5 +85,8 @@ func (c *changeJSON) edit(r *request) (store.Edit, error) {
 	if rec.Name != nil && !r.by.may(rec.Name) {
 		return store.Edit{}, r.forbidden(rec.Name)
 	}
+	if op == store.Add && c.TTL == nil {
+		op = store.Extend
+	}
 	return store.Edit{Op: op, Record: rec}, err
 }

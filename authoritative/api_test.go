@@ -274,6 +274,9 @@ func TestAPIBatch(t *testing.T) {
 	}
 	n.answers("a.prd.example.com", dns.TypeA, "10.0.0.1, 10.0.0.2")
 	before := n.does("records", "list")
+	if !strings.Contains(before, "a.prd.example.com.\t60\t") || strings.Contains(before, "a.prd.example.com.\t300\t") {
+		t.Errorf("who adds without a TTL leaves it alone:\n%s", before)
+	}
 	if got, _ := post(`{"changes":[
 		{"op":"remove","name":"a.prd.example.com","type":"A"},
 		{"op":"add","name":"b.prd.example.com","type":"CNAME","data":["x.example.com"]}]}`); got.status != 409 {

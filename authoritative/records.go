@@ -92,10 +92,11 @@ func (r *records) ownerFlag(c *cobra.Command) {
 }
 
 func (r *records) addCommand() *cobra.Command {
-	c := &cobra.Command{
+	var c *cobra.Command
+	c = &cobra.Command{
 		Use:     "add NAME TYPE DATA...",
 		Short:   "add values to a name's RRset",
-		Long:    "Adds values to what the owner has at a name, whose TTL becomes the one given.\nNames are given in full, with or without the last dot.",
+		Long:    "Adds values to what the owner has at a name. Its TTL stays, unless --ttl gives another.\nNames are given in full, with or without the last dot.",
 		Example: "  authoritative records add db.prd.example.com A 10.0.0.1 10.0.0.2 --ttl 30\n  authoritative records add _sip._tcp.prd.example.com SRV \"0 5 5060 sip.prd.example.com\"",
 		Args:    cobra.MinimumNArgs(3),
 		RunE: r.writing(func(ctx context.Context, client *store.Client, conf *Config, args []string) (store.Result, error) {
@@ -106,11 +107,14 @@ func (r *records) addCommand() *cobra.Command {
 			if err := r.probing(&rec); err != nil {
 				return store.Result{}, err
 			}
-			return client.Add(ctx, rec)
+			if c.Flags().Changed("ttl") {
+				return client.Add(ctx, rec)
+			}
+			return client.Write(ctx, store.Edit{Op: store.Extend, Record: rec})
 		}),
 	}
 	r.ownerFlag(c)
-	c.Flags().Uint32Var(&r.ttl, "ttl", defaultTTL, "`seconds` that resolvers may keep it")
+	c.Flags().Uint32Var(&r.ttl, "ttl", defaultTTL, "`seconds` that resolvers may keep it; the default is for what is new")
 	c.Flags().StringVar(&r.probe, "probe", "", "`how` the addresses are probed: tcp:PORT, udp:PORT, http:PORT/PATH, icmp; none: no longer")
 	return c
 }

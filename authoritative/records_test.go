@@ -73,6 +73,7 @@ func TestRecordsList(t *testing.T) {
 	n := serve(t, fmt.Sprintf("zones: [{name: prd.example.com, source: etcd}, {name: 10.in-addr.arpa, source: etcd}]\netcd: {endpoints: [%q]}\n", endpoint)).awaitReady()
 	n.does("records", "add", "a.prd.example.com", "A", "10.0.0.1", "--ttl", "60")
 	n.does("records", "add", "a.prd.example.com", "A", "10.0.0.2", "--owner", "other")
+	n.does("records", "add", "a.prd.example.com", "A", "10.0.0.1") // its TTL stays
 	n.does("records", "add", "_sip._tcp.a.prd.example.com", "SRV", "0 5 5060 a.prd.example.com")
 	n.does("records", "add", "1.0.0.10.in-addr.arpa", "PTR", "a.prd.example.com")
 	first, second := "a.prd.example.com.\t60\tIN\tA\t10.0.0.1 ; static\n", "a.prd.example.com.\t300\tIN\tA\t10.0.0.2 ; other\n"

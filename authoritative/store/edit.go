@@ -19,6 +19,7 @@ const (
 	Add    Op = iota // add the values; the RRset's TTL becomes the edit's, and so does its probe where the edit has one
 	Remove           // take the values away, all where none are given; nothing left: the key is deleted
 	Set              // these values and no others
+	Extend           // as Add, but the TTL is for an RRset that is not there yet
 )
 
 // An Edit is one wish for Write. Its data are compared octet for octet: names in
@@ -51,7 +52,7 @@ func (e Edit) check() error {
 		return fmt.Errorf("%w: %s: ttl %d is more than %d (RFC 2181 §8)", ErrEdit, e.Record, e.TTL, MaxTTL)
 	case len(e.Probe) > MaxProbe || !utf8.ValidString(e.Probe):
 		return fmt.Errorf("%w: %s: a probe is at most %d octets of text", ErrEdit, e.Record, MaxProbe)
-	case e.Op > Set:
+	case e.Op > Extend:
 		return fmt.Errorf("%w: %s: unknown operation %d", ErrEdit, e.Record, e.Op)
 	case e.Op != Remove && len(e.Data) == 0:
 		return fmt.Errorf("%w: %s: no data", ErrEdit, e.Record)
@@ -71,6 +72,11 @@ func (e Edit) apply(ttl uint32, have [][]byte) (uint32, [][]byte) {
 		return e.TTL, union(slices.Clone(have), e.Data)
 	case Set:
 		return e.TTL, union(nil, e.Data)
+	case Extend:
+		if len(have) == 0 {
+			ttl = e.TTL
+		}
+		return ttl, union(slices.Clone(have), e.Data)
 	}
 	if len(e.Data) == 0 {
 		return ttl, nil
@@ -86,7 +92,7 @@ const NoProbe = "none"
 // probing gives the probe after the edit of an RRset with this one.
 func (e Edit) probing(have string) string {
 	switch {
-	case e.Op == Remove || e.Op == Add && e.Probe == "":
+	case e.Op == Remove || e.Op != Set && e.Probe == "":
 		return have
 	case e.Probe == NoProbe:
 		return ""

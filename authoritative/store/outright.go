@@ -28,7 +28,7 @@ func newOutright(k keys, fence Fence, edits []Edit) (o outright, ok bool) {
 	seen, alone, octets := make(map[string]bool, len(edits)), make(map[string]bool), 0
 	for _, e := range edits {
 		key := k.key(e.Name, e.Type, e.Owner)
-		if seen[key] || e.Op == Add || e.Op == Remove && len(e.Data) > 0 || e.Op == Set && single(e.Type) {
+		if seen[key] || e.Op == Add || e.Op == Extend || e.Op == Remove && len(e.Data) > 0 || e.Op == Set && single(e.Type) {
 			return o, false
 		}
 		seen[key] = true

@@ -72,7 +72,7 @@ func (v *view) edit(e Edit) error {
 	if s == nil {
 		s = v.add(&slot{key: key, Record: Record{Name: e.Name, Type: e.Type, Owner: e.Owner}})
 	}
-	if s.bad != nil && (e.Op == Add || e.Op == Remove && len(e.Data) > 0) {
+	if s.bad != nil && (e.Op == Add || e.Op == Extend || e.Op == Remove && len(e.Data) > 0) {
 		return fmt.Errorf("%s: what etcd has at %s is none of ours, set or remove it as a whole: %w", e.Record, key, s.bad)
 	}
 	s.wanted = true

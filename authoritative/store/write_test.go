@@ -308,6 +308,33 @@ func TestManyValues(t *testing.T) {
 }
 
 // A probe is kept by edits that do not name one, and by imports.
+// Who extends what there is leaves its TTL alone; a new RRset gets the one given.
+func TestExtend(t *testing.T) {
+	t.Parallel()
+	c := client(t, member(t).Endpoints()...)
+	for _, step := range []struct {
+		ttl  uint32
+		data string
+		op   Op
+		want string
+	}{
+		{300, "10.0.0.1", Extend, "300 10.0.0.1"}, {60, "10.0.0.1", Add, "60 10.0.0.1"}, {300, "10.0.0.1", Extend, "60 10.0.0.1"},
+		{300, "10.0.0.2", Extend, "60 10.0.0.1 10.0.0.2"}, {0, "10.0.0.2", Add, "0 10.0.0.1 10.0.0.2"}, {300, "10.0.0.3", Extend, "0 10.0.0.1 10.0.0.2 10.0.0.3"},
+	} {
+		if _, err := c.Write(t.Context(), Edit{step.op, record(t, "www.example.org", "A", "static", step.ttl, step.data)}); err != nil {
+			t.Fatal(err)
+		}
+		for got, err := range c.List(t.Context(), org, "") {
+			if err != nil || line(got) != "www.example.org. A (static) "+step.want {
+				t.Errorf("%+v: %s, %v", step, line(got), err)
+			}
+		}
+	}
+	if _, err := c.Write(t.Context(), Edit{Op: Extend, Record: record(t, "www.example.org", "A", "static", 1)}); !errors.Is(err, ErrEdit) {
+		t.Error(err)
+	}
+}
+
 func TestWriteProbe(t *testing.T) {
 	t.Parallel()
 	c := client(t, member(t).Endpoints()...)
