@@ -103,6 +103,9 @@ func TestOutcomesAreCounted(t *testing.T) {
 				}
 				continue
 			}
+			if got := rcodeOf(reply); got != tc.rcode {
+				t.Errorf("%s: counted with RCODE %d, want %d", key, got, tc.rcode)
+			}
 			m := new(dns.Msg)
 			if err := m.Unpack(reply); err != nil || m.Id != 0x1234 || !m.Response || m.Rcode != tc.rcode {
 				t.Errorf("%s: %v, %v", key, err, m)

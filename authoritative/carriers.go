@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/plane/dpdk"
 	"github.com/strata-dns/strata/core/plane/frame"
+	"github.com/strata-dns/strata/core/wire"
 )
 
 // carriers are what carries packets here: sockets, and DPDK's plane where there is one.
@@ -26,12 +28,15 @@ type carriers struct {
 	tellers []teller   // one an lcore
 }
 
+// rcodes are as many as are told apart: those of headers and the first of EDNS.
+const rcodes = 24
+
 // A teller counts the RCODEs of what one lcore answers.
 type teller struct {
 	next plane.Handler
-	now  [16]uint32 // of the batch in hand
+	now  [rcodes]uint32 // of the batch in hand
 	_    [64]byte
-	all  [16]atomic.Uint64
+	all  [rcodes]atomic.Uint64
 	_    [64]byte
 }
 
@@ -39,8 +44,8 @@ type teller struct {
 func (t *teller) Answer(batch []plane.Packet, late plane.Queue) {
 	t.next.Answer(batch, late)
 	for i := range batch {
-		if reply := batch[i].Data; len(reply) > 3 {
-			t.now[reply[3]&15]++
+		if reply := batch[i].Data; len(reply) >= wire.HeaderLen {
+			t.now[rcodeOf(reply)%rcodes]++
 		}
 	}
 	for code, n := range t.now {
@@ -51,16 +56,42 @@ func (t *teller) Answer(batch []plane.Packet, late plane.Queue) {
 	}
 }
 
-// rcodes names what has been counted. BADVERS (RFC 6891 §9) is NOERROR in a message's
-// header, and here.
+// alone are the counts of a header with a question, and one record in the additional section.
+const alone = 1<<48 | 1
+
+// rcodeOf is the RCODE of a reply of ours. Those above 15 (RFC 6891 §6.1.3) have OPT and no other
+// record, right behind the question.
+func rcodeOf(reply []byte) int {
+	low := int(reply[3] & 15)
+	if binary.BigEndian.Uint64(reply[4:]) != alone {
+		return low
+	}
+	at := wire.HeaderLen
+	for at < len(reply) && reply[at] != 0 {
+		at += 1 + int(reply[at])
+	}
+	if at += 1 + 4; at+5 >= len(reply) || reply[at] != 0 || binary.BigEndian.Uint16(reply[at+1:]) != wire.TypeOPT {
+		return low
+	}
+	return int(reply[at+5])<<4 | low
+}
+
+// rcodes names what has been counted.
 func (t *teller) rcodes() map[string]uint64 {
 	all := map[string]uint64{}
 	for code := range t.all {
 		if n := t.all[code].Load(); n != 0 {
-			all[strings.ToLower(dns.RcodeToString[code])] = n
+			all[rcodeName(code)] = n
 		}
 	}
 	return all
+}
+
+func rcodeName(code int) string {
+	if code == dns.RcodeBadVers { // in the table it has TSIG's name of the same number
+		return "badvers"
+	}
+	return strings.ToLower(dns.RcodeToString[code])
 }
 
 // planeStatus is the section plane of /status, and what `ctl plane` shows.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -40,7 +41,7 @@ func (r replies) Answer(batch []plane.Packet, _ plane.Queue) {
 	for i := range batch {
 		batch[i].Data = batch[i].Data[:0]
 		if i < len(r) {
-			batch[i].Data = append(batch[i].Data, 0, 1, 0x84, 0x80|r[i])
+			batch[i].Data = append(batch[i].Data, 0, 1, 0x84, 0x80|r[i], 0, 0, 0, 0, 0, 0, 0, 0)
 		}
 	}
 }
@@ -65,6 +66,9 @@ func TestCarriers(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}
+	}
+	if got := rcodeName(dns.RcodeBadVers) + " " + rcodeName(dns.RcodeBadCookie) + " " + rcodeName(dns.RcodeNameError); got != "badvers badcookie nxdomain" {
+		t.Error(got)
 	}
 	data, err := json.Marshal(c.status())
 	if err != nil || !strings.Contains(string(data), `"rcodes":{"noerror":30,"nxdomain":10,"refused":10}`) {
