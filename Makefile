@@ -79,8 +79,8 @@ lint: ## gofmt, vet, staticcheck, module file
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
-	$(if $(DPDK),$(GO) vet $(TAGS) ./core/plane/... ./authoritative)
-	$(if $(DPDK),$(GO) tool staticcheck $(TAGS) ./core/plane/... ./authoritative)
+	$(if $(DPDK),$(GO) vet $(TAGS) ./core/plane/... ./authoritative ./bench/packets/...)
+	$(if $(DPDK),$(GO) tool staticcheck $(TAGS) ./core/plane/... ./authoritative ./bench/packets/...)
 	$(GO) mod tidy -diff
 
 .PHONY: fmt
