@@ -12,7 +12,7 @@ import (
 
 func TestParseVolume(t *testing.T) {
 	for text, want := range map[string]float64{
-		"BenchmarkVolume-2 \t 1\t89917170560 ns/op\t     22243 records/s\nPASS\n":   22243,
+		"BenchmarkVolume-2 \t 1\t89917170560 ns/op\t     22243 records/s\nPASS\n":  22243,
 		"BenchmarkVolume   \t 1\t     17056 ns/op\t     1.5e+06 records/s\nPASS\n": 1.5e6,
 	} {
 		if have, err := parseVolume(text); err != nil || have != want {
