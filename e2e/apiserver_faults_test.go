@@ -176,8 +176,8 @@ func twoClusters(t *testing.T, l *lived) {
 	l.equal(t, "town", l.cluster.Kubeconfig(controlplane.Monitor))
 }
 
-// awayVariable is how long the API server is away, such as 1m; 20 s by default, for
-// the sake of the tests' time.
+// awayVariable is how long the API server, and etcd's quorum, are away, such as 1m; 20 s
+// by default, for the sake of the tests' time.
 const awayVariable = "STRATA_E2E_AWAY"
 
 func awayFor(t *testing.T) time.Duration {
