@@ -19,7 +19,7 @@ func keepOff(lcores []int) (t *threads, before unix.CPUSet, err error) {
 	t = &threads{home: before, polling: map[int]int{}}
 	for _, cpu := range lcores {
 		if !before.IsSet(cpu) {
-			return nil, before, fmt.Errorf("lcore %d: this process may use CPUs %s", cpu, list(&before))
+			return nil, before, fmt.Errorf("dpdk.lcores has %d; this process may use CPUs %s", cpu, list(&before))
 		}
 		t.home.Clear(cpu)
 	}

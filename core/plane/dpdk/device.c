@@ -14,15 +14,23 @@
 
 static FILE *stream;
 
-// strata_eal starts DPDK's environment. What it logs goes to the descriptor log.
+// strata_eal starts DPDK's environment. What it logs goes to the descriptor log, and so does what
+// is printed of arguments that it does not understand; Go writes by no stream of C's.
 int strata_eal(int argc, char **argv, int log)
 {
+	FILE *out = stdout, *err = stderr;
+	int e;
+
 	stream = fdopen(log, "w");
 	if (stream) {
 		setvbuf(stream, NULL, _IOLBF, 0);
 		rte_openlog_stream(stream);
+		stdout = stderr = stream;
 	}
-	return rte_eal_init(argc, argv) < 0 ? -rte_errno : 0;
+	e = rte_eal_init(argc, argv) < 0 ? -rte_errno : 0;
+	stdout = out;
+	stderr = err;
+	return e;
 }
 
 // strata_eal_end ends what strata_eal has begun, whether that went well or not.

@@ -60,9 +60,12 @@ func device(value string, pci bool) (d named) {
 }
 
 // checkDevices refuses arguments that would have two ports of one device, or lcores of
-// DPDK's own choice.
+// DPDK's own choice, or end this process.
 func checkDevices(eal []string) error {
 	for _, a := range eal {
+		if a == "-h" || a == "--help" {
+			return fmt.Errorf("dpdk.eal has %q: DPDK would print its arguments and end", a)
+		}
 		for _, option := range []string{"-l", "-c", "--lcores", "--main-lcore"} {
 			if a == option || strings.HasPrefix(a, option+"=") || len(option) == 2 && strings.HasPrefix(a, option) {
 				return fmt.Errorf("dpdk.eal has %q: which CPUs poll is said by dpdk.lcores, and DPDK's own thread stays off them", a)

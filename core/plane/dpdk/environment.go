@@ -84,16 +84,23 @@ func (e *environment) close() {
 // harmless are lines that stand in every log, and tell nothing of an error.
 var harmless = []string{
 	"EAL: Detected ", "EAL: Selected ", "EAL: No free 1048576", "EAL: Physical addresses are unavailable", "EAL: Probe", "EAL: VFIO support",
-	"TELEMETRY:", "EAL: No available 1048576",
+	"TELEMETRY:", "EAL: No available 1048576", "rte_pmd_memif_probe(): Failed to register mp action", "Rx Intr handle unset",
 }
+
+// usage begins what is printed behind arguments that are not understood: all that there are.
+const usage = "Usage: "
 
 // read passes DPDK's log on.
 func (e *environment) read(r *os.File) {
 	defer close(e.lines)
 	defer r.Close()
+	explaining := false
 	for s := bufio.NewScanner(r); s.Scan(); {
 		line := strings.TrimSpace(s.Text())
 		e.log.Debug("dpdk", "says", line)
+		if explaining = explaining || strings.HasPrefix(line, usage); explaining || line == "" || line == e.newest() {
+			continue
+		}
 		if slices.ContainsFunc(harmless, func(begin string) bool { return strings.HasPrefix(line, begin) }) {
 			continue
 		}
@@ -103,6 +110,16 @@ func (e *environment) read(r *os.File) {
 		}
 		e.mu.Unlock()
 	}
+}
+
+// newest is the last line that was kept.
+func (e *environment) newest() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.last) == 0 {
+		return ""
+	}
+	return e.last[len(e.last)-1]
 }
 
 // said is the end of the log, to stand behind an error.

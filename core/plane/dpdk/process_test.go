@@ -196,14 +196,15 @@ func TestRefused(t *testing.T) {
 	for _, c := range []struct{ name, lcores, eal, want string }{
 		{"no such interface", lastCPU(), "--vdev=net_af_packet0,iface=nosuch0", "dpdk: device net_af_packet0 cannot be had: there is no interface nosuch0: "},
 		{"no such driver", lastCPU(), "--vdev=net_nosuch0", "net_nosuch0"},
-		{"no such CPU", "999", "--vdev=net_af_packet0,iface=" + portName, "lcore 999: this process may use CPUs 0"},
+		{"no such CPU", "999", "--vdev=net_af_packet0,iface=" + portName, "dpdk.lcores has 999; this process may use CPUs 0"},
 		{"no device", lastCPU(), "--no-telemetry", "no port: dpdk.eal names no device"},
 		{"no such card", lastCPU(), "-a0000:99:00.0", "device 0000:99:00.0 cannot be had: there is no such PCI device"},
 		{"an argument the driver has not", lastCPU(), "--vdev=net_af_packet0,nosuch=1,iface=" + portName, "device net_af_packet0 cannot be had: its driver would not have it, or not with these arguments"},
 		{"lcores of DPDK's choice", lastCPU(), "--lcores=0@0", "dpdk.eal has \"--lcores=0@0\": which CPUs poll is said by dpdk.lcores"},
 		{"a device twice", lastCPU(), "--vdev=net_af_packet0,iface=" + portName + "\n--vdev=net_af_packet1,iface=" + portName, "dpdk.eal names interface dns0 twice, for net_af_packet0 and net_af_packet1"},
 		{"an lcore twice", "0,0", "--no-telemetry", "lcore 0 stands twice"},
-		{"an unknown argument", lastCPU(), "--nosuch", "Invalid argument"},
+		{"an unknown argument", lastCPU(), "--nosuch", "Invalid argument: strata: unrecognized option '--nosuch'\n"},
+		{"a question", lastCPU(), "--help", "dpdk.eal has \"--help\": DPDK would print its arguments and end"},
 		{"fewer queues than lcores", "0," + lastCPU(), "--vdev=net_af_packet0,iface=" + portName, "port net_af_packet0 has 1 queues, dpdk.lcores asks for 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -211,8 +212,8 @@ func TestRefused(t *testing.T) {
 				t.Skip("needs two CPUs")
 			}
 			out, err := command(t, c.lcores, c.eal).CombinedOutput()
-			if err == nil || !strings.Contains(string(out), c.want) {
-				t.Errorf("%v: %s\nwant %q", err, out, c.want)
+			if err == nil || !strings.Contains(string(out), c.want) || strings.Count(string(out), "\n") != 1 {
+				t.Errorf("%v: %s\nwant one line with %q", err, out, c.want)
 			}
 		})
 	}
