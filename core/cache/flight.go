@@ -25,7 +25,11 @@ type flight struct {
 	in         bool    // it is in a lot
 	same       *flight // the next one of the same key
 	prev, next *flight // in the lot's line of those who wait for the same timer
+
+	name [usualName]byte // the question's, where there is room; behind all pointers, where the collector does not look
 }
+
+const usualName = 64 // octets of a name in wire form
 
 // A waiting is one asker of a flight: what is needed of the packet to reply.
 type waiting struct {

@@ -77,7 +77,7 @@ func (c *Cache) depart(l *lot, q *Question, key uint64, me *waiting, now Instant
 		return nil, c.turnAway(q, key, now)
 	}
 	f := &flight{question: *q, key: key, opened: now, flushed: c.flushed.Load(), refresh: me == nil}
-	f.question.Name = append([]byte(nil), q.Name...)
+	f.question.Name = append(f.name[:0], q.Name...)
 	f.question.Trail = append([]byte(nil), q.Trail...)
 	if me != nil {
 		c.enlist(f, me)
