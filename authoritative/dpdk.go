@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"runtime"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/plane/dpdk"
+	"github.com/strata-dns/strata/core/plane/frame"
 )
 
 // What carries packets.
@@ -61,6 +63,11 @@ func (c *DPDK) validate(report *config.Report) {
 	if len(c.Addresses) == 0 {
 		report.Add("addresses", "missing; the service addresses and their networks, such as [10.0.0.53/24]")
 	}
+	if len(c.Addresses) > 0 {
+		if _, err := frame.NewHost(anyMAC, c.Addresses, dnsPort); err != nil {
+			report.Add("addresses", "%v", err)
+		}
+	}
 	for i, lcore := range c.Lcores {
 		if slices.Contains(c.Lcores[:i], lcore) {
 			report.Add("lcores", "CPU %d stands twice", lcore)
@@ -73,6 +80,9 @@ func (c *DPDK) validate(report *config.Report) {
 		report.Add("idle", "%q is unknown; known: poll, backoff, interrupt", c.Idle)
 	}
 }
+
+// anyMAC stands for a port's Ethernet address, which is not known before it is opened.
+var anyMAC = net.HardwareAddr{2, 0, 0, 0, 0, 1}
 
 // idles are the values of dpdk.idle.
 var idles = map[string]dpdk.Idle{"": dpdk.Poll, "poll": dpdk.Poll, "backoff": dpdk.Backoff, "interrupt": dpdk.Interrupt}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -153,18 +152,15 @@ func (c *Config) kubeOptions() kube.Options {
 	return opts
 }
 
-// collectAt is by how many percent the heap may grow between two collections: a
-// quarter of Go's default, since what is kept is large and seldom changes. GOGC in the
-// environment is stronger.
+// collectAt is by how many percent a large heap may grow between two collections: a
+// quarter of Go's default, since what is kept is large and seldom changes.
 const collectAt = 25
 
 // buildMonitor makes the monitor of a config: a source of objects, and what keeps
 // their records in etcd.
 func buildMonitor(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context, *Config) error, error) {
 	m := &c.Monitor
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
+	spaceCollections(collectAt)
 	client, err := openStore(c, d.Log())
 	if err != nil {
 		return nil, err

@@ -44,13 +44,27 @@ func NewHost(mac net.HardwareAddr, addresses []netip.Prefix, port uint16) (*Host
 		if !p.IsValid() || a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
 			return nil, fmt.Errorf("%s is no host's address; an address with the length of its network, such as 10.0.0.53/24", p)
 		}
+		if h.has(a) {
+			return nil, fmt.Errorf("%s stands twice", a)
+		}
 		if a.Is6() {
 			h.v6 = append(h.v6, a.As16())
 			continue
 		}
-		h.v4 = append(h.v4, address4{own: a.As4(), mask: [4]byte(net.CIDRMask(p.Bits(), 32))})
+		n := address4{own: a.As4(), mask: [4]byte(net.CIDRMask(p.Bits(), 32))}
+		if n.edge(n.own) {
+			return nil, fmt.Errorf("%s is the first or last address of its network, and no host's", p)
+		}
+		h.v4 = append(h.v4, n)
 	}
 	return h, nil
+}
+
+func (h *Host) has(a netip.Addr) bool {
+	if a.Is6() {
+		return h.has6(a.As16())
+	}
+	return h.has4(a.As4())
 }
 
 func (h *Host) has4(a [4]byte) bool {
