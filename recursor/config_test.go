@@ -41,6 +41,8 @@ func TestConfigProblems(t *testing.T) {
 		{zone[:len(zone)-2] + ", {names: [A.example.], servers: [\"192.0.2.3:53\"]}]", "zones[1].names[0]", "stands in zones[0].names[0] already"},
 		{"listen: [\"192.0.2.1:53\"]\n" + zone, "zones[0].servers[0]", "this process itself"},
 		{"listen: [\"0.0.0.0:53\"]\nzones: [{names: [a.example], servers: [\"127.0.0.1:53\"]}]", "zones[0].servers[0]", "this process itself"},
+		{"listen: [\"[::]:53\"]\nzones: [{names: [a.example], servers: [\"127.0.0.1:53\", \"[::1]:53\"]}]", "zones[0].servers[1]", "this process itself"},
+		{"zones: [{names: [a.example], servers: [\"192.0.2.1:53\", \"224.0.0.1:53\"]}]", "zones[0].servers[1]", "no address of a server"},
 		{"zones: [{names: [a.example], servers: [\"192.0.2.1:53\"], clients: [10.2.0.1/16]}]", "zones[0].clients[0]", "10.2.0.0/16 is meant"},
 		{"zones: [{names: [a.example], servers: [\"192.0.2.1:53\"], clients: [\"::ffff:10.2.0.0/112\"]}]", "zones[0].clients[0]", "as IPv4"},
 		{"zones: [{names: [a.example], servers: [\"192.0.2.1:53\"], clients: [here]}]", "zones[0].clients[0]", "here"},

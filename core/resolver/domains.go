@@ -81,7 +81,7 @@ func ValidateServers(servers []upstream.Server, key, what string, listen []netip
 		switch {
 		case s.Addr.Port() == 0:
 			report.Add(here, "%s has no port to ask; 53 is usual", s.Text())
-		case s.Addr.Addr().IsUnspecified():
+		case s.Addr.Addr().IsUnspecified(), s.Addr.Addr().IsMulticast():
 			report.Add(here, "%s is no address of a server", s.Text())
 		case slices.ContainsFunc(listen, func(l netip.AddrPort) bool { return isAt(s.Addr, l) }):
 			report.Add(here, "%s is this process itself: it would ask itself", s.Text())
@@ -92,9 +92,10 @@ func ValidateServers(servers []upstream.Server, key, what string, listen []netip
 }
 
 // isAt reports whether a server is who listens at l. Of a wildcard, only loopback is
-// known for sure.
+// known for sure; that of IPv6 takes nothing of IPv4.
 func isAt(server, l netip.AddrPort) bool {
-	return server == l || l.Addr().IsUnspecified() && server.Addr().IsLoopback() && server.Port() == l.Port()
+	return server == l || l.Addr().IsUnspecified() && server.Addr().IsLoopback() && server.Port() == l.Port() &&
+		server.Addr().Is4() == l.Addr().Is4()
 }
 
 // Moved are the domains that other servers answer for in fresh than in old.
