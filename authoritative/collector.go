@@ -20,6 +20,9 @@ type collector struct {
 // leastGarbage is by how many octets the heap may grow between two collections at least.
 const leastGarbage = 32 << 20
 
+// goShare is the percentage that Go begins with.
+const goShare = 100
+
 // spaceCollections lets the heap grow by percent between two collections, and by
 // leastGarbage where that is more. GOGC in the environment is stronger, and so is
 // whoever turns collections off. It returns what leaves it at percent.
@@ -29,7 +32,10 @@ func spaceCollections(percent int) (end func()) {
 	}
 	c := &collector{percent: percent}
 	c.inForce = c.share(0)
-	debug.SetGCPercent(c.inForce)
+	if debug.SetGCPercent(c.inForce) < 0 {
+		debug.SetGCPercent(-1)
+		return func() {}
+	}
 	c.arm()
 	return func() {
 		c.ended.Store(true)

@@ -29,6 +29,7 @@ func openStore(c *Config, log *slog.Logger) (*store.Client, error) {
 func (s *server) addEtcd(d *daemon.Daemon, c *Config) error {
 	up := make(chan struct{})
 	if c.Etcd.Embedded.Dir != "" {
+		spaceCollections(goShare) // a member allocates with each change
 		d.Add(&member{opts: c.embedOptions(s.log), log: s.log, up: up, users: s.etcdUsers})
 	} else {
 		close(up)
