@@ -82,6 +82,7 @@ func propagationLarge(ctx context.Context, set Setting, command string) (*Run, e
 		if err != nil {
 			return err
 		}
+		sample.CPU = 0 // it is that of the questions without a pause, which nobody counts
 		t.add(sample, patchedOften, c, round)
 		return nil
 	})

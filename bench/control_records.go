@@ -71,6 +71,7 @@ func recordsAdded(ctx context.Context, set Setting, command string) (*Run, error
 		if err != nil {
 			return err
 		}
+		sample.CPU = 0 // it is that of the questions without a pause, which nobody counts
 		t.add(sample, addedElsewhere, c, round)
 		return nil
 	})
