@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -224,5 +226,14 @@ func decode(r *request, into any) error {
 	if errors.As(err, &large) {
 		return fmt.Errorf("the body is too large, at most %d octets: %w", maxBody, err)
 	}
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) { // its own words are about Go's types
+		return refuse(http.StatusBadRequest, "the body is not what is expected: %s: found %s, expected %s", cmp.Or(wrong.Field, "all of it"), wrong.Value, inJSON[wrong.Type.Kind()])
+	}
 	return refuse(http.StatusBadRequest, "the body is not what is expected: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// inJSON is what a body's fields are called.
+var inJSON = map[reflect.Kind]string{
+	reflect.String: "a text", reflect.Int64: "a whole number", reflect.Slice: "a list", reflect.Struct: "an object",
 }
