@@ -34,6 +34,7 @@ var fedRows = []Contender{fed("Strata", false)}
 type keeper struct {
 	*Server
 	url     string
+	port    int
 	names   string // file of all names
 	program string // that writes, see authoritative/store's BenchmarkVolume
 	cpu     int    // that writers have; everyCPU: all
@@ -60,6 +61,7 @@ func (set Setting) keep(ctx context.Context) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.port = port
 	k.url = fmt.Sprintf("http://127.0.0.1:%d", port)
 	seat.Etcd = k.url
 	if k.Server, err = start(keepers, path, set.Work, everyCPU, seat); err != nil {
@@ -123,6 +125,16 @@ func (k *keeper) fill(ctx context.Context, dir string) error {
 		return err
 	}
 	return os.WriteFile(filled, nil, 0o600)
+}
+
+// itself adds a row of what the keeper takes for a put and its watch's event, without us:
+// where that is late, what is built on it is.
+func (k *keeper) itself(ctx context.Context, t *table, load string, round int) error {
+	sample, err := t.putAndWatch(ctx, &Server{Seat: Seat{Upstream: k.port}})
+	if err == nil {
+		t.add(sample, load, Contender{Name: etcdItself}, round)
+	}
+	return err
 }
 
 var volumeRate = regexp.MustCompile(`([\d.]+(?:e[+-]?\d+)?) records/s`)

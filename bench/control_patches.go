@@ -58,6 +58,7 @@ func propagationLarge(ctx context.Context, set Setting, command string) (*Run, e
 		fmt.Sprintf("The server holds %d RRsets besides, from the same etcd: a member in a process of its own that syncs to disk. kube-apiserver's etcd does not.", set.Large),
 		fmt.Sprintf("kube-apiserver, its etcd and the client have CPU %d; the monitor, the server with one worker, and its etcd have all.", set.LoadCPU),
 	}
+	t.run.Entries = append(t.run.Entries, Entry{Name: etcdItself})
 	seat := Seat{Origin: origin, Etcd: k.url, Zone: cluster.Kubeconfig(controlplane.Admin)}
 	err = t.rounds(ctx, seat, func(ctx context.Context, round int, c Contender, s *Server, _ time.Time) error {
 		if _, err := s.ready(ctx, set.Large-1, fillPatience); err != nil {
@@ -84,7 +85,7 @@ func propagationLarge(ctx context.Context, set Setting, command string) (*Run, e
 		}
 		sample.CPU = 0 // it is that of the questions without a pause, which nobody counts
 		t.add(sample, patchedOften, c, round)
-		return nil
+		return k.itself(ctx, t, patchedOften, round)
 	})
 	return t.run, err
 }

@@ -36,6 +36,7 @@ func recordsAdded(ctx context.Context, set Setting, command string) (*Run, error
 	if err != nil {
 		return nil, err
 	}
+	t.run.Entries = append(t.run.Entries, Entry{Name: etcdItself})
 	seat := Seat{Origin: origin, Etcd: k.url, Token: filepath.Join(set.Work, "token")}
 	secret := rand.Text()
 	if err := os.WriteFile(seat.Token, []byte(secret), 0o600); err != nil {
@@ -73,7 +74,7 @@ func recordsAdded(ctx context.Context, set Setting, command string) (*Run, error
 		}
 		sample.CPU = 0 // it is that of the questions without a pause, which nobody counts
 		t.add(sample, addedElsewhere, c, round)
-		return nil
+		return k.itself(ctx, t, addedElsewhere, round)
 	})
 	return t.run, err
 }
