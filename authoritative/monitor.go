@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -182,7 +183,7 @@ func buildMonitor(_ context.Context, d *daemon.Daemon, c *Config) (func(context.
 	d.Add(&recorder{Writer: writer, client: client}, source)
 	d.Registry().MustRegister(writer)
 	d.AddStatus("monitor", func() any { return writer.Status() })
-	return nil, nil
+	return checked(d.Log()), nil
 }
 
 // A recorder is a Writer with a client of its own.
@@ -195,4 +196,13 @@ type recorder struct {
 func (r *recorder) Run(ctx context.Context) error {
 	defer r.client.Close()
 	return r.Writer.Run(ctx)
+}
+
+// checked is the reload of who takes up no more than log.level: what is wrong with the
+// config is said all the same.
+func checked(log *slog.Logger) func(context.Context, *Config) error {
+	return func(context.Context, *Config) error {
+		log.Info("config is right; log.level is taken up, other keys need a restart")
+		return nil
+	}
 }

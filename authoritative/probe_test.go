@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,5 +54,37 @@ func TestProbeConfig(t *testing.T) {
 		if status := run(t.Context(), []string{"check", "--config", path}, &out, &out); status != 1 || !strings.Contains(out.String(), want) {
 			t.Errorf("%s: %d %q, want %q", text, status, out.String(), want)
 		}
+	}
+}
+
+// A reload of prober and monitor refuses what is wrong, and has log.level taken up.
+func TestReloadOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"probe", "monitor"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			n := &node{t: t, config: filepath.Join(dir, "authoritative.yaml")}
+			sock := filepath.Join(dir, "ctl")
+			text := "zones: [{name: cluster.local, source: etcd}]\netcd: {endpoints: [\"http://" + freeAddress(t) + "\"]}\n" +
+				"probe: {admin: \"\", control: " + sock + "}\nmonitor: {cluster: a, manifests: " + dir + ", admin: \"\", control: " + sock + "}\n"
+			write(t, n.config, text)
+			ctx, stop := context.WithCancel(t.Context())
+			log, ended := &logText{}, make(chan int, 1)
+			go func() { ended <- run(ctx, []string{command, "--config", n.config}, log, log) }()
+			until(t, "the control socket", func() bool { status, _, _ := n.run("ctl", "--control", sock, "status"); return status == 0 })
+			n.does("ctl", "--control", sock, "reload")
+			if said := log.String(); !strings.Contains(said, "config is right; log.level is taken up") {
+				t.Error(said)
+			}
+			write(t, n.config, text+"brake: {max_delete: 2}\n")
+			if said := n.fails("ctl", "--control", sock, "reload"); !strings.Contains(said, "authoritative.yaml:5: brake.max_delete: 2 is not a share") {
+				t.Error(said)
+			}
+			stop()
+			if status := <-ended; status != 0 {
+				t.Errorf("status %d:\n%s", status, log)
+			}
+		})
 	}
 }
