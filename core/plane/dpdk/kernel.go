@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -45,10 +46,19 @@ func shareInterfaces(o *Options) (*kernel, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("port %s: %w", port, err), k.end())
 		}
+		if n := receiveQueues(iface); n > len(o.Lcores) {
+			o.Log.Warn("the interface has more receive queues than there are lcores: queries that come by the others are the kernel's", "interface", iface, "queues", n, "lcores", len(o.Lcores))
+		}
 		k.interfaces[port] = i
 		o.EAL[at] += ",xdp_prog=" + i.Path()
 	}
 	return k, nil
+}
+
+// receiveQueues is how many an interface has; 0 where the kernel does not show them.
+func receiveQueues(iface string) int {
+	all, _ := filepath.Glob(filepath.Join("/sys/class/net", iface, "queues", "rx-*"))
+	return len(all)
 }
 
 // xdpDevice tells what an argument of DPDK's says of a net_af_xdp device: --vdev=ARGUMENT, or

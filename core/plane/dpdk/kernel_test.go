@@ -193,3 +193,10 @@ func startCommand(t *testing.T, c *exec.Cmd) *process {
 	}
 	return p
 }
+
+// TestReceiveQueues: of an interface that there is, and of one that is not.
+func TestReceiveQueues(t *testing.T) {
+	if lo, none := receiveQueues("lo"), receiveQueues("nosuch0"); lo != 1 || none != 0 {
+		t.Errorf("lo has %d, nosuch0 %d", lo, none)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -241,10 +242,17 @@ func TestForbidden(t *testing.T) {
 // TestCannotWait: a driver without interrupts is named.
 func TestCannotWait(t *testing.T) {
 	needInside(t)
-	c := command(t, lastCPU(), "--vdev=net_af_packet0,iface="+portName)
-	c.Env = append(c.Env, idleKey+"=interrupt")
-	want := "port net_af_packet0: driver net_af_packet has no receive interrupts: set dpdk.idle to backoff or poll"
-	if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
-		t.Errorf("%v: %s\nwant %q", err, out, want)
+	for driver, arguments := range map[string]string{
+		"net_af_packet": "iface=" + portName, "net_af_xdp": "iface=" + portName,
+		"net_memif": "role=server,socket-abstract=no,socket=" + filepath.Join(t.TempDir(), "m"),
+	} {
+		t.Run(driver, func(t *testing.T) {
+			c := command(t, lastCPU(), "--vdev="+driver+"0,"+arguments)
+			c.Env = append(c.Env, idleKey+"=interrupt")
+			want := "port " + driver + "0: driver " + driver + " has no receive interrupts: set dpdk.idle to backoff or poll\n"
+			if out, err := c.CombinedOutput(); err == nil || !strings.HasSuffix(string(out), want) || strings.Count(string(out), "\n") != 1 {
+				t.Errorf("%v: %s\nwant %q", err, out, want)
+			}
+		})
 	}
 }
