@@ -50,7 +50,7 @@ func TestTargetsNameContenders(t *testing.T) {
 	lists := map[string][]Contender{tableAuthoritative: authoritatives, tableNodecache: caches, tableMemory: authoritatives,
 		tableRules: ruled, tableJunk: junked, tableCold: stormed, tableAway: left,
 		tableRecursorHits: recursors, tableRecursorMisses: forwarders, tableRecursorDead: abandoned,
-		tableMemif: memifRows, tableXDP: xdpRows, tableStability: {onPorts}, tableKubernetes: clustered}
+		tableMemif: memifRows, tableXDP: xdpRows, tableStability: {onPorts}, tableKubernetes: clustered, tableChanges: changeRows}
 	for _, target := range targets {
 		if target.Table == tableLookup {
 			continue // its contenders are sizes
