@@ -458,6 +458,16 @@ api: {tokens: [{name: deploy, file: "`+token+`", owner: team-a}]}
 `)
 	must(t, p.Ready(t.Context(), server))
 	ask(t, server, app, dns.TypeA)
+	bounded := extra(t, p.Stack, "bounded", "authoritative", `
+zones: [{name: prd.example.com, source: etcd}]
+etcd: {endpoints: ["http://127.0.0.1:{{.EtcdPort}}"]}
+memory: {max_names: 100}
+listen: ["127.0.0.1:{{.Port}}"]
+admin: "127.0.0.1:{{.AdminPort}}"
+control: "{{.Dir}}/{{.ID}}.sock"
+`)
+	must(t, p.Ready(t.Context(), bounded))
+	ask(t, bounded, app, dns.TypeA)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Admin+"/api/v1/records", nil)
 	must(t, err)
 	response, err := http.DefaultClient.Do(request) // has no token, and is counted
@@ -467,8 +477,8 @@ api: {tokens: [{name: deploy, file: "`+token+`", owner: team-a}]}
 	common := listedMetrics(t, "Pages and metrics", "Looking into a resolver")
 	own := []string{"authoritative", "Kubernetes: the service monitor", "Health of addresses: the prober"}
 	var pages []string
-	for i, sections := range [][]string{{own[0], own[2]}, {own[1]}, {own[2]}} { // servers use what probers find
-		page := metricsPage(t, []*stack.Server{server, monitor, prober}[i])
+	for i, sections := range [][]string{{own[0], own[2]}, {own[0], own[2]}, {own[1]}, {own[2]}} { // servers use what probers find
+		page := metricsPage(t, []*stack.Server{server, bounded, monitor, prober}[i])
 		pages = append(pages, page)
 		wellFormed(t, page)
 		listed := listedMetrics(t, sections...)
