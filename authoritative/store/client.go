@@ -44,7 +44,7 @@ type Client struct {
 
 	skipped  atomic.Uint64
 	openings openings
-	second   atomic.Bool // another writer was first when this one last wrote outright
+	looked   atomic.Int64 // revision of the last fenced write; 0: it has to be read first
 
 	mu     sync.Mutex
 	etcd   *clientv3.Client // nil until the first use that succeeded

@@ -17,7 +17,8 @@ import (
 //
 //	<prefix>/fences/<name>   a decimal number of 19 digits
 //
-// and every transaction is bound to its not being farther than the writer's own.
+// put with every transaction, each of which is bound to its not being farther than the
+// writer's own.
 type Fence struct {
 	Name     string // 1 to MaxOwner octets
 	Position int64  // not negative
@@ -55,39 +56,21 @@ func (k keys) fence(name string) string {
 	return string(appendEscaped(append(b, "fences/"...), name, ownerPlain))
 }
 
-// A standing is a fence as it was read.
-type standing struct {
-	Fence
-	key   string
-	there bool
-	at    int64
-}
-
-// stand reads where the fence stands. A value that is none of ours is as good as
-// none: it is written over, by its mod revision.
-func (f Fence) stand(key string, kvs []*mvccpb.KeyValue) (s standing, cmp clientv3.Cmp, err error) {
-	s = standing{Fence: f, key: key}
+// bound is what must hold of the fence as it was read. A value that is none of ours is
+// as good as none: it is written over, by its mod revision.
+func (f Fence) bound(key string, kvs []*mvccpb.KeyValue) (cmp clientv3.Cmp, err error) {
 	if len(kvs) == 0 {
-		return s, clientv3.Compare(clientv3.ModRevision(key), "=", 0), nil
+		return clientv3.Compare(clientv3.ModRevision(key), "=", 0), nil
 	}
 	text := string(kvs[0].Value)
 	at, bad := strconv.ParseInt(text, 10, 64)
 	if bad != nil || fenceText(at) != text {
-		return s, clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].ModRevision), nil
+		return clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].ModRevision), nil
 	}
-	if s.there, s.at = true, at; at > f.Position {
-		return s, cmp, &BehindError{Own: f.Position, Fence: at}
+	if at > f.Position {
+		return cmp, &BehindError{Own: f.Position, Fence: at}
 	}
-	return s, clientv3.Compare(clientv3.Value(key), "<", fenceText(f.Position)+"\x00"), nil
-}
-
-// move is the operation that puts the fence where its writer is; none where it is
-// there already.
-func (s standing) move() []clientv3.Op {
-	if s.there && s.at == s.Position {
-		return nil
-	}
-	return []clientv3.Op{clientv3.OpPut(s.key, fenceText(s.Position))}
+	return clientv3.Compare(clientv3.Value(key), "<", fenceText(f.Position)+"\x00"), nil
 }
 
 // MoveFence puts a fence where it says, back too: where the history that the

@@ -9,10 +9,11 @@ import (
 
 // An outright write is one transaction where others are two, the first of which reads:
 // half the way from an event to its answer. It suits edits whose outcome does not hang
-// on what is there, by one writer who is fenced. What is bound to the fence, and to no
+// on what is there, by a writer who is fenced and was the last to write: each fenced
+// write puts the fence, and if that was done since this one last looked, by another
+// writer or by a transaction of its own that came late, nothing is changed. What is bound to the fence, and to no
 // alias standing in the way, is decided within the transaction; that a value is already
-// right is too, key by key, in transactions inside it, and then it is not written. Where
-// the bounds don't hold, the same transaction reads what the other way begins with.
+// right is too, key by key, in transactions inside it, and then it is not written.
 type outright struct {
 	plan
 	edits []Edit
@@ -22,8 +23,9 @@ type outright struct {
 // compared and to be put, and etcd takes 1.5 MiB.
 const outrightOctets = 256 << 10
 
-// newOutright plans it; false where it does not suit the edits.
-func newOutright(k keys, fence Fence, edits []Edit) (o outright, ok bool) {
+// newOutright plans it for a writer that last looked at a revision; false where it does
+// not suit the edits.
+func newOutright(k keys, fence Fence, looked int64, edits []Edit) (o outright, ok bool) {
 	o.edits = edits
 	seen, alone, octets := make(map[string]bool, len(edits)), make(map[string]bool), 0
 	for _, e := range edits {
@@ -48,8 +50,9 @@ func newOutright(k keys, fence Fence, edits []Edit) (o outright, ok bool) {
 		}
 	}
 	stands, text := k.fence(fence.Name), fenceText(fence.Position)
-	o.cmps = append(o.cmps, clientv3.Compare(clientv3.Value(stands), "<", text+"\x00"))
-	o.then = append(o.then, putOther(stands, text))
+	o.cmps = append(o.cmps, clientv3.Compare(clientv3.Value(stands), "<", text+"\x00"),
+		clientv3.Compare(clientv3.ModRevision(stands), "<", looked+1))
+	o.then = append(o.then, clientv3.OpPut(stands, text))
 	return o, true
 }
 
@@ -84,27 +87,41 @@ func (o outright) result(done *clientv3.TxnResponse) (res Result) {
 	return res
 }
 
-// writeOutright writes edits outright, and says whether it has. Where it has not, the
-// view is of what is there, or nil where nobody looked. A writer that came second with
-// a change, after another one of the same fence, reads first until it is first again:
-// what writes nothing should not go through etcd's log.
-func (c *Client) writeOutright(ctx context.Context, etcd *clientv3.Client, fence Fence, edits []Edit) (done bool, res Result, v *view, err error) {
-	if c.second.Load() {
-		return false, res, nil, nil
+// writeOutright writes edits outright, and says whether it has: where they do not suit
+// it or its bounds don't hold, they are for the way that reads first. A writer that came
+// second with a change, after another one of the same fence, reads first until it is
+// first again: what writes nothing should not go through etcd's log.
+func (c *Client) writeOutright(ctx context.Context, fence *Fence, edits []Edit) (res Result, done bool, err error) {
+	looked := c.looked.Load()
+	if fence == nil || looked == 0 {
+		return res, false, nil
 	}
-	o, suits := newOutright(c.keys, fence, edits)
+	o, suits := newOutright(c.keys, *fence, looked, edits)
 	if !suits {
-		return false, res, nil, nil
+		return res, false, nil
 	}
-	answer, err := etcd.Txn(ctx).If(o.cmps...).Then(o.then...).Else(c.reads(&fence, edits)...).Commit()
+	op := "write " + about(edits)
+	etcd, err := c.conn()
 	if err != nil {
-		return false, res, nil, err
+		return res, false, fault(ctx, op, c.opts.DialTimeout, nothingChanged, err)
 	}
-	if !answer.Succeeded {
-		c.second.Store(true)
-		return false, res, c.viewOf(&fence, answer), nil
+	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
+	defer cancel()
+	answer, err := etcd.Txn(timed).If(o.cmps...).Then(o.then...).Commit()
+	if err != nil {
+		return res, false, c.unwritten(ctx, op, err)
 	}
-	res = o.result(answer)
-	c.second.Store(!res.Changed())
-	return true, res, nil, nil
+	if answer.Succeeded {
+		res = o.result(answer)
+	}
+	return res, answer.Succeeded, nil
+}
+
+// look notes how far a fenced write has looked; 0, the next one has to read, where it
+// changed nothing.
+func (c *Client) look(res Result) {
+	if !res.Changed() {
+		res.Revision = 0
+	}
+	c.looked.Store(res.Revision)
 }

@@ -31,14 +31,14 @@ func TestOutrightSuits(t *testing.T) {
 		"types":         {[]Edit{{Set, address}, {Set, record(t, "a.example.org", "AAAA", owner, 5, "::1")}}, true},
 		"too much":      {[]Edit{{Set, long}}, false},
 	} {
-		if _, got := newOutright(newKeys(DefaultPrefix), Fence{Name: "a"}, row.edits); got != row.want {
+		if _, got := newOutright(newKeys(DefaultPrefix), Fence{Name: "a"}, 1, row.edits); got != row.want {
 			t.Errorf("%s: %v", what, got)
 		}
 	}
 }
 
-// Outright or by reading first, what is written is the same; and a value that is
-// right makes no revision.
+// Outright or by reading first, what is written is the same, and what is right is not
+// written.
 func TestOutright(t *testing.T) {
 	t.Parallel()
 	const owner = "kubernetes:a"
@@ -68,12 +68,12 @@ func TestOutright(t *testing.T) {
 		{first, 4, []Edit{set("10.0.0.4", "10.0.0.4")}, Result{Written: 1}, false},
 	} {
 		got, err := step.c.WriteFenced(t.Context(), Fence{Name: owner, Position: step.position}, step.edits...)
-		if got.Changed() != (got.Revision > revision) {
+		if got.Changed() && got.Revision <= revision {
 			t.Errorf("step %d: revision %d after %d", i, got.Revision, revision)
 		}
 		revision, got.Revision = got.Revision, 0
-		if err != nil || got != step.want || step.c.second.Load() != step.second {
-			t.Errorf("step %d: %+v, second %v, %v", i, got, step.c.second.Load(), err)
+		if err != nil || got != step.want || (step.c.looked.Load() == 0) != step.second {
+			t.Errorf("step %d: %+v, second %v, %v", i, got, (step.c.looked.Load() == 0), err)
 		}
 	}
 	got := strings.Join(stored(t, first), "\n")
@@ -104,30 +104,49 @@ func TestOutrightBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c.second.Load() {
+	looked := c.looked.Load()
+	if looked == 0 {
 		t.Fatal("it reads first")
 	}
 	if err := write(6, "a.example.org", "A", "10.0.0.1"); !errors.Is(err, ErrCNAME) {
 		t.Errorf("beside an alias: %v", err)
 	}
-	c.second.Store(false)
+	c.looked.Store(looked)
 	if err := write(5, "c.example.org", "A", "10.0.0.2"); !errors.Is(err, ErrBehind) {
 		t.Errorf("from less knowledge: %v", err)
 	}
-	c.second.Store(false)
+	c.looked.Store(looked)
 	if err := write(5, "c.example.org", "A", "10.0.0.1"); err != nil {
 		t.Errorf("right already: %v", err)
 	}
-	c.second.Store(false)
-	raw(t, c, c.keys.key(record(t, "c.example.org", "A", owner, 5, "10.0.0.1").Name, 1, owner), "junk")
-	if err := write(7, "c.example.org", "A", "10.0.0.7"); err != nil || c.second.Load() {
-		t.Errorf("over junk: %v", err)
+	key := c.keys.key(record(t, "c.example.org", "A", owner, 5, "10.0.0.1").Name, 1, owner)
+	raw(t, c, key, "junk")
+	outright := func(looked, position int64, edits ...Edit) (Result, bool) {
+		t.Helper()
+		c.looked.Store(looked)
+		res, done, err := c.writeOutright(t.Context(), &Fence{Name: owner, Position: position}, edits)
+		if err != nil {
+			t.Error(err)
+		}
+		return res, done
+	}
+	seven := Edit{Set, record(t, "c.example.org", "A", owner, 5, "10.0.0.7")}
+	eight := Edit{Set, record(t, "c.example.org", "A", owner, 5, "10.0.0.8")}
+	res, done := outright(looked, 7, seven)
+	if !done || res.Written != 1 {
+		t.Errorf("over junk: %+v", res)
+	}
+	if res, done := outright(looked, 7, eight); done { // as one that comes late
+		t.Errorf("from before the last write: %+v", res)
+	}
+	if res, done = outright(res.Revision, 7, eight); !done || res.Written != 1 {
+		t.Errorf("from the last write: %+v", res)
 	}
 	many := make([]Edit, maxKeys)
 	for i := range many {
 		many[i] = Edit{Set, record(t, fmt.Sprintf("n%d.example.org", i), "A", owner, 5, "10.0.0.1")}
 	}
-	if res, err := c.WriteFenced(t.Context(), Fence{Name: owner, Position: 8}, many...); err != nil || res.Written != maxKeys || c.second.Load() {
-		t.Errorf("as many as a transaction holds: %+v, %v", res, err)
+	if res, done := outright(res.Revision, 8, many...); !done || res.Written != maxKeys {
+		t.Errorf("as many as a transaction holds: %+v", res)
 	}
 }

@@ -173,16 +173,18 @@ func (v *view) plan(op string, fence *Fence, edits []Edit) (p plan, res Result, 
 }
 
 // fenced binds the transaction to the fence, if there is one: what must hold, and
-// what is done beside the edits. The error is ErrBehind.
+// what is done beside the edits: the fence is put, though it may stand there already.
+// The error is ErrBehind.
 func (v *view) fenced(fence *Fence) (bounds []clientv3.Cmp, moves []clientv3.Op, err error) {
 	if fence == nil {
 		return nil, nil, nil
 	}
-	stands, bound, err := fence.stand(v.keys.fence(fence.Name), v.fence)
+	key := v.keys.fence(fence.Name)
+	bound, err := fence.bound(key, v.fence)
 	if err != nil {
 		return nil, nil, err
 	}
-	return []clientv3.Cmp{bound}, stands.move(), nil
+	return []clientv3.Cmp{bound}, []clientv3.Op{clientv3.OpPut(key, fenceText(fence.Position))}, nil
 }
 
 // alone guards a new RRset against a CNAME that another writer puts beside it

@@ -71,7 +71,9 @@ func (c *Client) WriteFenced(ctx context.Context, fence Fence, edits ...Edit) (R
 	if err := fence.check(); err != nil {
 		return Result{}, fmt.Errorf("write to etcd: %w", err)
 	}
-	return c.write(ctx, &fence, edits)
+	res, err := c.write(ctx, &fence, edits)
+	c.look(res)
+	return res, err
 }
 
 func (c *Client) write(ctx context.Context, fence *Fence, edits []Edit) (Result, error) {
@@ -83,6 +85,12 @@ func (c *Client) write(ctx context.Context, fence *Fence, edits []Edit) (Result,
 	chunks, err := chunk(edits)
 	if err != nil {
 		return Result{}, fmt.Errorf("write to etcd: %w", err)
+	}
+	if len(chunks) == 1 {
+		if res, done, err := c.writeOutright(ctx, fence, chunks[0]); done || err != nil {
+			return res, err
+		}
+		return c.commit(ctx, fence, nil, chunks[0])
 	}
 	results := make([]Result, len(chunks))
 	group, gctx := errgroup.WithContext(ctx)
@@ -119,25 +127,13 @@ func (c *Client) commit(ctx context.Context, fence *Fence, must func(*view) erro
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
 	defer cancel()
-	var v *view
-	if fence != nil {
-		done, res, seen, err := c.writeOutright(timed, etcd, *fence, edits)
-		if err != nil {
-			return Result{}, c.unwritten(ctx, op, err)
-		}
-		if done {
-			return res, nil
-		}
-		v = seen
-	}
 	for try := 0; ; try++ {
-		if v == nil {
-			if v, err = c.view(timed, etcd, fence, edits); err != nil {
-				if try >= manyTries && timed.Err() != nil && ctx.Err() == nil {
-					return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
-				}
-				return Result{}, fault(ctx, op, c.opts.Timeout, nothingChanged, err)
+		v, err := c.view(timed, etcd, fence, edits)
+		if err != nil {
+			if try >= manyTries && timed.Err() != nil && ctx.Err() == nil {
+				return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
 			}
+			return Result{}, fault(ctx, op, c.opts.Timeout, nothingChanged, err)
 		}
 		if must != nil {
 			if err := must(v); err != nil {
@@ -157,11 +153,9 @@ func (c *Client) commit(ctx context.Context, fence *Fence, must func(*view) erro
 			return Result{}, c.unwritten(ctx, op, err)
 		}
 		if done.Succeeded {
-			c.second.Store(false)
 			res.Revision = done.Header.Revision
 			return res, nil
 		}
-		v = nil
 		stepAside(timed, try)
 	}
 }
@@ -178,15 +172,7 @@ func (c *Client) unwritten(ctx context.Context, op string, err error) error {
 // view reads all there is at the names of the edits, and the fence where there is
 // one, at one revision.
 func (c *Client) view(ctx context.Context, etcd *clientv3.Client, fence *Fence, edits []Edit) (*view, error) {
-	got, err := etcd.Txn(ctx).Then(c.reads(fence, edits)...).Commit()
-	if err != nil {
-		return nil, err
-	}
-	return c.viewOf(fence, got), nil
-}
-
-// reads are of all there is at the names of the edits, and of the fence at last.
-func (c *Client) reads(fence *Fence, edits []Edit) (reads []clientv3.Op) {
+	var reads []clientv3.Op
 	for _, name := range names(edits) {
 		start, end := c.keys.at(name)
 		reads = append(reads, clientv3.OpGet(start, clientv3.WithRange(end)))
@@ -194,22 +180,22 @@ func (c *Client) reads(fence *Fence, edits []Edit) (reads []clientv3.Op) {
 	if fence != nil {
 		reads = append(reads, clientv3.OpGet(c.keys.fence(fence.Name)))
 	}
-	return reads
-}
-
-func (c *Client) viewOf(fence *Fence, got *clientv3.TxnResponse) *view {
-	v := newView(c.keys, got.Header.Revision)
-	answers := got.Responses
-	if fence != nil {
-		last := len(answers) - 1
-		v.fence, answers = answers[last].GetResponseRange().Kvs, answers[:last]
+	got, err := etcd.Txn(ctx).Then(reads...).Commit()
+	if err != nil {
+		return nil, err
 	}
-	for _, resp := range answers {
+	v := newView(c.keys, got.Header.Revision)
+	if fence != nil {
+		last := len(got.Responses) - 1
+		v.fence = got.Responses[last].GetResponseRange().Kvs
+		got.Responses = got.Responses[:last]
+	}
+	for _, resp := range got.Responses {
 		for _, kv := range resp.GetResponseRange().Kvs {
 			v.load(kv)
 		}
 	}
-	return v
+	return v, nil
 }
 
 // stepAside waits up to 2 ms after the first conflict and up to 64 ms later on.
