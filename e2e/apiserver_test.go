@@ -113,6 +113,11 @@ func (l *lived) allow(t *testing.T) {
 	_, err := l.cluster.Kubectl(t.Context(), "apply", "--validate=strict", "-f", "../configs/kubernetes/monitor.yaml")
 	must(t, err)
 	l.bind(t, "strata-monitor")
+	for _, file := range []string{"authoritative", "prober", "nodecache"} { // the API would take them, too
+		if out, err := l.cluster.Kubectl(t.Context(), "apply", "--dry-run=server", "--validate=strict", "-f", "../configs/kubernetes/"+file+".yaml"); err != nil {
+			t.Errorf("%s: %v: %s", file, err, out)
+		}
+	}
 }
 
 func (l *lived) bind(t *testing.T, role string) {
