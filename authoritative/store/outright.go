@@ -11,9 +11,9 @@ import (
 // half the way from an event to its answer. It suits edits whose outcome does not hang
 // on what is there, by a writer who is fenced and was the last to write: each fenced
 // write puts the fence, and if that was done since this one last looked, by another
-// writer or by a transaction of its own that came late, nothing is changed. What is bound to the fence, and to no
-// alias standing in the way, is decided within the transaction; that a value is already
-// right is too, key by key, in transactions inside it, and then it is not written.
+// writer or by a transaction of its own that came late, nothing is changed. That, and
+// that no alias stands in the way, is decided within the transaction. So is, key by key
+// in transactions inside it, that a value is already right, and then it is not written.
 type outright struct {
 	plan
 	edits []Edit
