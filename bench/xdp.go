@@ -25,7 +25,7 @@ var xdpRows = []Contender{onPorts, {Name: xdpKnot, Package: "knot", Program: "kn
 
 // xdpRates are what kxdpgun is told to send, queries a second: the best answer of them
 // counts, because on shared CPUs more load may bring fewer answers.
-var xdpRates = []int{100_000, 150_000, 200_000, 300_000, 450_000}
+var xdpRates = []int{200_000, 300_000, 450_000, 600_000, 800_000, 1_000_000}
 
 // dpdkXDP measures net_af_xdp and Knot's XDP mode on the same kind of veth, by kxdpgun.
 func dpdkXDP(ctx context.Context, set Setting, command string) (*Run, error) {
