@@ -65,7 +65,7 @@ func (v *saver) Run(ctx context.Context) error {
 			pause = nil
 		}
 		if start := time.Now(); v.save() {
-			pause = time.After(max(saveEvery, 20*time.Since(start))) // at most a twentieth of the time
+			pause = time.After(max(saveEvery, 60*time.Since(start))) // at most a sixtieth of the time
 		}
 	}
 }

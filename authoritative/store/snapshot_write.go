@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -51,6 +52,10 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
+// turn is after how many records others are let in: some 100 µs. Go would let who waits
+// to read or apply a change wait for 10 ms, at each step of the way.
+const turn = 256
+
 // writeSnapshot writes the blocks behind a head without count, and the head again
 // when the records are counted. The foot's CRC is of the final head: it is put
 // together of the head's and that of the rest.
@@ -66,7 +71,9 @@ func writeSnapshot(file *os.File, info SnapshotInfo, records iter.Seq2[Record, e
 		if err := w.put(rec); err != nil {
 			return err
 		}
-		info.Count++
+		if info.Count++; info.Count%turn == 0 {
+			runtime.Gosched()
+		}
 	}
 	if err := w.flush(); err != nil {
 		return err
