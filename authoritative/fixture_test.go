@@ -194,7 +194,7 @@ func (n *node) answer(name string, typ uint16) string {
 // answers waits for an answer.
 func (n *node) answers(name string, typ uint16, want string) {
 	n.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(40 * time.Second)
 	for got := ""; ; time.Sleep(5 * time.Millisecond) {
 		if got = n.answer(name, typ); got == want {
 			return
@@ -278,7 +278,7 @@ func write(t *testing.T, path, text string) {
 // until polls; what says what was waited for.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(40 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within 15s", what)
 		}
