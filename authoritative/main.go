@@ -50,9 +50,9 @@ func spec(args []string) command.Spec[Config] {
 		case "check":
 			s.Check = all(checkPlaces, checkPointed, checkFiles)
 		case "monitor":
-			s.Base, s.Check = monitorBase, checkMonitor
+			s.Base, s.Check = func(c *Config) *config.Base { return c.besideServer(c.Monitor.Admin, c.Monitor.Control) }, checkMonitor
 		case "probe":
-			s.Base, s.Check = probeBase, checkProbe
+			s.Base, s.Check = func(c *Config) *config.Base { return c.besideServer(c.Probe.Admin, c.Probe.Control) }, checkProbe
 		}
 	}
 	return s

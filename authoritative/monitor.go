@@ -59,12 +59,12 @@ func monitorService() command.Service[Config] {
 	}
 }
 
-// monitorBase is what the monitor has of a config's common keys: a server that
-// runs with the same file keeps its own page and socket.
-func monitorBase(c *Config) *config.Base {
+// besideServer is what a monitor or prober has of a config's common keys: a server
+// that runs with the same file keeps its own page and socket.
+func (c *Config) besideServer(admin, control string) *config.Base {
 	base := c.Base
 	base.Listen, base.Workers, base.Takeover = nil, 0, false
-	base.Admin, base.Control = c.Monitor.Admin, c.Monitor.Control
+	base.Admin, base.Control = admin, control
 	return &base
 }
 

@@ -55,15 +55,6 @@ func probeService() command.Service[Config] {
 	}
 }
 
-// probeBase is what the prober has of a config's common keys: a server that runs
-// with the same file keeps its own page and socket.
-func probeBase(c *Config) *config.Base {
-	base := c.Base
-	base.Listen, base.Workers, base.Takeover = nil, 0, false
-	base.Admin, base.Control = c.Probe.Admin, c.Probe.Control
-	return &base
-}
-
 // validate looks at what can be said of the section whoever reads it.
 func (p *Probe) validate(report *config.Report) {
 	if strings.ContainsAny(p.Name, "/ \t\n") || len(p.Name) > store.MaxOwner {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -25,28 +23,16 @@ const (
 // propagationLarge measures how late changes to a cluster are answered by a server
 // that holds two million records besides.
 func propagationLarge(ctx context.Context, set Setting, command string) (*Run, error) {
-	program, err := controlplane.Program(set.Root)
+	cluster, names, err := startCluster(ctx, set, "patched-cluster")
 	if err != nil {
-		return nil, fmt.Errorf("%w (make deps)", err)
+		return nil, err
 	}
+	defer cluster.Close()
 	k, err := set.keep(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer k.stop()
-	dir := filepath.Join(set.Work, "patched-cluster")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	cluster, err := controlplane.Start(ctx, controlplane.Options{Program: program, Dir: dir})
-	if err != nil {
-		return nil, err
-	}
-	defer cluster.Close()
-	names, err := settleCluster(ctx, cluster.Client)
-	if err != nil {
-		return nil, err
-	}
 	set.Rounds, set.ServerCPU = 1, everyCPU
 	t, err := newTable(ctx, set, fedRows, command)
 	if err != nil {

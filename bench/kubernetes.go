@@ -55,23 +55,11 @@ var clustered = []Contender{
 // kubernetesCluster measures answers for a cluster's Services, and how late changes
 // are, on a real API server with its etcd.
 func kubernetesCluster(ctx context.Context, set Setting, command string) (*Run, error) {
-	program, err := controlplane.Program(set.Root)
-	if err != nil {
-		return nil, fmt.Errorf("%w (make deps)", err)
-	}
-	dir := filepath.Join(set.Work, "cluster")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	cluster, err := controlplane.Start(ctx, controlplane.Options{Program: program, Dir: dir})
+	cluster, names, err := startCluster(ctx, set, "cluster")
 	if err != nil {
 		return nil, err
 	}
 	defer cluster.Close()
-	names, err := settleCluster(ctx, cluster.Client)
-	if err != nil {
-		return nil, err
-	}
 	// Where bench's templates expect a master file, here is how the API is reached.
 	seat := Seat{Origin: "cluster.local", Zone: cluster.Kubeconfig(controlplane.Admin)}
 	for _, port := range []*int{&seat.Upstream, &seat.Dead} { // of the etcd member, for clients and peers
@@ -160,6 +148,28 @@ func besideServe(s *Server) (*stack.Process, error) {
 }
 
 func serviceName(i int) string { return fmt.Sprintf("service-%d", i) }
+
+// startCluster starts one in a folder of that name, and gives its Services' names.
+func startCluster(ctx context.Context, set Setting, folder string) (*controlplane.Cluster, []string, error) {
+	program, err := controlplane.Program(set.Root)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w (make deps)", err)
+	}
+	dir := filepath.Join(set.Work, folder)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, nil, err
+	}
+	cluster, err := controlplane.Start(ctx, controlplane.Options{Program: program, Dir: dir})
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := settleCluster(ctx, cluster.Client)
+	if err != nil {
+		cluster.Close()
+		return nil, nil, err
+	}
+	return cluster, names, nil
+}
 
 // settleCluster makes the objects, and gives their names in DNS.
 func settleCluster(ctx context.Context, client *kubernetes.Clientset) (names []string, err error) {
