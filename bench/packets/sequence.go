@@ -123,9 +123,14 @@ func (s *Sequence) Next() []byte {
 	return s.octets[begin:s.begin]
 }
 
-// Stamp writes ID, source port and checksum into a copy of a frame of the sequence.
-func (s *Sequence) Stamp(b []byte, id uint16) {
-	port := s.way.Source + id%uint16(s.way.Sources)
+// Numbers is how many queries can be told apart: each source port has all IDs.
+func (s *Sequence) Numbers() int { return s.way.Sources << 16 }
+
+// Stamp writes ID, source port and checksum into a copy of a frame of the sequence. Those
+// that follow each other in number come from different ports.
+func (s *Sequence) Stamp(b []byte, number uint32) {
+	sources := uint32(s.way.Sources)
+	port, id := s.way.Source+uint16(number%sources), uint16(number/sources)
 	binary.BigEndian.PutUint16(b[atUDP:], port)
 	binary.BigEndian.PutUint16(b[atDNS:], id)
 	all := uint64(binary.BigEndian.Uint16(b[atUDP+6:])) + uint64(port) + uint64(id)
@@ -138,7 +143,7 @@ func (s *Sequence) Stamp(b []byte, id uint16) {
 
 // A Reply is what is read of a reply's frame.
 type Reply struct {
-	ID      uint16
+	Number  uint32 // of the query
 	RCode   uint8
 	Answers bool // has any
 }
@@ -149,10 +154,11 @@ func (s *Sequence) Read(b []byte) (r Reply, ok bool) {
 		binary.BigEndian.Uint16(b[atUDP:]) != s.way.Port || b[atDNS+2]&0x80 == 0 {
 		return r, false
 	}
-	r.ID = binary.BigEndian.Uint16(b[atDNS:])
-	if binary.BigEndian.Uint16(b[atUDP+2:]) != s.way.Source+r.ID%uint16(s.way.Sources) {
+	source := binary.BigEndian.Uint16(b[atUDP+2:]) - s.way.Source
+	if int(source) >= s.way.Sources {
 		return r, false
 	}
+	r.Number = uint32(binary.BigEndian.Uint16(b[atDNS:]))*uint32(s.way.Sources) + uint32(source)
 	r.RCode, r.Answers = b[atDNS+3]&15, b[atDNS+6]|b[atDNS+7] != 0
 	return r, true
 }

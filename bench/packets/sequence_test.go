@@ -46,20 +46,20 @@ func TestFrames(t *testing.T) {
 	for n := range s.Len() {
 		b := make([]byte, 0, 512)
 		b = append(b, s.Next()...)
-		id := uint16(n * 257)
-		s.Stamp(b, id)
+		stamp := uint32(n * 521)
+		s.Stamp(b, stamp)
 		var f frame.Frame
 		if v := host.Decode(b, &f); v != frame.Query {
 			t.Fatalf("frame %d is %v", n, v)
 		}
-		if want := netip.AddrPortFrom(way.From, way.Source+id%64); f.Client != want {
+		if want := netip.AddrPortFrom(way.From, way.Source+uint16(stamp%64)); f.Client != want {
 			t.Fatalf("frame %d is from %s, want %s", n, f.Client, want)
 		}
 		if b[atUDP+6]|b[atUDP+7] == 0 {
 			t.Fatalf("frame %d has no checksum", n)
 		}
 		m := new(dns.Msg)
-		if err := m.Unpack(b[f.Payload:f.End]); err != nil || m.Id != id || len(m.Question) != 1 || m.Response {
+		if err := m.Unpack(b[f.Payload:f.End]); err != nil || m.Id != uint16(stamp/64) || len(m.Question) != 1 || m.Response {
 			t.Fatalf("frame %d: %v, %v", n, m, err)
 		}
 		q := m.Question[0]
@@ -73,7 +73,7 @@ func TestFrames(t *testing.T) {
 		if number >= 100 {
 			absent++
 		}
-		reply(t, s, b, &f, id, m)
+		reply(t, s, b, &f, stamp, m)
 	}
 	if absent < 1750 || absent > 2250 { // 6 standard deviations of 39
 		t.Errorf("%d of 8000 are absent, want a quarter", absent)
@@ -95,7 +95,7 @@ func atoi(t *testing.T, text string) (n int) {
 }
 
 // reply turns the frame as a plane does, and has the sequence read that.
-func reply(t *testing.T, s *Sequence, b []byte, f *frame.Frame, id uint16, m *dns.Msg) {
+func reply(t *testing.T, s *Sequence, b []byte, f *frame.Frame, number uint32, m *dns.Msg) {
 	t.Helper()
 	if _, ok := s.Read(b); ok {
 		t.Fatal("a query was taken for a reply")
@@ -110,13 +110,13 @@ func reply(t *testing.T, s *Sequence, b []byte, f *frame.Frame, id uint16, m *dn
 	back := make([]byte, 512)
 	back = back[:frame.Restore(&to, out, back)]
 	r, ok := s.Read(back)
-	if !ok || r.ID != id || r.RCode != dns.RcodeNameError || r.Answers {
+	if !ok || r.Number != number || r.RCode != dns.RcodeNameError || r.Answers {
 		t.Fatalf("%+v, %v", r, ok)
 	}
 	for n := range back[:atDNS+header] {
 		s.Read(back[:n]) // short ones are no reply, and no panic
 	}
-	back[atUDP+3] ^= 1
+	back[atUDP+2] ^= 1
 	if _, ok := s.Read(back); ok {
 		t.Fatal("a reply to another port was read")
 	}
@@ -182,10 +182,10 @@ func BenchmarkFrame(b *testing.B) {
 	}
 	buffer := make([]byte, 2048)
 	b.ReportAllocs()
-	id := uint16(0)
+	number := uint32(0)
 	for b.Loop() {
 		f := buffer[:copy(buffer, s.Next())]
-		s.Stamp(f, id)
-		id++
+		s.Stamp(f, number)
+		number++
 	}
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/strata-dns/strata/core/plane/dpdk"
 )
 
-// An asker sends the sequence and accounts for the replies. Queries have their IDs in
-// turn: the ID says which of the last 65,536 is answered.
+// An asker sends the sequence and accounts for the replies.
 type asker struct {
 	raw      *dpdk.Raw
 	sequence *packets.Sequence
@@ -23,12 +22,8 @@ type asker struct {
 	patience uint64
 	pace     *packets.Pace
 
-	due    [1 << 16]uint64 // by ID, cycles; 0: none in flight
-	made   [1 << 16]uint64 // when it was made, which may be later: patience begins then
-	next   uint64          // queries made
-	oldest uint64          // of them, the first that may be in flight
-	flying int
-	kept   int // frames made that the port has not taken
+	flights *packets.Flights
+	kept    int // frames made that the port has not taken
 
 	count tally
 }
@@ -60,26 +55,22 @@ func (a *asker) step() error {
 	for i := range received {
 		a.read(a.raw.Received(i), now)
 	}
-	a.sweep(now)
+	a.count.lost += uint64(a.flights.Sweep(now))
 	return nil
 }
 
 // make fills at most most frames, behind those that are kept.
 func (a *asker) make(most int) int {
 	now := a.raw.Now()
-	n := a.pace.Due(now, min(most, a.window-a.flying, mostInFlight-int(a.next-a.oldest)))
+	n := a.pace.Due(now, min(most, a.window-a.flights.Flying(), a.flights.Room()))
 	for i := range n {
-		id := uint16(a.next)
 		due := a.pace.Take(now)
-		a.due[id], a.made[id] = due, now
 		frame := a.raw.Frame(a.kept + i)
 		length := copy(frame, a.sequence.Next())
-		a.sequence.Stamp(frame[:length], id)
+		a.sequence.Stamp(frame[:length], a.flights.Launch(due, now))
 		a.raw.Filled(a.kept+i, length)
-		a.next++
 		a.count.behind = max(a.count.behind, now-min(due, now))
 	}
-	a.flying += n
 	a.count.sent += uint64(n)
 	return n
 }
@@ -89,36 +80,17 @@ func (a *asker) read(frame []byte, now uint64) {
 	if !ok {
 		return // somebody else's
 	}
-	due := a.due[r.ID]
-	if due == 0 {
+	due, ok := a.flights.Land(r.Number)
+	if !ok {
 		a.count.unexpected++
 		return
 	}
-	a.due[r.ID] = 0
-	a.flying--
 	a.count.received++
 	a.count.rcodes[r.RCode]++
 	if r.RCode == 0 && !r.Answers {
 		a.count.empty++
 	}
 	a.count.latency.Record(now - min(due, now))
-}
-
-// sweep gives up what is in flight for too long. What is made late has as much time as
-// all else: else a generator that was held up could never recover.
-func (a *asker) sweep(now uint64) {
-	for ; a.oldest < a.next; a.oldest++ {
-		due := &a.due[uint16(a.oldest)]
-		if *due == 0 {
-			continue
-		}
-		if now-a.made[uint16(a.oldest)] < a.patience {
-			return
-		}
-		*due = 0
-		a.flying--
-		a.count.lost++
-	}
 }
 
 // until steps to a moment, or the end of ctx.
@@ -185,7 +157,7 @@ func (a *asker) report(ctx context.Context, rate float64) (*packets.Report, erro
 // drain waits for what is in flight.
 func (a *asker) drain(ctx context.Context) error {
 	a.window = 0
-	for end := a.raw.Now() + 2*a.patience; a.flying > 0 && a.raw.Now() < end; {
+	for end := a.raw.Now() + 2*a.patience; a.flights.Flying() > 0 && a.raw.Now() < end; {
 		if err := a.until(ctx, a.raw.Now()+a.cycles(time.Millisecond)); err != nil {
 			return err
 		}

@@ -55,6 +55,7 @@ func ask(ctx context.Context, raw *dpdk.Raw, o options, print printer) error {
 	}
 	a := &asker{raw: raw, sequence: sequence, hz: raw.Hz(), warm: o.warm, span: o.span}
 	a.patience = a.cycles(o.patience)
+	a.flights = packets.NewFlights(sequence, a.patience)
 	if err := a.meet(ctx); err != nil {
 		return err
 	}

@@ -64,7 +64,8 @@ type options struct {
 // source is the first port that asks.
 const source = 20_000
 
-// mostInFlight is as many as there are IDs, and some that are not used again at once.
+// mostInFlight is many times what the rings of a port hold, and less than the IDs of one
+// source port.
 const mostInFlight = 1<<16 - 1024
 
 func parseOptions(args []string) (o options, err error) {
