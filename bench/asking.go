@@ -27,9 +27,9 @@ type Asking struct {
 	Rate      int           // queries a second; 0: one after another without a pause
 	Sockets   int           // query n leaves over socket n modulo this
 	Patience  time.Duration // how long an answer is waited for
-	// Doze has the client sleep until the next packet or moment, before all others on
-	// its CPU (SCHED_FIFO, for root alone): what else the CPU does is not held up by a
-	// busy client, nor the client by that.
+	// Doze has the client sleep until the next packet or moment, and this process run
+	// before all others on its CPU (SCHED_FIFO, for root alone): what else the CPU does is
+	// not held up by a busy client, nor the client by that.
 	Doze bool
 	// Beside is called between packets; may be nil. The time is since the start.
 	Beside func(now time.Time, since time.Duration)

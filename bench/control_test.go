@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,90 +19,6 @@ func TestParseVolume(t *testing.T) {
 	}
 	if _, err := parseVolume("PASS\n"); err == nil {
 		t.Error("no rate is a rate")
-	}
-}
-
-// What passes a relay is no more than its rate allows, but for what passes at once.
-func TestRelayPasses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &relay{}
-		r.rate.Store(1_000_000)
-		began := time.Now()
-		for range 1000 { // 2 MB
-			time.Sleep(time.Until(r.pass(2000, time.Now())))
-		}
-		if took := time.Since(began); took < 1980*time.Millisecond || took > 2*time.Second {
-			t.Errorf("2 MB at 1 MB/s took %v", took)
-		}
-		time.Sleep(time.Minute) // not made use of
-		began = time.Now()
-		for range 100 {
-			time.Sleep(time.Until(r.pass(2000, time.Now())))
-		}
-		if took := time.Since(began); took < 180*time.Millisecond {
-			t.Errorf("200 KB passed in %v: a minute of rest was saved up", took)
-		}
-		r.rate.Store(0)
-		if now := time.Now(); r.pass(1<<30, now) != now {
-			t.Error("without a rate there is a wait")
-		}
-	})
-}
-
-func TestRelayCuts(t *testing.T) {
-	etcd, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer etcd.Close()
-	go func() {
-		for {
-			conn, err := etcd.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _, _ = io.Copy(conn, conn); conn.Close() }()
-		}
-	}()
-	r, err := newRelay(etcd.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.close()
-	echo := func() (net.Conn, error) {
-		conn, err := net.Dial("tcp4", r.listener.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		_, err = conn.Write([]byte("x"))
-		if err == nil {
-			_, err = io.ReadFull(conn, make([]byte, 1))
-		}
-		return conn, err
-	}
-	conn, err := echo()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	r.cutOff()
-	if _, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Error("cut off, a connection goes on")
-	}
-	if conn, err := echo(); err == nil {
-		conn.Close()
-		t.Error("cut off, a new connection is carried")
-	}
-	r.open(0)
-	conn, err = echo()
-	if err != nil {
-		t.Error(err)
-	} else {
-		conn.Close()
-	}
-	if n := r.passed.Load(); n != 2 {
-		t.Errorf("%d octets passed, not 2", n)
 	}
 }
 
