@@ -160,8 +160,8 @@ func (s *server) age() time.Duration {
 		return 0
 	case w.Synced():
 		return max(0, time.Since(w.LastContact()))
-	case at != 0:
-		return max(0, time.Since(time.Unix(0, at))) // of a clock that was ahead: not in the future
+	case at != nil:
+		return time.Since(*at)
 	}
 	return -1
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/daemon"
@@ -26,8 +27,8 @@ type server struct {
 	watcher   *store.Watcher
 	saver     *saver
 	api       *api
-	restored  atomic.Int64    // when the snapshot was written that it started from, Unix nanoseconds; 0: none
-	etcdUsers *sync.WaitGroup // tasks that end before the embedded member does
+	restored  atomic.Pointer[time.Time] // when the snapshot was written that it started from; nil: none
+	etcdUsers *sync.WaitGroup           // tasks that end before the embedded member does
 
 	mu      sync.Mutex
 	workers []*counts // of the workers' answerers, in order

@@ -47,14 +47,6 @@ func (s *sink) Replace(records iter.Seq2[store.Record, error], revision int64) e
 	return s.fill(records, revision, func(*feed) bool { return true })
 }
 
-// A restoring sink is filled from a snapshot, which may be older than a zone of
-// the config: what it has no record of is not taken for empty.
-type restoring struct{ *sink }
-
-func (r restoring) Replace(records iter.Seq2[store.Record, error], revision int64) error {
-	return r.fill(records, revision, func(f *feed) bool { return f.met })
-}
-
 // fill makes the table hold exactly these records of etcd's owners. The zones that
 // were there when it began, and are covered by the records, are whole from then on.
 func (s *sink) fill(records iter.Seq2[store.Record, error], revision int64, covered func(*feed) bool) error {

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
+	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/strata-dns/strata/authoritative/store"
+	"github.com/strata-dns/strata/core/wire"
 )
 
 // restore fills the etcd zones from the snapshot, where there is one, and returns
@@ -16,7 +20,7 @@ func (s *server) restore(path string) int64 {
 	if path == "" {
 		return 0
 	}
-	info, err := store.Restore(path, restoring{s.sink})
+	info, err := store.Restore(path, func(of *store.Snapshot) store.Sink { return restoring{s.sink, of.Zones} })
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.log.Info("no snapshot yet", "file", path)
@@ -25,9 +29,47 @@ func (s *server) restore(path string) int64 {
 		s.log.Error("snapshot not used; waiting for etcd instead", "error", err)
 		return 0
 	}
-	s.restored.Store(info.Time.UnixNano())
-	s.log.Info("started from snapshot", "file", path, "records", info.Count, "revision", info.Revision, "age", time.Since(info.Time).Round(time.Second))
+	age := max(0, time.Since(info.Time)) // of a clock that was ahead: not in the future
+	written := time.Now().Add(-age)      // by this process's monotonic clock
+	s.restored.Store(&written)
+	s.log.Info("started from snapshot", "file", path, "records", info.Count, "revision", info.Revision, "age", age.Round(time.Second))
 	return info.Revision
+}
+
+// A restoring sink is filled from a snapshot, which may be older than a zone of
+// the config: what it does not know of is not taken for empty.
+type restoring struct {
+	*sink
+	zones [][]byte // that the snapshot has all records of; nil: it does not say
+}
+
+func (r restoring) Replace(records iter.Seq2[store.Record, error], revision int64) error {
+	return r.fill(records, revision, r.covers)
+}
+
+// covers tells whether the snapshot has all records of a zone. One below a zone that
+// it knows was part of that, if it has anything of it: else it may have been a file's.
+func (r restoring) covers(f *feed) bool {
+	if r.zones == nil {
+		return f.met
+	}
+	return slices.ContainsFunc(r.zones, func(apex []byte) bool {
+		return string(apex) == string(f.apex) || f.met && wire.IsSubdomain(f.apex, apex)
+	})
+}
+
+// whole gives the apexes of the zones whose records have all been seen.
+func (s *sink) whole() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	apexes := [][]byte{}
+	for _, f := range s.feeds {
+		if f.full {
+			apexes = append(apexes, f.apex)
+		}
+	}
+	slices.SortFunc(apexes, bytes.Compare)
+	return apexes
 }
 
 // A saver is the task that keeps the snapshot file as fresh as the table, out of
@@ -88,13 +130,20 @@ func (v *saver) save() bool {
 		return false
 	}
 	v.count = 0
+	began := v.s.sink.whole()
+	zones := func() [][]byte { // those that are neither new nor gone meanwhile
+		ended := v.s.sink.whole()
+		return slices.DeleteFunc(began, func(apex []byte) bool {
+			return !slices.ContainsFunc(ended, func(other []byte) bool { return string(other) == string(apex) })
+		})
+	}
 	counted := func(yield func(store.Record, error) bool) {
 		v.s.sink.records(func(rec store.Record, err error) bool {
 			v.count++
 			return yield(rec, err)
 		})
 	}
-	if err := store.WriteSnapshot(v.path, now.revision, time.Now(), counted); err != nil {
+	if err := store.WriteSnapshot(v.path, now.revision, time.Now(), counted, zones); err != nil {
 		v.failed.Add(1)
 		v.s.log.Error("snapshot not written; the one before stays", "error", err)
 		return true

@@ -88,11 +88,11 @@ func TestStartWithEtcdAway(t *testing.T) {
 	t.Parallel()
 	recs := many(t, 5, "example.org", "static")
 	path := filepath.Join(t.TempDir(), "snap")
-	if err := WriteSnapshot(path, 3, time.Now(), seq(recs)); err != nil {
+	if err := WriteSnapshot(path, 3, time.Now(), seq(recs), nil); err != nil {
 		t.Fatal(err)
 	}
 	sink := &tableSink{}
-	info, err := Restore(path, sink)
+	info, err := Restore(path, into(sink))
 	if err != nil {
 		t.Fatal(err)
 	}

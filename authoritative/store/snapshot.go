@@ -20,10 +20,14 @@ import (
 // An attribute is what most records do not have. One that is not known is passed
 // over. Version 1 had none.
 //
+// A payload that begins with 0, as no name does, is the zones that the records are
+// all there are of: 0, their number, (length, name of the apex)…. Versions 1 and 2 had
+// none, so that a zone without records could not be told from one that is new.
+//
 // CRCs are CRC-32C, which the processor computes faster than a disk reads.
 const (
 	snapMagic   = "strata\x00\x1a"
-	snapVersion = 2
+	snapVersion = 3
 	snapOldest  = 1 // that is read
 	snapHead    = 8 + 4 + 8 + 8 + 8 + 4
 	snapFrame   = 4 + 4     // of a block and of the foot

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -18,6 +19,10 @@ var ErrSnapshot = errors.New("not a snapshot to use")
 // A Snapshot is a state in a file, found whole.
 type Snapshot struct {
 	SnapshotInfo
+	// Zones are the apexes of the zones that the records are all there are of, in wire
+	// form; nil: that is not known.
+	Zones [][]byte
+
 	path string
 	file io.ReadSeekCloser
 	size int64
@@ -77,15 +82,15 @@ func (s *Snapshot) Records() iter.Seq2[Record, error] {
 	}
 }
 
-// Restore fills a sink from the snapshot at path and says what it was. On an
-// error the sink holds what it held.
-func Restore(path string, sink Sink) (SnapshotInfo, error) {
+// Restore fills a sink, which it shows the snapshot before, from the one at path and
+// says what it was. On an error the sink holds what it held.
+func Restore(path string, sink func(*Snapshot) Sink) (SnapshotInfo, error) {
 	s, err := OpenSnapshot(path)
 	if err != nil {
 		return SnapshotInfo{}, err
 	}
 	defer s.Close()
-	if err := sink.Replace(s.Records(), s.Revision); err != nil {
+	if err := sink(s).Replace(s.Records(), s.Revision); err != nil {
 		return SnapshotInfo{}, fmt.Errorf("restore snapshot %s: %w", path, err)
 	}
 	return s.SnapshotInfo, nil
@@ -100,6 +105,7 @@ type blockReader struct {
 	owner  string
 	owners map[string]string
 	crc    uint32
+	zones  [][]byte
 
 	version uint32
 }
@@ -134,6 +140,7 @@ func (r *blockReader) all(s *Snapshot, yield func(Record) bool) error {
 			return err
 		}
 		if length == 0 {
+			s.Zones = r.zones
 			return r.foot(head, sum)
 		}
 		if err := r.next(length, sum); err != nil {
@@ -206,7 +213,13 @@ func (r *blockReader) next(length int, sum uint32) error {
 // records yields the block's records; more is false where yield had enough.
 func (r *blockReader) records(yield func(Record) bool) (more bool, err error) {
 	r.owner = ""
-	for f := fields(r.block); len(f) > 0; {
+	f := fields(r.block)
+	if r.version > 2 && f[0] == 0 {
+		if f = f[1:]; !r.readZones(&f) {
+			return false, fmt.Errorf("%w: no zones", ErrSnapshot)
+		}
+	}
+	for len(f) > 0 {
 		rec, ok := r.record(&f)
 		if !ok {
 			return false, fmt.Errorf("%w: no record %d octets before", ErrSnapshot, len(f))
@@ -216,6 +229,19 @@ func (r *blockReader) records(yield func(Record) bool) (more bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// readZones reads the block of the zones.
+func (r *blockReader) readZones(f *fields) bool {
+	r.zones = [][]byte{}
+	for range f.number(uint64(len(*f))) {
+		apex := f.octets(255)
+		if *f == nil || checkName(apex) != nil {
+			return false
+		}
+		r.zones = append(r.zones, slices.Clone(apex))
+	}
+	return *f != nil && len(*f) == 0
 }
 
 // record reads one record. CRCs are no proof against a file made up by somebody:

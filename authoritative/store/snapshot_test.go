@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ var written = time.Unix(1234567890, 123456789)
 func snapshotFile(t testing.TB, recs []Record) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "authoritative.snapshot")
-	if err := WriteSnapshot(path, 42, written, seq(recs)); err != nil {
+	if err := WriteSnapshot(path, 42, written, seq(recs), nil); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -63,7 +64,7 @@ func TestSnapshot(t *testing.T) {
 				t.Error(files)
 			}
 			sink := &tableSink{}
-			if info, err := Restore(path, sink); err != nil || sink.revision != 42 || len(sink.lines()) != len(recs) || info != s.SnapshotInfo {
+			if info, err := Restore(path, into(sink)); err != nil || sink.revision != 42 || len(sink.lines()) != len(recs) || info != s.SnapshotInfo {
 				t.Error(err, sink.revision, len(sink.lines()), info)
 			}
 		})
@@ -83,7 +84,7 @@ func TestSnapshotDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		sink := &tableSink{held: map[string]string{"old": "old"}}
-		_, err := Restore(path, sink)
+		_, err := Restore(path, into(sink))
 		if !errors.Is(err, ErrSnapshot) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -136,7 +137,7 @@ func TestSnapshotNotWritten(t *testing.T) {
 	}
 	nameless := []Record{{Type: 1, Owner: "static"}}
 	for what, records := range map[string]iter.Seq2[Record, error]{"error": failing, "no name": seq(nameless)} {
-		if err := WriteSnapshot(path, 43, written, records); err == nil || what == "error" && !errors.Is(err, broken) {
+		if err := WriteSnapshot(path, 43, written, records, nil); err == nil || what == "error" && !errors.Is(err, broken) {
 			t.Errorf("%s: %v", what, err)
 		}
 		s, err := OpenSnapshot(path)
@@ -151,7 +152,7 @@ func TestSnapshotNotWritten(t *testing.T) {
 			t.Errorf("%s: %q", what, files)
 		}
 	}
-	if err := WriteSnapshot(filepath.Join(t.TempDir(), "no", "such"), 1, written, seq(recs)); !errors.Is(err, fs.ErrNotExist) {
+	if err := WriteSnapshot(filepath.Join(t.TempDir(), "no", "such"), 1, written, seq(recs), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }
@@ -175,6 +176,47 @@ func TestSnapshotAllocations(t *testing.T) {
 	}
 }
 
+// into restores to a sink, whatever the snapshot.
+func into(sink Sink) func(*Snapshot) Sink { return func(*Snapshot) Sink { return sink } }
+
+// The zones of a snapshot are kept, also those without a record; where they are not
+// known, that is.
+func TestSnapshotZones(t *testing.T) {
+	named := func(zones ...string) func() [][]byte {
+		all := [][]byte{}
+		for _, z := range zones {
+			all = append(all, wire.MustName(z))
+		}
+		return func() [][]byte { return all }
+	}
+	for what, zones := range map[string]func() [][]byte{"not known": nil, "none": named(), "two": named(".", "empty.example.org")} {
+		for _, recs := range [][]Record{nil, variousRecords(t)} {
+			path := filepath.Join(t.TempDir(), "snapshot")
+			if err := WriteSnapshot(path, 42, written, seq(recs), zones); err != nil {
+				t.Fatal(err)
+			}
+			s, err := OpenSnapshot(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			var want [][]byte
+			if zones != nil {
+				want = zones()
+			}
+			if !reflect.DeepEqual(s.Zones, want) || s.Count != uint64(len(recs)) || !slices.Equal(lines(t, s.Records()), lines(t, seq(recs))) {
+				t.Errorf("%s: %q, %+v", what, s.Zones, s.SnapshotInfo)
+			}
+		}
+	}
+	for _, block := range []string{"\x00\x01", "\x00\x01\x00", "\x00\x01\x02\x01a", "\x00\x01\x01\x00x", "\x00"} {
+		s := &Snapshot{path: "x", file: memFile{bytes.NewReader(mended([]byte(block)))}, size: int64(len(mended([]byte(block))))}
+		if err := s.verify(); !errors.Is(err, ErrSnapshot) || !strings.Contains(err.Error(), "no zones") {
+			t.Errorf("%q: %v", block, err)
+		}
+	}
+}
+
 // memFile is a snapshot without a file.
 type memFile struct{ *bytes.Reader }
 
@@ -195,6 +237,7 @@ func FuzzSnapshot(f *testing.F) {
 			f.Add(b[snapHead+snapFrame : len(b)-snapFrame])
 		}
 	}
+	f.Add([]byte("\x00\x02\x01\x00\x05\x03org\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, file := range [][]byte{b, mended(b)} {
 			s := &Snapshot{path: "fuzz", file: memFile{bytes.NewReader(file)}, size: int64(len(file))}
@@ -206,6 +249,11 @@ func FuzzSnapshot(f *testing.F) {
 				n++
 				if checkName(rec.Name) != nil || rec.Owner == "" || len(rec.Data) == 0 || rec.TTL > MaxTTL {
 					t.Fatalf("%+v", rec)
+				}
+			}
+			for _, apex := range s.Zones {
+				if checkName(apex) != nil {
+					t.Fatalf("zone %q", apex)
 				}
 			}
 			if err := s.verify(); err == nil && n != s.Count {
@@ -246,7 +294,7 @@ func BenchmarkSnapshot2M(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "snap")
 	b.Run("write", func(b *testing.B) {
 		for b.Loop() {
-			if err := WriteSnapshot(path, 1, written, gen); err != nil {
+			if err := WriteSnapshot(path, 1, written, gen, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -308,7 +356,7 @@ func TestSnapshotProbes(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink := &tableSink{}
-	if _, err := Restore(path, sink); err != nil || !slices.Equal(sink.lines(), []string{line(recs[0])}) {
+	if _, err := Restore(path, into(sink)); err != nil || !slices.Equal(sink.lines(), []string{line(recs[0])}) {
 		t.Errorf("%q, %v", sink.lines(), err)
 	}
 }

@@ -15,14 +15,16 @@ import (
 
 // WriteSnapshot writes records to path by way of path+".tmp": the file there is
 // the old one or the new one, whole and on the disk, whenever the machine stops.
-// An error of the sequence or of the disk leaves the old one.
-func WriteSnapshot(path string, revision int64, at time.Time, records iter.Seq2[Record, error]) error {
+// An error of the sequence or of the disk leaves the old one. When all records have come,
+// zones gives the apexes of the zones that they are all there are of, in wire form; nil:
+// that is not known.
+func WriteSnapshot(path string, revision int64, at time.Time, records iter.Seq2[Record, error], zones func() [][]byte) error {
 	tmp := path + ".tmp"
 	file, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("write snapshot: %w", err)
 	}
-	err = writeSnapshot(file, SnapshotInfo{Revision: revision, Time: at}, records)
+	err = writeSnapshot(file, SnapshotInfo{Revision: revision, Time: at}, records, zones)
 	if err == nil {
 		err = file.Sync()
 	}
@@ -59,7 +61,7 @@ const turn = 256
 // writeSnapshot writes the blocks behind a head without count, and the head again
 // when the records are counted. The foot's CRC is of the final head: it is put
 // together of the head's and that of the rest.
-func writeSnapshot(file *os.File, info SnapshotInfo, records iter.Seq2[Record, error]) error {
+func writeSnapshot(file *os.File, info SnapshotInfo, records iter.Seq2[Record, error], zones func() [][]byte) error {
 	if _, err := file.Seek(snapHead, io.SeekStart); err != nil {
 		return err
 	}
@@ -77,6 +79,11 @@ func writeSnapshot(file *os.File, info SnapshotInfo, records iter.Seq2[Record, e
 	}
 	if err := w.flush(); err != nil {
 		return err
+	}
+	if zones != nil {
+		if err := w.putZones(zones()); err != nil {
+			return err
+		}
 	}
 	head := info.head()
 	foot := binary.LittleEndian.AppendUint32(make([]byte, 0, snapFrame), 0)
@@ -134,6 +141,17 @@ func (w *blockWriter) put(rec Record) error {
 	if w.block = b; len(b) < snapBlock {
 		return nil
 	}
+	return w.flush()
+}
+
+// putZones writes the block of the zones.
+func (w *blockWriter) putZones(apexes [][]byte) error {
+	b := binary.AppendUvarint(append(w.block, 0), uint64(len(apexes)))
+	for _, apex := range apexes {
+		b = binary.AppendUvarint(b, uint64(len(apex)))
+		b = append(b, apex...)
+	}
+	w.block = b
 	return w.flush()
 }
 
