@@ -70,8 +70,8 @@ func (c *Clock) thread(filtered chan<- error) {
 	}
 }
 
-// Step sets the clock by so much, on top of what it was set by before.
-func (c *Clock) Step(by time.Duration) { c.offset.Add(int64(by)) }
+// Set sets the clock so far ahead of the machine's.
+func (c *Clock) Set(ahead time.Duration) { c.offset.Store(int64(ahead)) }
 
 // Now is what the clock shows.
 func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())).Round(0) }

@@ -111,17 +111,17 @@ func running(t *testing.T) (*Clock, func() (least, most, moment time.Time, runs 
 func TestSteps(t *testing.T) {
 	c, ask := running(t)
 	began := time.Now()
-	for _, by := range []time.Duration{0, time.Hour, -2 * time.Hour, time.Hour, 10 * 365 * 24 * time.Hour, -10 * 365 * 24 * time.Hour} {
-		c.Step(by)
+	for _, ahead := range []time.Duration{0, time.Hour, -time.Hour, 10 * 365 * 24 * time.Hour, 0} {
+		c.Set(ahead)
 		readings, before, outside := c.Readings(), c.Now(), time.Now()
 		least, most, moment, runs := ask()
 		after := c.Now()
 		// Clocks have steps of their own: a microsecond, of gettimeofday.
 		if least.Before(before) || most.After(after) || moment.Before(before.Add(-time.Microsecond)) || moment.After(after) {
-			t.Errorf("stepped by %s: between %s and %s it is %s to %s, %s", by, before, after, least, most, moment)
+			t.Errorf("%s ahead: between %s and %s it is %s to %s, %s", ahead, before, after, least, most, moment)
 		}
 		if runs < 0 || runs > time.Since(began) {
-			t.Errorf("stepped by %s: it runs for %s, and the test for %s", by, runs, time.Since(began))
+			t.Errorf("%s ahead: it runs for %s, and the test for %s", ahead, runs, time.Since(began))
 		}
 		if n := c.Readings() - readings; n < 81 {
 			t.Errorf("it asked %d times: its time is not all from here", n)
