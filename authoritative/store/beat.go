@@ -29,6 +29,10 @@ func (w *Watcher) beat(ctx context.Context) {
 			w.log.Warn("etcd is away; answers go on with what there is, changes have to wait", "error", err)
 		case err == nil && !was && !first:
 			w.log.Info("etcd is back", "after", time.Since(since).Round(time.Millisecond), "revision", revision)
+			select {
+			case w.back <- struct{}{}:
+			default:
+			}
 		}
 		if err == nil {
 			w.heard()
@@ -62,6 +66,7 @@ func (w *Watcher) ask(ctx context.Context) (int64, error) {
 type retrying struct {
 	most   time.Duration
 	log    *slog.Logger
+	back   <-chan struct{} // ends a wait: there is reason to hope; may be nil
 	tries  int
 	logged time.Time
 }
@@ -81,5 +86,7 @@ func (b *retrying) wait(ctx context.Context, err error) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(pause):
+	case <-b.back:
+		b.tries = 0
 	}
 }

@@ -19,7 +19,7 @@ import (
 type WatchOptions struct {
 	Compare time.Duration // between full compares, default 10m, negative: none
 	Beat    time.Duration // between two looks whether etcd answers, default 2s
-	Retry   time.Duration // the longest wait before etcd is tried again, default 5s
+	Retry   time.Duration // the longest wait before etcd is tried again, unless it answers sooner, default 5s
 	// Held is the revision of what the sink holds already, from a snapshot; 0
 	// where it holds nothing. An etcd that knows less and is empty has lost its
 	// data and doesn't take ours away.
@@ -46,6 +46,7 @@ type Watcher struct {
 	holds     bool        // the sink has records; Run's goroutine only
 	sky       *skyReader  // nil without folders; Run's goroutine only
 	asked     chan struct{}
+	back      chan struct{} // etcd answers again
 }
 
 // NewWatcher makes a watcher; Run sets it going.
@@ -59,7 +60,7 @@ func NewWatcher(c *Client, sink Sink, opts WatchOptions) *Watcher {
 	if opts.Retry <= 0 {
 		opts.Retry = 5 * time.Second
 	}
-	w := &Watcher{c: c, sink: sink, opts: opts, log: c.log, holds: opts.Held > 0, sky: newSkyReader(c, opts.SkyDNS), asked: make(chan struct{}, 1)}
+	w := &Watcher{c: c, sink: sink, opts: opts, log: c.log, holds: opts.Held > 0, sky: newSkyReader(c, opts.SkyDNS), asked: make(chan struct{}, 1), back: make(chan struct{}, 1)}
 	w.told.Store(opts.Held)
 	w.seen.Store(opts.Held)
 	return w
@@ -102,7 +103,7 @@ func (w *Watcher) Ready() bool { return w.Synced() }
 
 // Run keeps the sink as etcd is until ctx ends, and returns nil then. It never
 // gives up: what etcd or the sink refuse is logged and tried again, with waits
-// growing up to Retry.
+// growing up to Retry, or until etcd answers again.
 func (w *Watcher) Run(ctx context.Context) error {
 	var beating sync.WaitGroup
 	defer beating.Wait()
@@ -110,7 +111,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer cancel()
 	beating.Go(func() { w.beat(ctx) })
 
-	retry := retrying{most: w.opts.Retry, log: w.log}
+	retry := retrying{most: w.opts.Retry, log: w.log, back: w.back}
 	for whole := true; ctx.Err() == nil; {
 		var err error
 		if whole {
