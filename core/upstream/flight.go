@@ -28,6 +28,7 @@ type flight struct {
 	extra   int8  // which attempt is for our own sake, from 1; 0: none
 	retried bool
 	lingers bool
+	scout   bool // it began while its servers were silent: it is to tell whether they still are
 
 	do, cd, rd bool
 	nameLen    uint8
@@ -178,6 +179,10 @@ func (s *shard) look(f *flight, now int64, o *outbox) {
 	}
 	if s.impatient(f) && now >= f.patience() {
 		s.settle(f, now, o)
+		return
+	}
+	if s.vain(f, now) {
+		s.bide(f, now)
 		return
 	}
 	s.proceed(f, now, true, o)

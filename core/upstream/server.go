@@ -103,6 +103,7 @@ type server struct {
 	cuts     cuts
 	lastErr  atomic.Pointer[error]
 	refused  atomic.Uint64 // questions
+	again    probes        // questions that are asked again while the set that it is the first of is silent
 	pools    []pool        // one a shard, under that shard's lock
 	tallies  []tally       // one a shard
 }

@@ -72,6 +72,7 @@ func (s *shard) begin(q *Question, servers []*server, budget time.Duration, done
 	f := s.flight()
 	f.fill(q)
 	f.servers, f.done = servers, done
+	f.scout = servers[0].down() && mute(servers, now)
 	f.began, f.deadline = now, now+int64(budget)
 	s.launch(f, now, o)
 	o = s.letGo(o)

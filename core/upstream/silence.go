@@ -10,7 +10,7 @@ import (
 // While all servers of a set are silent, questions tell whether one is back: a few
 // of them are enough. The others are refused at once, so that what waits for nothing
 // does not take memory and processor time from what can be answered. Few questions
-// are never refused.
+// are never refused. Of those that wait already a few are asked again.
 const (
 	probePause  = 20 * time.Millisecond // between questions about names of one parent
 	probeBurst  = 32                    // so many at once
@@ -64,4 +64,17 @@ func (s *Set) refuses(q *Question, servers []*server) bool {
 	}
 	servers[0].refused.Add(1)
 	return true
+}
+
+// vain reports whether asking a flight's servers again would only be more of the same:
+// none of them replies any more, to whatever. The questions that are asked to find that
+// out are asked of each server, as ever.
+func (s *shard) vain(f *flight, now int64) bool {
+	return f.open > 0 && !f.scout && f.servers[0].down() && mute(f.servers, now) && !f.servers[0].again.admit(f.name(), now)
+}
+
+// bide has a flight wait for its next turn without asking anybody.
+func (s *shard) bide(f *flight, now int64) {
+	f.onTime++
+	s.wait(f, now+int64(pause(f.servers[0], int(f.onTime), false)))
 }

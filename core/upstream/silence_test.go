@@ -135,14 +135,97 @@ func TestFloodOfSilentServers(t *testing.T) {
 }
 
 // reflect answers every query with itself, until the socket is closed.
-func reflect(conn *net.UDPConn) {
+func reflect(conn *net.UDPConn) { reflectWhile(conn, func() bool { return true }) }
+
+// reflectWhile is reflect, of what comes while yes says so.
+func reflectWhile(conn *net.UDPConn, yes func() bool) {
 	buf := make([]byte, 2048)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			return
 		}
-		buf[2] |= 0x80
-		_, _ = conn.WriteToUDPAddrPort(buf[:n], from)
+		if buf[2] |= 0x80; yes() {
+			_, _ = conn.WriteToUDPAddrPort(buf[:n], from)
+		}
+	}
+}
+
+// TestRepeatsToSilentServers has many questions wait for a server that says nothing at
+// all: few of them are asked again. Once it answers they all are.
+func TestRepeatsToSilentServers(t *testing.T) {
+	const questions = 1000
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	var alive atomic.Bool
+	go reflectWhile(conn, alive.Load)
+	e := newEngine(t, Options{Budget: 30 * time.Second})
+	s := newSet(t, e, Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()})
+	began := time.Now()
+	answers := make(chan error, questions)
+	for i := range questions {
+		s.Ask(question(fmt.Sprintf("n%d.flooded.example", i)), func(a Answer) { answers <- a.Err })
+	}
+	stats := func() ServerStats { return s.Stats()[0] }
+	for !stats().Down || time.Since(began) < 2*time.Second { // two repeats of each would have been sent
+		if time.Sleep(time.Millisecond); time.Since(began) > 20*time.Second {
+			t.Fatal("never backed off")
+		}
+	}
+	repeats, most := int(stats().Resends), probeBurst+int(time.Since(began)/probePause)+1
+	if repeats == 0 || repeats > most {
+		t.Errorf("%d of %d questions asked again, want %d at most", repeats, questions, most)
+	}
+	alive.Store(true)
+	refused := 0 // those of a slow machine's that came behind the back-off
+	for range questions {
+		if err := <-answers; errors.Is(err, ErrMute) {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := int(stats().Resends); n < questions-refused {
+		t.Errorf("%d of %d questions asked again when the server was back", n, questions-refused)
+	}
+}
+
+func TestVain(t *testing.T) {
+	servers := withRTT(time.Millisecond)
+	f := &flight{servers: servers, open: 1}
+	f.fill(question("a.flooded.example"))
+	now := second
+	for range silentCount {
+		servers[0].ask(now)
+	}
+	now += second
+	var s shard
+	if s.vain(f, now) {
+		t.Error("in vain before the server is backed off")
+	}
+	servers[0].overdue(now)
+	for range probeBurst {
+		if s.vain(f, now) {
+			t.Fatal("none of a burst is asked again")
+		}
+	}
+	if !s.vain(f, now) {
+		t.Error("more than a burst is asked again")
+	}
+	f.scout = true
+	if s.vain(f, now) {
+		t.Error("a question that is to find out is not asked again")
+	}
+	f.scout, f.open = false, 0
+	if s.vain(f, now) {
+		t.Error("a question that waits for nothing is not asked again")
+	}
+	f.open = 1
+	servers[0].reply()
+	if s.vain(f, now) {
+		t.Error("in vain though the server replies")
 	}
 }
