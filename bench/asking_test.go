@@ -133,30 +133,3 @@ func TestNumber(t *testing.T) {
 		}
 	}
 }
-
-// A flood asks for a new name with each query, and who is not answered waits.
-func TestFlood(t *testing.T) {
-	up := upstreamFor(t, 0)
-	f, err := newFlood(up.Port, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.close()
-	for range 10 {
-		f.step(time.Now(), 100*time.Millisecond) // 100 are due
-	}
-	if f.sent != 100 || f.most != 100 {
-		t.Errorf("sent %d, %d waited, want 100", f.sent, f.most)
-	}
-	up.step(time.Now())
-	up.step(time.Now())
-	if n := up.total(nil); n != 100 || up.most([]string{"00000063.dead.example. A"}) != 1 {
-		t.Errorf("the upstream knows %d questions, %v", n, up.asked)
-	}
-	for range 10 * floodSockets {
-		f.step(time.Now(), 100*time.Millisecond)
-	}
-	if f.answered != 100 || f.most != 100 {
-		t.Errorf("%d of 100 were answered, %d waited", f.answered, f.most)
-	}
-}

@@ -83,18 +83,25 @@ func (set Setting) ask(s *Server, asking Asking) (Sample, error) {
 		if err != nil {
 			return Sample{}, err
 		}
-		right := len(w.Latencies)
-		waits := w.all(asking.Patience)
-		sample := Sample{
-			QPS: float64(right) / max(w.Seconds, 1e-9), Asked: int64(w.Asked), Completed: int64(right), Failed: int64(w.Failed), Lost: int64(w.Unanswered),
-			Seconds: w.Seconds, Late: w.Late, LoadCPU: ownTime() - before,
-			P50: quantile(waits, 0.5), P99: quantile(waits, 0.99), P999: quantile(waits, 0.999),
-		}
-		if right > 0 {
-			sample.Longest = w.Latencies[right-1]
-		}
+		sample := w.sample(asking.Patience)
+		sample.LoadCPU = ownTime() - before
 		return sample, nil
 	})
+}
+
+// sample is what the client saw; who has no answer waited for the whole patience.
+func (w Waits) sample(patience time.Duration) Sample {
+	right := len(w.Latencies)
+	waits := w.all(patience)
+	sample := Sample{
+		QPS: float64(right) / max(w.Seconds, 1e-9), Asked: int64(w.Asked), Completed: int64(right), Failed: int64(w.Failed), Lost: int64(w.Unanswered),
+		Seconds: w.Seconds, Late: w.Late,
+		P50: quantile(waits, 0.5), P99: quantile(waits, 0.99), P999: quantile(waits, 0.999),
+	}
+	if right > 0 {
+		sample.Longest = w.Latencies[right-1]
+	}
+	return sample
 }
 
 // ownTime is the CPU time of this process.

@@ -257,7 +257,7 @@ func number(n *int64) (value float64, ok bool) {
 // against nobody's.
 func (m Metric) absolute() bool {
 	switch m {
-	case allocations, failed, slowdown, disturbance, ceiling, repeats, noise, millions, unsteady, poll,
+	case allocations, failed, slowdown, disturbance, ceiling, waiters, repeats, noise, millions, unsteady, poll,
 		loadSeconds, p50ms, p99ms, longestms, thousandChanges:
 		return true
 	}

@@ -26,12 +26,13 @@ type Upstream struct {
 	Delay time.Duration // from a question's receipt to its answer
 	TTL   uint32        // seconds, of all records
 
-	mu      sync.Mutex
-	fd      int // -1 while away
-	asked   map[string]int
-	waiting []reply         // by due time
-	took    []time.Duration // from question to answer, each
-	buffer  [1500]byte
+	mu       sync.Mutex
+	fd       int // -1 while away
+	asked    map[string]int
+	waiting  []reply         // by due time
+	took     []time.Duration // from question to answer, each
+	glimpsed time.Time       // the last of glimpse's answers
+	buffer   [1500]byte
 }
 
 // A reply is an answer on its way.
