@@ -28,9 +28,11 @@ func openStore(c *Config, log *slog.Logger) (*store.Client, error) {
 // watch, the snapshot. What is in the snapshot can be answered when it returns.
 func (s *server) addEtcd(d *daemon.Daemon, c *Config) error {
 	up := make(chan struct{})
+	var own *member
 	if c.Etcd.Embedded.Dir != "" {
 		spaceCollections(goShare) // a member allocates with each change
-		d.Add(&member{opts: c.embedOptions(s.log), log: s.log, up: up, users: s.etcdUsers})
+		own = &member{opts: c.embedOptions(s.log), log: s.log, up: up, users: s.etcdUsers}
+		d.Add(own)
 	} else {
 		close(up)
 	}
@@ -40,6 +42,9 @@ func (s *server) addEtcd(d *daemon.Daemon, c *Config) error {
 	var err error
 	if s.client, err = openStore(c, s.log); err != nil {
 		return err
+	}
+	if own != nil {
+		own.entered = append(own.entered, s.client)
 	}
 	oversee := newOverseer(s, up, c)
 	held := s.restore(c.Snapshot)
@@ -64,6 +69,8 @@ type member struct {
 	log   *slog.Logger
 	up    chan struct{} // closed when it has a leader
 	users *sync.WaitGroup
+	// entered are clients that ask it without a socket, where they may.
+	entered []*store.Client
 }
 
 const (
@@ -103,6 +110,9 @@ func (m *member) Run(ctx context.Context) error {
 		return err
 	}
 	m.log.Info("etcd member started", "dir", m.opts.Dir, "endpoints", etcd.Endpoints())
+	for _, client := range m.entered {
+		client.Enter(etcd)
+	}
 	close(m.up)
 	select {
 	case <-etcd.Failed():

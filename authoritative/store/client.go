@@ -48,6 +48,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	etcd   *clientv3.Client // nil until the first use that succeeded
+	inside *inside          // nil: no member of this process is asked
 	closed bool
 }
 
@@ -89,13 +90,18 @@ func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	if c.etcd == nil {
-		return nil
+	var ends []*clientv3.Client
+	if c.etcd != nil {
+		ends = append(ends, c.etcd)
 	}
-	err := c.etcd.Close()
-	c.etcd = nil
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("close etcd client: %w", err)
+	if c.inside != nil {
+		ends = append(ends, c.inside.etcd)
+	}
+	c.etcd, c.inside = nil, nil
+	for _, etcd := range ends {
+		if err := etcd.Close(); err != nil && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("close etcd client: %w", err)
+		}
 	}
 	return nil
 }
@@ -107,6 +113,9 @@ func (c *Client) conn() (*clientv3.Client, error) {
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, ErrClosed
+	}
+	if c.inside != nil {
+		return c.inside.conn()
 	}
 	if c.etcd != nil {
 		return c.etcd, nil
