@@ -57,6 +57,20 @@ func (p *parcel) open() metav1.Object {
 	return object
 }
 
+// opened gives an object, and how it is packed where it is kept so: in the octets that it
+// came in, if it came packed.
+func opened(object metav1.Object) (metav1.Object, string) {
+	switch o := object.(type) {
+	case *parcel:
+		return o.open(), o.packed
+	case *corev1.Service:
+		return o, pack(o)
+	case *discoveryv1.EndpointSlice:
+		return o, pack(o)
+	}
+	return object, ""
+}
+
 // wrap makes what slim leaves of an object a parcel, where it is of a kind that there
 // are many of.
 func wrap(object any) (any, error) {
@@ -93,8 +107,8 @@ type shelved struct{ key, packed string }
 // A shelf holds the EndpointSlices of a Service: few, most often one.
 type shelf []shelved
 
-func (h shelf) put(key string, slice *discoveryv1.EndpointSlice) shelf {
-	one := shelved{key, pack(slice)}
+func (h shelf) put(key, packed string) shelf {
+	one := shelved{key, packed}
 	if i := h.find(key); i >= 0 {
 		h[i] = one
 		return h

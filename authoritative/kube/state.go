@@ -32,6 +32,7 @@ type State struct {
 	problems   map[string]string // by object, as last logged
 	announce   func(complaint)   // nil: the log alone
 	dirty      map[string]struct{}
+	rest       *comparison  // its missing RRsets are not all in dirty yet; nil: none has any
 	recheck    bool         // something is gone that no event named
 	synced     bool         // all there is was told of
 	positions  [kinds]int64 // the newest resource version told of, by kind
@@ -124,9 +125,12 @@ func (s *State) Replace(kind Kind, position int64, objects []metav1.Object) {
 	defer s.mu.Unlock()
 	s.positions[kind] = position
 	there := make(map[string]bool, len(objects))
-	for _, object := range objects {
+	for i, object := range objects {
 		s.set(object, false)
 		there[keyOf(object)] = true
+		if _, ok := object.(*parcel); ok { // what it held is in the State
+			objects[i] = nil
+		}
 	}
 	for _, key := range s.keys(kind) {
 		if !there[key] {
@@ -165,12 +169,10 @@ func (s *State) keys(kind Kind) []string {
 // so.
 func (s *State) set(object metav1.Object, said bool) {
 	key := keyOf(object)
-	if p, ok := object.(*parcel); ok {
-		object = p.open()
-	}
+	object, packed := opened(object)
 	switch object := object.(type) {
 	case *corev1.Service:
-		s.services[key] = pack(object)
+		s.services[key] = packed
 		s.service(key, said)
 	case *discoveryv1.EndpointSlice:
 		service := s.ownerOf(object)
@@ -178,7 +180,7 @@ func (s *State) set(object metav1.Object, said bool) {
 			s.unshelve(old, key)
 			s.service(old, said)
 		}
-		s.slices[service], s.serviceOf[key] = s.slices[service].put(key, object), service
+		s.slices[service], s.serviceOf[key] = s.slices[service].put(key, packed), service
 		s.service(service, said)
 	case *corev1.Namespace:
 		s.namespace(key, object, said)
@@ -340,10 +342,14 @@ type Counts struct {
 func (s *State) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	pending := len(s.dirty)
+	if s.rest != nil {
+		pending += s.rest.left
+	}
 	return Counts{
 		Objects:  [kinds]int{len(s.services), len(s.serviceOf), len(s.namespaces), len(s.pods)},
 		RRsets:   len(s.desired.sets),
-		Pending:  len(s.dirty),
+		Pending:  pending,
 		Problems: len(s.problems),
 	}
 }

@@ -15,6 +15,9 @@ import (
 func (s *State) takeDirty(n int, owner string) (edits []store.Edit, position int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for len(s.dirty) == 0 && s.rest != nil {
+		s.rest.note()
+	}
 	for key := range s.dirty {
 		if len(edits) >= n {
 			s.knock()
@@ -78,11 +81,19 @@ type comparison struct {
 	replaced []string // keys of those that stand where others should: no name goes with them
 	wrong    []string
 	braked   bool
+
+	bite        int    // about how many missing RRsets are noted at once
+	parts, part uint64 // of the names: how many, and which one's missing RRsets are noted next
+	left        int    // RRsets missing from the parts to come
 }
+
+// bite is a comparison's. A cluster's first sync misses all RRsets, and notes of a million
+// are a tenth of what is kept.
+const bite = 1 << 16
 
 // compare begins a comparison. There is one at a time.
 func (s *State) compare() *comparison {
-	return &comparison{s: s, seed: maphash.MakeSeed()}
+	return &comparison{s: s, seed: maphash.MakeSeed(), bite: bite}
 }
 
 // met takes an RRset as etcd has it; it is lent.
@@ -111,16 +122,17 @@ func (c *comparison) end(maxDelete float64) (leftOver, missing, wrong int) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	slices.Sort(c.found)
-	for key := range c.s.desired.sets {
-		if _, ok := slices.BinarySearch(c.found, maphash.String(c.seed, key)); !ok {
-			missing++
-			c.s.dirty[key] = struct{}{}
-		}
-	}
+	c.parts = 1 + uint64(max(0, len(c.s.desired.sets)-len(c.found))/c.bite)
+	c.s.rest = c
+	missing = c.note()
 	c.braked = float64(len(c.leftOver)) > maxDelete*float64(c.total)
 	keys := slices.Concat(c.wrong, c.replaced)
 	if !c.braked {
 		keys = append(keys, c.leftOver...)
+	}
+	for _, key := range c.replaced { // with what comes in their place, of whichever part
+		name, _ := splitKey(key)
+		keys = append(keys, c.s.desired.at(name)...)
 	}
 	for _, key := range keys {
 		c.s.dirty[key] = struct{}{}
@@ -128,9 +140,41 @@ func (c *comparison) end(maxDelete float64) (leftOver, missing, wrong int) {
 	return len(c.leftOver), missing, len(c.wrong) + len(c.replaced)
 }
 
+// note notes the next part's missing RRsets as to be written, and counts those of this
+// part and all that follow. A name is in one part with all its types.
+func (c *comparison) note() (missing int) {
+	noted := 0
+	for key := range c.s.desired.sets {
+		if _, ok := slices.BinarySearch(c.found, maphash.String(c.seed, key)); ok {
+			continue
+		}
+		switch part := maphash.String(c.seed, key[:len(key)-2]) % c.parts; {
+		case part == c.part:
+			c.s.dirty[key] = struct{}{}
+			noted++
+			missing++
+		case part > c.part:
+			missing++
+		}
+	}
+	c.left = missing - noted
+	if c.part++; c.part == c.parts {
+		c.s.rest = nil
+	}
+	return missing
+}
+
 // hasName tells whether there is any RRset at a name.
-func (d *desired) hasName(name []byte) bool {
-	return slices.ContainsFunc(types[:], func(typ uint16) bool { return d.sets[rrsetKey(name, typ)] != "" })
+func (d *desired) hasName(name []byte) bool { return len(d.at(name)) > 0 }
+
+// at gives the keys of the RRsets at a name.
+func (d *desired) at(name []byte) (keys []string) {
+	for _, typ := range types {
+		if key := rrsetKey(name, typ); d.sets[key] != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // sameData compares sets without doubles, the second one sorted.

@@ -64,6 +64,9 @@ func (w *Writer) Run(ctx context.Context) error {
 		return nil
 	case <-w.state.Ready():
 	}
+	if w.state.Counts().RRsets >= many { // what the lists came in goes before what is to be written comes
+		debug.FreeOSMemory()
+	}
 	resync := time.NewTicker(w.opts.Resync)
 	defer resync.Stop()
 	compare, wait := true, retryMin
