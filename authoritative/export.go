@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/strata-dns/strata/authoritative/probe"
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -20,7 +24,8 @@ func (r *records) exportCommand() *cobra.Command {
 		Use:   "export --zone ZONE",
 		Short: "write an owner's records in a zone as a master file that import takes",
 		Long: "Writes an owner's records in a zone, all of one revision, as a master file without SOA:\n" +
-			"`import` makes the same records of it. With --all, all owners', each with its owner behind a semicolon.",
+			"`import` makes the same records of it. With --all, all owners', each with its owner behind a semicolon.\n" +
+			"How addresses are probed stands there, too, as probe=tcp:80: import reads it.",
 		Example: "  authoritative records export --zone prd.example.com --owner team-a > prd.zone",
 		Args:    cobra.NoArgs,
 	}
@@ -103,14 +108,59 @@ func (e *exporter) lines(rec *store.Record) error {
 	if err != nil {
 		return err
 	}
+	note := e.note(rec)
 	for _, data := range text {
-		fmt.Fprintf(e.w, "%s\t%d\tIN\t%s\t%s", wire.NameString(rec.Name), rec.TTL, store.TypeString(rec.Type), data)
-		if e.owner == "" {
-			fmt.Fprintf(e.w, " ; %s", rec.Owner)
-		}
-		fmt.Fprintln(e.w)
+		fmt.Fprintf(e.w, "%s\t%d\tIN\t%s\t%s%s\n", wire.NameString(rec.Name), rec.TTL, store.TypeString(rec.Type), data, note)
 	}
 	return nil
+}
+
+// note is the comment behind a record. A probe that is none comes in a way that import
+// does not read.
+func (e *exporter) note(rec *store.Record) string {
+	note := ""
+	if e.owner == "" {
+		note = " " + printable(rec.Owner)
+	}
+	if rec.Probe != "" {
+		if _, err := probe.Parse(rec.Probe); err == nil {
+			note += " " + probeMark + rec.Probe
+		} else {
+			note += " no probe: " + strconv.Quote(rec.Probe)
+		}
+	}
+	if note == "" {
+		return ""
+	}
+	return " ;" + note
+}
+
+// printable quotes what would end a comment, or not be seen in it.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) || r == utf8.RuneError }) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// probeMark begins the word of a record's comment that says how its addresses are probed.
+// It is the last one.
+const probeMark = "probe="
+
+// probeOf reads the comment of an address in a master file; "": it says nothing of probes.
+func probeOf(comment string) (string, error) {
+	at := strings.LastIndex(comment, probeMark)
+	if at <= 0 || !strings.Contains("; \t", comment[at-1:at]) {
+		return "", nil
+	}
+	how := strings.ReplaceAll(comment[at+len(probeMark):], " ;", ";") // the parser puts the blank
+	if how = strings.TrimSpace(how); strings.ContainsAny(how, " \t") {
+		return "", nil
+	}
+	if _, err := probe.Parse(how); err != nil && how != store.NoProbe {
+		return "", fmt.Errorf("comment %s: %w", probeMark, err)
+	}
+	return how, nil
 }
 
 // json writes {"zone", "revision", "records": […]}, a record a line.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/strata-dns/strata/authoritative/store"
 )
 
 // What export writes, import makes the same records of, whatever is in them.
@@ -78,6 +80,76 @@ func TestExport(t *testing.T) {
 	} {
 		if said := n.fails(append([]string{"records"}, args...)...); !strings.Contains(said, want) {
 			t.Errorf("%q: %q", args, said)
+		}
+	}
+}
+
+// How addresses are probed goes with them, and comes back; what is no way to probe is
+// shown, and does nothing.
+func TestExportProbes(t *testing.T) {
+	t.Parallel()
+	endpoint, _ := etcd(t)
+	n := serve(t, fmt.Sprintf("zones: [{name: prd.example.com, source: etcd}]\netcd: {endpoints: [%q]}\n", endpoint)).awaitReady()
+	n.does("records", "add", "a.prd.example.com", "A", "10.0.0.1", "10.0.0.2", "--probe", "tcp:80")
+	n.does("records", "add", "b.prd.example.com", "AAAA", "2001:db8::1", "--probe", "http:8080/healthz?a=1;b")
+	n.does("records", "add", "c.prd.example.com", "A", "10.0.0.3")
+	odd := rec(t, "d.prd.example.com", "A", "static", "10.0.0.4")
+	odd.Probe = "tcp:80\nevil A 10.6.6.6"
+	other := rec(t, "e.prd.example.com", "A", "an\nowner", "10.0.0.5")
+	other.Probe = "icmp"
+	if _, err := client(t, endpoint).Write(t.Context(), store.Edit{Op: store.Set, Record: odd}, store.Edit{Op: store.Set, Record: other}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "zone")
+	text := n.does("records", "export", "--zone", "prd.example.com")
+	write(t, file, text)
+	for _, line := range []string{
+		"\t10.0.0.1 ; probe=tcp:80\n", "\t10.0.0.2 ; probe=tcp:80\n", "\t2001:db8::1 ; probe=http:8080/healthz?a=1;b\n", "\t10.0.0.3\n",
+		`; no probe: "tcp:80\nevil A 10.6.6.6"` + "\n",
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("no %q in\n%s", line, text)
+		}
+	}
+	if all := n.does("records", "export", "--zone", "prd.example.com", "--all"); !strings.Contains(all, "\t10.0.0.1 ; static probe=tcp:80\n") || !strings.Contains(all, `; "an\nowner" probe=icmp`+"\n") {
+		t.Error(all)
+	}
+	probes := func() (all []string) {
+		for line := range strings.Lines(n.does("records", "list", "--owner", "static")) {
+			_, how, _ := strings.Cut(strings.TrimSpace(line), ", probe ")
+			all = append(all, how)
+		}
+		return all
+	}
+	does := func(want string, args ...string) {
+		t.Helper()
+		if out := n.does(append([]string{"records", "import", file, "--zone", "prd.example.com"}, args...)...); !strings.HasPrefix(out, want) {
+			t.Errorf("%v: %s", args, out)
+		}
+	}
+	held := n.does("records", "list", "--owner", "static")
+	does("written 0, deleted 0, unchanged 4", "--replace")
+	does("written 0, deleted 0, unchanged 4")
+	for _, name := range []string{"a", "b"} {
+		n.does("records", "remove", name+".prd.example.com", map[string]string{"a": "A", "b": "AAAA"}[name])
+	}
+	does("written 2, ", "--replace")
+	if now := n.does("records", "list", "--owner", "static"); now != held {
+		t.Errorf("after it was all imported again: %s, it was\n%s", now, held)
+	}
+	// One is taken away, one changed, one comes, and one stays as it is.
+	write(t, file, "a A 10.0.0.1 ; probe=none\n  A 10.0.0.2\nb AAAA 2001:db8::1 ; they said probe=icmp\nc A 10.0.0.3 ;probe=udp:53\nd 30 A 10.0.0.4 ; probe= is nothing\n  TXT x ; probe=tcp:80\n")
+	does("written 4, deleted 0, unchanged 1", "--replace")
+	if got := fmt.Sprintf("%q", probes()); !strings.HasPrefix(got, `["" "" "icmp" "udp:53" "tcp:80"`) {
+		t.Errorf("probes are %s:\n%s", got, n.does("records", "list", "--owner", "static"))
+	}
+	for text, want := range map[string]string{
+		"a A 10.0.0.1\nb A 10.0.0.2 ; probe=tcp\n":                    file + ":2: comment probe=: ",
+		"a A 10.0.0.1 ; probe=tcp:80\na A 10.0.0.2 ; probe=tcp:443\n": "to be probed by tcp:80 and by tcp:443",
+	} {
+		write(t, file, text)
+		if said := n.fails("records", "import", file, "--zone", "prd.example.com"); !strings.Contains(said, want) {
+			t.Errorf("%q: %s", text, said)
 		}
 	}
 }

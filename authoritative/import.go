@@ -22,6 +22,7 @@ func (r *records) importCommand() *cobra.Command {
 		Use:   "import FILE --zone ZONE",
 		Short: "write a master file's records as one owner's",
 		Long: "Writes a master file's records as one owner's, SOA aside: an etcd zone has its own, with etcd's revision as the serial.\n" +
+			"What export says of probes in comments (probe=tcp:80; probe=none: no longer) is taken up; where an address says nothing, it stays as it is.\n" +
 			"With --replace the owner's records in the zone become exactly those of the file; more deletions than brake.max_delete allows stop it before anything is changed.",
 		Example: "  authoritative records import prd.zone --zone prd.example.com --owner team-a --replace",
 		Args:    cobra.ExactArgs(1),
@@ -96,6 +97,9 @@ func (m *master) records(yield func(store.Record, error) bool) {
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 		if rr.Header().Rrtype != dns.TypeSOA {
 			rec, err := m.record(rr)
+			if err == nil && (rec.Type == wire.TypeA || rec.Type == wire.TypeAAAA) {
+				rec.Probe, err = probeOf(zp.Comment())
+			}
 			if err != nil {
 				err = fmt.Errorf("%s:%d: %w", m.path, m.lines.begun, err)
 			}

@@ -54,6 +54,7 @@ func FuzzMaster(f *testing.F) {
 	f.Add("$TTL 5\n$ORIGIN x.test.\n@ TYPE65280 \\# 2 0102\n\\000.\\255 CNAME .\n")
 	f.Add("a TXT ( x ; y\n z )\n$GENERATE 1-3 g$ A 10.0.0.$\n")
 	f.Add("a A 10.0.0.300\n")
+	f.Add("a A 10.0.0.1 ; x probe=http:80/a ;b\nb A ( 10.0.0.2 ;probe=none\n)\nc A 10.0.0.3 ; probe=\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if upper := strings.ToUpper(text); strings.Contains(upper, "$INCLUDE") || strings.Contains(upper, "$GENERATE") && len(text) > 100 {
 			return // files of this machine; up to 65,535 records

@@ -92,6 +92,11 @@ func (c *Client) collect(what Import, records iter.Seq2[Record, error]) (map[str
 			coming[key] = set
 		}
 		set.TTL = min(set.TTL, rec.TTL)
+		if set.Probe == "" {
+			set.Probe = rec.Probe
+		} else if rec.Probe != "" && rec.Probe != set.Probe {
+			return nil, fmt.Errorf("%w: %s is to be probed by %s and by %s%s", ErrEdit, rec, set.Probe, rec.Probe, nothingChanged)
+		}
 		for _, rdata := range rec.Data {
 			if !hasRdata(set.Data, rdata) {
 				set.Data = append(set.Data, bytes.Clone(rdata))
@@ -129,8 +134,13 @@ func (c *Client) compare(ctx context.Context, what Import, coming map[string]*Re
 		if d.fill(&have, kv.Value) != nil {
 			return true
 		}
-		want.Probe = have.Probe // master files say nothing of probes
-		if have.TTL == want.TTL && sameSet(have.Data, want.Data) {
+		switch want.Probe {
+		case "":
+			want.Probe = have.Probe // what comes says nothing of it
+		case NoProbe:
+			want.Probe = ""
+		}
+		if have.TTL == want.TTL && have.Probe == want.Probe && sameSet(have.Data, want.Data) {
 			found.Unchanged++
 			delete(coming, string(kv.Key))
 		}
