@@ -6,7 +6,6 @@ import (
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/core/zone"
-	"github.com/strata-dns/strata/policy"
 )
 
 // maxBatch is how many queries are looked up together.
@@ -17,8 +16,8 @@ const maxBatch = 64
 // It belongs to one goroutine.
 type answerer struct {
 	reader  *zone.Reader
-	front   []*zone.Reader   // of the views
-	views   *policy.Prefixes // whose they are
+	front   []*zone.Reader // of the views
+	views   *viewer        // whose they are; nil: there are none
 	maxUDP  int
 	bounded *bounded // nil: all is in memory
 	asked   []byte   // the query in hand, as it came
@@ -45,6 +44,10 @@ func (a *answerer) answer(batch []plane.Packet, late plane.Queue) {
 	for _, r := range a.front {
 		r.Enter()
 	}
+	var views *viewed
+	if a.views != nil {
+		views = a.views.now.Load()
+	}
 	a.reader.Prepare(a.queries[:len(batch)])
 	for i := range batch {
 		p, q := &batch[i], &a.queries[i]
@@ -54,8 +57,8 @@ func (a *answerer) answer(batch []plane.Packet, late plane.Queue) {
 			continue
 		}
 		r, view := a.reader, -1
-		if a.views != nil {
-			if v := a.views.Find(p.Client.Addr()); v > 0 {
+		if views != nil {
+			if v := views.of.Find(p.Client.Addr()); v > 0 {
 				view = int(v) - 1
 				r = a.front[view]
 			}

@@ -96,7 +96,7 @@ func (s *server) stream() plane.Handler { return s.answerer(s.streams) }
 func (s *server) answerer(c *counts) *answerer {
 	a := &answerer{reader: s.table.NewReader(), maxUDP: s.maxUDP, counts: c}
 	if a.front = s.inFront(a.reader); a.front != nil {
-		a.views = &s.views.of
+		a.views = s.views
 	}
 	a.bounded = s.sink.bounded
 	return a

@@ -7,10 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"reflect"
-	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/daemon/config"
@@ -116,9 +115,24 @@ func (v *View) validate(report *config.Report, all []Zone) {
 
 // A viewer knows which server answers which clients.
 type viewer struct {
-	of       policy.Prefixes // values are places in servers, from 1 on
-	servers  []*server
-	settings []View // without their zones, which may change
+	servers []*server
+	now     atomic.Pointer[viewed]
+}
+
+// A viewed is the views as the config has them, which a reload replaces as a whole.
+type viewed struct {
+	views []View          // as many as there are servers, of the same names and prefixes
+	of    policy.Prefixes // values are places in servers, from 1 on
+}
+
+func newViewed(views []View) *viewed {
+	of := map[netip.Prefix]int32{}
+	for i := range views {
+		for _, p := range views[i].Clients {
+			of[p] = int32(i + 1)
+		}
+	}
+	return &viewed{views, policy.NewPrefixes(of)}
 }
 
 // addViews makes a server of each view. All are filled as the one of everybody is: in
@@ -127,8 +141,7 @@ func (s *server) addViews(d *daemon.Daemon, c *Config) error {
 	if len(c.Views) == 0 {
 		return nil
 	}
-	v := &viewer{settings: settings(c.Views)}
-	of := map[netip.Prefix]int32{}
+	v := new(viewer)
 	for i := range c.Views {
 		conf, err := c.in(c.Views[i].Name)
 		if err != nil {
@@ -146,37 +159,36 @@ func (s *server) addViews(d *daemon.Daemon, c *Config) error {
 			return err
 		}
 		v.servers = append(v.servers, child)
-		for _, p := range c.Views[i].Clients {
-			of[p] = int32(len(v.servers))
-		}
 	}
-	v.of = policy.NewPrefixes(of)
+	v.now.Store(newViewed(c.Views))
 	s.views = v
 	d.AddStatus("views", s.viewStatus)
 	d.AddCommand(control.Command{Name: "view", Args: "ADDRESS", Help: "say which view a client has", Run: s.viewCommand})
 	return nil
 }
 
-func settings(views []View) []View {
-	views = slices.Clone(views)
-	for i := range views {
-		views[i].Zones = nil
+// stays finds what a reload cannot change: a view's watch of etcd, its snapshot and the
+// readers of its table begin with the process.
+func (v *viewed) stays(views []View) error {
+	if len(v.views) != len(views) {
+		return fmt.Errorf("there are %d views, and the config has %d: what they read begins with the process: restart it", len(v.views), len(views))
 	}
-	return views
+	for i, is := range v.views {
+		if to := views[i]; to.Name != is.Name || to.Prefix != is.Prefix {
+			return fmt.Errorf("views[%d] is %s with prefix %q, and in the config %s with %q: what it reads begins with the process: restart it",
+				i, is.Name, is.Prefix, to.Name, to.Prefix)
+		}
+	}
+	return nil
 }
-
-var errViews = errors.New("views, their clients or prefixes are others: restart it")
 
 // prepareViews sees whether a reload can take the views up, and gives what does so.
 func (s *server) prepareViews(c *Config) (take func() error, err error) {
 	if s.views == nil {
-		if len(c.Views) > 0 {
-			return nil, errViews
-		}
-		return func() error { return nil }, nil
+		return func() error { return nil }, new(viewed).stays(c.Views)
 	}
-	if !reflect.DeepEqual(s.views.settings, settings(c.Views)) {
-		return nil, errViews
+	if err := s.views.now.Load().stays(c.Views); err != nil {
+		return nil, err
 	}
 	confs := make([]*Config, len(c.Views))
 	for i, child := range s.views.servers {
@@ -193,6 +205,7 @@ func (s *server) prepareViews(c *Config) (take func() error, err error) {
 				return fmt.Errorf("view %s: %w", child.view, err)
 			}
 		}
+		s.views.now.Store(newViewed(c.Views)) // who comes to a view finds its zones
 		return nil
 	}, nil
 }
@@ -219,8 +232,9 @@ func (s *server) viewStatus() any {
 		Records string         `json:"records,omitempty"`
 	}
 	var all []status
+	views := s.views.now.Load().views
 	for i, child := range s.views.servers {
-		one := status{View: child.view, Clients: s.views.settings[i].Clients, Zones: child.zoneStatus()}
+		one := status{View: child.view, Clients: views[i].Clients, Zones: child.zoneStatus()}
 		if child.watcher != nil {
 			one.Records = child.freshness()
 		}
@@ -240,7 +254,7 @@ func (s *server) viewCommand(_ context.Context, call *control.Call) error {
 	said := struct {
 		View string `json:"view"` // "": everybody's
 	}{}
-	if at := s.views.of.Find(addr); at > 0 {
+	if at := s.views.now.Load().of.Find(addr); at > 0 {
 		said.View = s.views.servers[at-1].view
 	}
 	return call.Value(said, func(w io.Writer) {

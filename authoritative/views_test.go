@@ -75,11 +75,36 @@ snapshot: %[4]q
 		t.Errorf("a bad file of a view: %s", said)
 	}
 	zone("inside", "w A 10.0.0.1\nto CNAME a.etcd.test.\n")
-	n.rewrite(strings.Replace(text, "127.1.0.0/16", "127.3.0.0/16", 1))
-	if said := n.fails("ctl", "reload"); !strings.Contains(said, "restart") {
-		t.Errorf("other clients: %s", said)
+	// Clients move from one view to another, and to what everybody sees, while they ask.
+	n.rewrite(strings.NewReplacer("127.1.0.0/16", "127.3.0.0/16", "127.1.2.0/24", "127.1.0.0/16").Replace(text))
+	n.does("ctl", "reload")
+	for source, want := range map[string]string{"127.3.0.1": "10.0.0.2", "127.1.0.1": "192.0.2.2", "127.1.2.3": "192.0.2.2"} {
+		if got := n.askFrom(t, source, "a.etcd.test", dns.TypeA); got != want {
+			t.Errorf("with other clients: %s sees %s, not %s", source, got, want)
+		}
+	}
+	if out := n.does("ctl", "view", "127.1.0.1"); !strings.Contains(out, "desk") {
+		t.Errorf("ctl view with other clients: %s", out)
+	}
+	if _, page := n.get("/status"); !strings.Contains(page, "127.3.0.0/16") {
+		t.Errorf("status: %s", page)
+	}
+	for what, to := range map[string]string{
+		"another prefix": strings.Replace(text, "prefix: /inside", "prefix: /outside", 1),
+		"another name":   strings.Replace(text, "name: desk", "name: table", 1),
+		"one less":       text[:strings.Index(text, "  - {name: desk")] + text[strings.Index(text, "etcd: {"):],
+	} {
+		n.rewrite(to)
+		if said := n.fails("ctl", "reload"); !strings.Contains(said, "restart it") {
+			t.Errorf("%s: %s", what, said)
+		}
+	}
+	if got := n.askFrom(t, "127.3.0.1", "a.etcd.test", dns.TypeA); got != "10.0.0.2" {
+		t.Errorf("after reloads that were refused: %s", got)
 	}
 	n.rewrite(text)
+	n.does("ctl", "reload")
+	check("as before")
 
 	// From the snapshots, with no etcd.
 	n.stop()
