@@ -1,34 +1,33 @@
 package frame
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
-// sum adds b to a ones' complement sum (RFC 1071), eight octets at a time: 2⁶⁴−1 is
-// a multiple of 2¹⁶−1, so the width does not change what fold makes of it. All
-// but the last part of what is summed must have an even length.
+// sum adds b to a ones' complement sum (RFC 1071), eight octets at a time as two halves, whose carries
+// have room: 2³²−1 is a multiple of 2¹⁶−1, so the width does not change what fold makes of
+// it. s is below 2⁶². All but the last part of what is summed must have an even length.
 func sum(b []byte, s uint64) uint64 {
-	for len(b) >= 8 {
-		var carry uint64
-		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b), 0)
-		s += carry
-		b = b[8:]
+	n := len(b)
+	if n < 8 {
+		return s + short(b)
 	}
-	var rest uint64
-	if len(b) >= 4 {
-		rest = uint64(binary.BigEndian.Uint32(b))
-		b = b[4:]
+	last := binary.BigEndian.Uint64(b[n-8:])
+	other := last << (64 - 8*(uint(n)&7)) // what is no whole word, with zeros behind it
+	s += other >> 32
+	other &= 0xffffffff
+	for ; len(b) >= 8; b = b[8:] {
+		w := binary.BigEndian.Uint64(b)
+		s += w >> 32
+		other += w & 0xffffffff
 	}
-	if len(b) >= 2 {
-		rest += uint64(binary.BigEndian.Uint16(b))
-		b = b[2:]
+	return s + other
+}
+
+// short is the sum of less than eight octets.
+func short(b []byte) (s uint64) {
+	for i, c := range b {
+		s += uint64(c) << (8 * (^i & 1))
 	}
-	if len(b) == 1 {
-		rest += uint64(b[0]) << 8
-	}
-	s, carry := bits.Add64(s, rest, 0)
-	return s + carry
+	return s
 }
 
 // fold makes a sum 16 bits wide.

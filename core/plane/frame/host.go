@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -24,7 +25,7 @@ type Host struct {
 
 // An address4 is an address with its network, whose first and last address are
 // nobody's (RFC 1122 §3.2.1.3).
-type address4 struct{ own, mask [4]byte }
+type address4 struct{ own, mask uint32 }
 
 // NewHost makes a host. A prefix is an address of the host and the length of its
 // network. What is wrong is said of the first address that is.
@@ -51,7 +52,7 @@ func NewHost(mac net.HardwareAddr, addresses []netip.Prefix, port uint16) (*Host
 			h.v6 = append(h.v6, a.As16())
 			continue
 		}
-		n := address4{own: a.As4(), mask: [4]byte(net.CIDRMask(p.Bits(), 32))}
+		n := address4{own: number(a.As4()), mask: ^uint32(0) << (32 - p.Bits())}
 		if n.edge(n.own) {
 			return nil, fmt.Errorf("%s is the first or last address of its network, and no host's", p)
 		}
@@ -68,8 +69,16 @@ func (h *Host) has(a netip.Addr) bool {
 }
 
 func (h *Host) has4(a [4]byte) bool {
-	return slices.ContainsFunc(h.v4, func(n address4) bool { return n.own == a })
+	wanted := number(a)
+	for i := range h.v4 {
+		if h.v4[i].own == wanted {
+			return true
+		}
+	}
+	return false
 }
+
+func number(a [4]byte) uint32 { return binary.BigEndian.Uint32(a[:]) }
 
 func (h *Host) has6(a [16]byte) bool { return slices.Contains(h.v6, a) }
 
@@ -78,8 +87,9 @@ func (h *Host) client4(a [4]byte) bool {
 	if a[0] == 0 || a[0] == 127 || a[0] >= 224 {
 		return false
 	}
-	for _, n := range h.v4 {
-		if a == n.own || n.edge(a) {
+	client := number(a)
+	for i := range h.v4 {
+		if n := &h.v4[i]; client == n.own || n.edge(client) {
 			return false
 		}
 	}
@@ -88,19 +98,12 @@ func (h *Host) client4(a [4]byte) bool {
 
 // edge tells whether a is the first or last of the network, where it has those
 // (RFC 3021: not with two addresses).
-func (n *address4) edge(a [4]byte) bool {
-	if n.mask[3]&2 != 0 { // /31, /32
+func (n *address4) edge(a uint32) bool {
+	if n.mask&2 != 0 { // /31, /32
 		return false
 	}
-	first, last := true, true
-	for i, m := range n.mask {
-		if (a[i]^n.own[i])&m != 0 {
-			return false
-		}
-		first = first && a[i]&^m == 0
-		last = last && a[i]|m == 0xff
-	}
-	return first || last
+	host := a &^ n.mask
+	return (a^n.own)&n.mask == 0 && (host == 0 || host == ^n.mask)
 }
 
 var mapped = [12]byte{10: 0xff, 11: 0xff}

@@ -1,6 +1,10 @@
 package frame
 
-import "github.com/strata-dns/strata/core/plane"
+import (
+	"encoding/binary"
+
+	"github.com/strata-dns/strata/core/plane"
+)
 
 // Turn makes the frame of a Query into that of its reply: length octets that stand at
 // Payload already. It is sent from Start to the returned end.
@@ -47,9 +51,10 @@ func turnHeaders(b []byte, network, payload int) (ip, addresses, datagram []byte
 
 // turnEthernet leaves tags as they are.
 func turnEthernet(b []byte) {
-	source := [6]byte(b)
-	copy(b[:6], b[6:12])
-	copy(b[6:12], source[:])
+	b = b[:12]
+	to, from := binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:]) // two octets of the sender's stand in the first
+	binary.BigEndian.PutUint64(b, to<<48|uint64(from)<<16|to>>48)
+	binary.BigEndian.PutUint32(b[8:], uint32(to>>16))
 }
 
 // WaySize is how many octets of a way back Save uses, from the first on.
@@ -57,9 +62,16 @@ const WaySize = 2 + headersSize
 
 var _ [plane.ReturnSize - WaySize]byte // it fits
 
+// plainSize is how long headers are of IPv4 without a tag.
+const plainSize = ethernetSize + ipv4Size + udpSize
+
 // Save keeps the way back of a Query: its headers.
 func (f *Frame) Save(b []byte, to *plane.Return) {
 	to[0], to[1] = byte(f.network), byte(f.Payload-f.Start)
+	if f.Payload-f.Start == plainSize {
+		*(*[plainSize]byte)(to[2:]) = [plainSize]byte(b[f.Start:])
+		return
+	}
 	copy(to[2:], b[f.Start:f.Payload])
 }
 

@@ -2,6 +2,7 @@ package frame
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 )
 
@@ -52,16 +53,15 @@ func (h *Host) intact(d, addresses []byte, good Sums) bool {
 // turnUDP makes the header of a reply out of a query's; d is the whole datagram. The
 // checksum is left out.
 func turnUDP(d []byte) {
-	port := [2]byte(d[2:])
-	copy(d[2:4], d[:2])
-	copy(d[:2], port[:])
-	binary.BigEndian.PutUint16(d[4:], uint16(len(d)))
-	d[6], d[7] = 0, 0
+	binary.BigEndian.PutUint32(d, bits.RotateLeft32(binary.BigEndian.Uint32(d), 16))
+	binary.BigEndian.PutUint32(d[4:], uint32(len(d))<<16)
 }
 
-// sumUDP writes the checksum of a datagram that has none.
+// sumUDP writes the checksum of a datagram that has none. It reads the header, which has just been
+// written, in the widths that turnUDP writes.
 func sumUDP(d, addresses []byte) {
-	s := ^fold(sum(d, pseudo(addresses, protocolUDP, len(d))))
+	header := uint64(binary.BigEndian.Uint32(d)) + uint64(binary.BigEndian.Uint32(d[4:]))
+	s := ^fold(sum(d[udpSize:], header+pseudo(addresses, protocolUDP, len(d))))
 	if s == 0 {
 		s = 0xffff // 0 says that there is none
 	}
