@@ -9,50 +9,90 @@ import (
 // The hash is keyed afresh in each process, so that nobody who may choose names
 // can choose collisions.
 var (
-	seedRoot = rand.Uint64() | 1
+	seedEnd  = rand.Uint64() | 1
 	seedWord = rand.Uint64() | 1
+	seedHead = rand.Uint64() | 1
 )
 
-// HashRoot is the hash of the root name.
-func HashRoot() uint64 { return seedRoot }
+// A name is hashed from its end on, in blocks of 16 octets, and what its first 16
+// octets are is mixed in last. So all suffixes of a name share the work on their common
+// end, and each costs one step more; and a name that stands in a message is hashed
+// without its labels being looked at.
+const hashBlock = 16
 
-// hashLabel extends the hash of a suffix by the label in front of it, length
-// octet included, eight octets at a time. b must be readable for eight octets
-// beyond the label.
-func hashLabel(h uint64, b []byte, n int) uint64 {
-	for ; n > 8; n -= 8 {
-		h = mix(h^binary.LittleEndian.Uint64(b), seedWord)
-		b = b[8:]
+// HashName hashes a name of any case as Query.Parse does.
+func HashName(name []byte) uint64 {
+	if len(name) < hashBlock {
+		return hashShort(name)
 	}
-	w := binary.LittleEndian.Uint64(b) & (^uint64(0) >> (64 - 8*uint(n)))
-	return mix(h^w, seedWord)
+	h, n := seedEnd, len(name)
+	for end := n; end > hashBlock; end -= hashBlock {
+		low, high := block(name[end-hashBlock:])
+		h = hashStep(h, low, high)
+	}
+	low, high := block(name)
+	return hashHead(h, low, high, n)
 }
+
+// hashShort is HashName of a name that is no block long.
+func hashShort(name []byte) uint64 {
+	var buf [hashBlock]byte
+	copy(buf[:], name)
+	return hashHead(seedEnd, fold8(binary.LittleEndian.Uint64(buf[:])), fold8(binary.LittleEndian.Uint64(buf[8:])), len(name))
+}
+
+// hashStep goes on by a block.
+func hashStep(h, low, high uint64) uint64 { return mix(low^h, high^seedWord) }
+
+// hashHead ends the hash of a name with its first block: where it is shorter than that, with
+// zeros behind it.
+func hashHead(h, low, high uint64, n int) uint64 { return mix(low^h, high^seedHead^uint64(n)) }
 
 func mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo
 }
 
-// HashName hashes a folded name as Query.Parse does: the hash of a name depends
-// on the hash of its parent. For names that did not come in a query.
-func HashName(name []byte) uint64 {
-	var buf [MaxName + 8]byte
-	copy(buf[:], name)
-	var offs [MaxLabels + 1]uint8
-	n := 0
-	for i := 0; buf[i] != 0; i += 1 + int(buf[i]) {
-		offs[n] = uint8(i)
-		n++
+// hashAll hashes each suffix of a name of any case whose labels are known. It reads the name
+// where it comes from: what has just been written to q cannot be read in other widths at once.
+func (q *Query) hashAll(name []byte) {
+	n := len(name)
+	if n < hashBlock {
+		for i := 0; i <= q.Labels; i++ {
+			q.Hash[i] = hashShort(name[q.Offset[i]:])
+		}
+		return
 	}
-	h := seedRoot
-	for n--; n >= 0; n-- {
-		i := int(offs[n])
-		h = hashLabel(h, buf[i:], 1+int(buf[i]))
+	var ends [MaxName/hashBlock + 1]uint64 // by blocks behind
+	h := seedEnd
+	for i, end := 0, n; ; i, end = i+1, end-hashBlock {
+		ends[i] = h
+		if end <= hashBlock {
+			break
+		}
+		low, high := block(name[end-hashBlock:])
+		h = hashStep(h, low, high)
 	}
-	return h
+	lastLow, lastHigh := block(name[n-hashBlock:])
+	for i := 0; i <= q.Labels; i++ {
+		from := int(q.Offset[i])
+		size := n - from
+		if size >= hashBlock {
+			low, high := block(name[from:])
+			q.Hash[i] = hashHead(ends[(size-1)/hashBlock], low, high, size)
+			continue
+		}
+		cut := uint(8 * (hashBlock - size)) // bits of the last block that are no more of the suffix
+		low := lastLow>>cut | lastHigh<<(64-cut)
+		if cut >= 64 {
+			low = lastHigh >> (cut - 64)
+		}
+		q.Hash[i] = hashHead(seedEnd, low, lastHigh>>cut, size)
+	}
 }
 
-// HashWildcard is the hash of the name *.parent, given the parent's.
-func HashWildcard(parent uint64) uint64 {
-	return mix(parent^uint64('*')<<8^1, seedWord)
+// block reads and folds 16 octets.
+func block(b []byte) (low, high uint64) {
+	b = b[:hashBlock:hashBlock]
+	return fold8(binary.LittleEndian.Uint64(b)), fold8(binary.LittleEndian.Uint64(b[8:]))
 }

@@ -200,19 +200,22 @@ func fold8(w uint64) uint64 {
 // EqualFold reports whether a and b are the same name whatever their case; b
 // is folded already.
 func EqualFold(a, b []byte) bool {
-	if len(a) != len(b) {
+	n := len(a)
+	if n != len(b) {
 		return false
 	}
-	i := 0
-	for ; i+8 <= len(a); i += 8 {
+	if n < 8 {
+		for i, c := range a {
+			if lower(c) != b[i] {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; i+8 < n; i += 8 {
 		if fold8(binary.LittleEndian.Uint64(a[i:])) != binary.LittleEndian.Uint64(b[i:]) {
 			return false
 		}
 	}
-	for ; i < len(a); i++ {
-		if lower(a[i]) != b[i] {
-			return false
-		}
-	}
-	return true
+	return fold8(binary.LittleEndian.Uint64(a[n-8:])) == binary.LittleEndian.Uint64(b[n-8:])
 }

@@ -47,7 +47,7 @@ type Query struct {
 	// whole name, Hash[Labels] the root.
 	Hash   [MaxLabels + 1]uint64
 	Offset [MaxLabels + 1]uint8 // where label i begins in Name()
-	name   [MaxName + 9]byte    // with room for whole words to be read
+	name   [MaxName + hashBlock]byte
 }
 
 // Name is the folded name that was asked for. It stays valid until the next Parse.
@@ -142,32 +142,32 @@ func (q *Query) question(msg []byte) bool {
 	q.Type = binary.BigEndian.Uint16(msg[i:])
 	q.Class = binary.BigEndian.Uint16(msg[i+2:])
 	q.End = i + 4
-	copy(q.name[:], msg[HeaderLen:i])
-	q.foldAndHash()
+	q.fold(msg[HeaderLen:i])
+	q.hashAll(msg[HeaderLen:i])
 	return true
 }
 
-// foldAndHash lower-cases the name in whole words (a length octet is below 'A',
-// RFC 4343) and hashes from the last label on, so that the hash of each suffix
-// falls out on the way.
-func (q *Query) foldAndHash() {
-	for i := 0; i < q.nameN; i += 8 {
-		w := q.name[i : i+8 : i+8]
-		binary.LittleEndian.PutUint64(w, fold8(binary.LittleEndian.Uint64(w)))
+// fold takes a name over and lower-cases it, in whole words (a length octet is below 'A',
+// RFC 4343), the last of which may overlap the one before.
+func (q *Query) fold(name []byte) {
+	n := len(name)
+	if n < 8 {
+		for i, c := range name {
+			q.name[i] = lower(c)
+		}
+		return
 	}
-	h := seedRoot
-	q.Hash[q.Labels] = h
-	for n := q.Labels - 1; n >= 0; n-- {
-		i := int(q.Offset[n])
-		h = hashLabel(h, q.name[i:], 1+int(q.name[i]))
-		q.Hash[n] = h
+	for i := 0; i+8 < n; i += 8 {
+		binary.LittleEndian.PutUint64(q.name[i:], fold8(binary.LittleEndian.Uint64(name[i:])))
 	}
+	binary.LittleEndian.PutUint64(q.name[n-8:], fold8(binary.LittleEndian.Uint64(name[n-8:])))
 }
 
 // SetName makes q ask for a folded name, as Parse would have from a packet; for
 // following aliases. It does not touch what EDNS said.
 func (q *Query) SetName(name []byte) {
-	q.nameN = copy(q.name[:MaxName], name)
+	q.nameN = len(name)
+	q.fold(name)
 	n := 0
 	for i := 0; q.name[i] != 0; i += 1 + int(q.name[i]) {
 		q.Offset[n] = uint8(i)
@@ -175,7 +175,7 @@ func (q *Query) SetName(name []byte) {
 	}
 	q.Offset[n] = uint8(q.nameN - 1)
 	q.Labels = n
-	q.foldAndHash()
+	q.hashAll(name)
 }
 
 // records reads what stands behind the question: at most one OPT record, and

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -183,7 +184,7 @@ func TestSetName(t *testing.T) {
 	for _, name := range []string{"x.y", ".", "other.example.org", strings.Repeat("l.", 127)} {
 		q.SetName(MustName(name))
 		p.Parse(query(name, dns.TypeA))
-		if !bytes.Equal(q.Name(), p.Name()) || q.Labels != p.Labels || q.Hash[0] != p.Hash[0] || q.Hash[q.Labels] != HashRoot() {
+		if !bytes.Equal(q.Name(), p.Name()) || q.Labels != p.Labels || q.Hash[0] != p.Hash[0] || q.Hash[q.Labels] != HashName([]byte{0}) {
 			t.Errorf("%s: %v labels %d, want %d", name, q.Name(), q.Labels, p.Labels)
 		}
 		for i := 0; i <= q.Labels; i++ {
@@ -194,12 +195,47 @@ func TestSetName(t *testing.T) {
 	}
 }
 
-func TestHashWildcard(t *testing.T) {
-	for _, parent := range []string{".", "org", "example.org"} {
-		p := MustName(parent)
-		if HashWildcard(HashName(p)) != HashName(append([]byte("\x01*"), p...)) {
-			t.Errorf("*.%s", parent)
+// TestHashSuffixes: a name's hash is the same by itself, in any case, and as the end of
+// a longer one, at each length; and no two are the same.
+func TestHashSuffixes(t *testing.T) {
+	seen := map[uint64]int{}
+	long := bytes.Repeat([]byte("\x01a\x02bC\x03d-1"), 28)
+	long = append(long, 0)
+	var q Query
+	for i := 0; i < len(long); i += 1 + int(long[i]) {
+		name := long[i:]
+		if len(name) > MaxName {
+			continue
 		}
+		if o := q.Parse(AppendQuery(nil, 1, 0, name, TypeA, ClassIN, nil)); o != Valid {
+			t.Fatal(len(name), o)
+		}
+		for j := 0; j <= q.Labels; j++ {
+			suffix := name[q.Offset[j]:]
+			if q.Hash[j] != HashName(suffix) || q.Hash[j] != HashName(q.Suffix(j)) || q.Hash[j] != HashName(bytes.ToUpper(suffix)) {
+				t.Fatalf("%d octets of %d: %x", len(suffix), len(name), q.Hash[j])
+			}
+		}
+		if n, ok := seen[q.Hash[0]]; ok {
+			t.Errorf("%d and %d octets have one hash", n, len(name))
+		}
+		seen[q.Hash[0]] = len(name)
+	}
+}
+
+// TestHashSpread: the upper half, which tables go by, is as good as chance: of 2^20 names that
+// differ little 128 pairs have the same one.
+func TestHashSpread(t *testing.T) {
+	seen, same := map[uint32]bool{}, 0
+	for i := range 1 << 20 {
+		h := uint32(HashName(MustName(fmt.Sprintf("host-%07d.example.org", i))) >> 32)
+		if seen[h] {
+			same++
+		}
+		seen[h] = true
+	}
+	if same > 300 {
+		t.Errorf("%d names of %d have the upper half of another's hash", same, 1<<20)
 	}
 }
 

@@ -231,6 +231,16 @@ func (r *Reply) putOPT() {
 	binary.BigEndian.PutUint16(b[9:], uint16(r.n-options))
 }
 
+// PutOPT writes an OPT record of a reply without options, 11 octets.
+func PutOPT(b []byte, do bool) {
+	b = b[:optFixed]
+	binary.BigEndian.PutUint64(b, uint64(TypeOPT)<<40|uint64(ServerUDPSize)<<24)
+	binary.BigEndian.PutUint32(b[optFixed-4:], 0)
+	if do {
+		b[7] = byte(ednsDO >> 8)
+	}
+}
+
 // Error answers a query with nothing but a response code. The result is empty
 // where the outcome is Silence.
 func (q *Query) Error(data []byte, o Outcome) []byte {

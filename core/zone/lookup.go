@@ -37,32 +37,13 @@ type Result struct {
 	Wildcard bool
 }
 
-// Prepare looks a batch up ahead: first all places of the index, then all
-// blocks, so that their cache misses overlap instead of following one another.
-// Lookup of the queries by their place then finds everything at hand.
+// Prepare is See, of parsed queries, and Fetch.
 func (r *Reader) Prepare(queries []wire.Query) {
-	var refs [len(r.hint)]ref
-	mask := len(r.idx.slots) - 1
-	queries = queries[:min(len(queries), len(r.hint))]
+	queries = queries[:min(len(queries), len(r.sights))]
 	for i := range queries {
-		r.sink ^= byte(r.idx.slots[r.idx.place(queries[i].Hash[0])&mask])
+		r.sights[i] = sight{hash: queries[i].Hash[0]}
 	}
-	for i := range queries {
-		refs[i] = r.guess(queries[i].Hash[0])
-	}
-	for i := range queries {
-		if refs[i] != 0 {
-			r.sink ^= *(*byte)(r.t.arena.at(refs[i]))
-		}
-	}
-	for i := range queries {
-		r.hint[i] = nil
-		if refs[i] != 0 {
-			if n := r.t.node(refs[i]); string(n.name()) == string(queries[i].Name()) {
-				r.hint[i] = n
-			}
-		}
-	}
+	r.Fetch(len(queries))
 }
 
 // guess is findRef without a look at the node: the upper half of the hash says
@@ -84,10 +65,7 @@ func (v *view) guess(h uint64) ref {
 // Lookup finds what there is for a name and type. at is the query's place in the
 // batch that was prepared, or -1.
 func (r *Reader) Lookup(q *wire.Query, typ uint16, at int) (res Result) {
-	var n node
-	if at >= 0 && at < len(r.hint) {
-		n = r.hint[at]
-	}
+	n := r.fetched(q, at)
 	if n == nil {
 		n = r.find(q.Hash[0], q.Name())
 	}
@@ -108,6 +86,18 @@ func (r *Reader) Lookup(q *wire.Query, typ uint16, at int) (res Result) {
 			return res
 		}
 	}
+}
+
+// fetched is the node of a query that was looked up ahead, nil where that found another name
+// or none.
+func (r *Reader) fetched(q *wire.Query, at int) node {
+	if at < 0 || at >= len(r.sights) || r.sights[at].ref == 0 || r.sights[at].hash != q.Hash[0] {
+		return nil
+	}
+	if n := r.t.node(r.sights[at].ref); string(n.name()) == string(q.Name()) {
+		return n
+	}
+	return nil
 }
 
 // maxTries bounds how often a look-up starts anew beside a writer that changes
@@ -236,7 +226,7 @@ func (r *Reader) missing(q *wire.Query, typ uint16) (res Result) {
 func (r *Reader) wildcard(q *wire.Query, i int) node {
 	r.star[0], r.star[1] = 1, '*'
 	n := 2 + copy(r.star[2:], q.Suffix(i))
-	return r.find(wire.HashWildcard(q.Hash[i]), r.star[:n])
+	return r.find(wire.HashName(r.star[:n]), r.star[:n])
 }
 
 // above looks from the zone's apex down to label last for the first delegation

@@ -52,6 +52,15 @@ func (t *Table) node(r ref) node {
 	return unsafe.Slice((*byte)(p), *(*uint32)(p))
 }
 
+// further is the line of memory behind the one where a block begins, if its chunk has one:
+// names and their records seldom end in the first.
+func further(r ref) ref {
+	if r&(chunkUnits-1) < chunkUnits-64/unit {
+		return r + 64/unit
+	}
+	return r
+}
+
 func (n node) children() uint32     { return binary.LittleEndian.Uint32(n[4:]) }
 func (n node) setChildren(c uint32) { binary.LittleEndian.PutUint32(n[4:], c) }
 func (n node) zone() int            { return int(binary.LittleEndian.Uint16(n[8:])) }

@@ -112,13 +112,17 @@ type Reader struct {
 	unreadLen  int
 	unreadZone *Zone
 	sort       *sorter // made when the first answer is put in an order of its own
-	hint       [64]node
+	sights     [places]sight
+	shape      uint64 // the table's when they were fetched
 	star       [wire.MaxName + 2]byte
-	sink       byte
+	sink       byte // keeps loads that are made ahead
 
 	wild   [maxAliases + 1]wild // of the answer in the making, as are:
 	proved [64]uint64           // hashes of the owners whose NSEC or NSEC3 records it has
 }
+
+// places is how many questions are looked up together.
+const places = 64
 
 // A view is the table as of one moment.
 type view struct {
