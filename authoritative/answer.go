@@ -6,6 +6,7 @@ import (
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/core/zone"
+	"github.com/strata-dns/strata/policy"
 )
 
 // maxBatch is how many queries are looked up together.
@@ -16,14 +17,13 @@ const maxBatch = 64
 // It belongs to one goroutine.
 type answerer struct {
 	reader  *zone.Reader
-	front   []*zone.Reader // of the views
-	views   *viewer        // whose they are; nil: there are none
+	front   []*zone.Reader   // of the views
+	views   *policy.Prefixes // whose they are
 	maxUDP  int
 	bounded *bounded // nil: all is in memory
 	asked   []byte   // the query in hand, as it came
 	counts  *counts
-	queries [maxBatch]wire.Query
-	parsed  [maxBatch]wire.Outcome
+	query   wire.Query // the one in hand, where it has to be parsed
 	tally   [kinds]uint32
 }
 
@@ -38,47 +38,56 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 
 func (a *answerer) answer(batch []plane.Packet, late plane.Queue) {
 	for i := range batch {
-		a.parsed[i] = a.queries[i].Parse(batch[i].Data)
+		a.reader.See(i, batch[i].Data)
 	}
 	a.reader.Enter()
 	for _, r := range a.front {
 		r.Enter()
 	}
-	var views *viewed
-	if a.views != nil {
-		views = a.views.now.Load()
-	}
-	a.reader.Prepare(a.queries[:len(batch)])
+	a.reader.Fetch(len(batch))
 	for i := range batch {
-		p, q := &batch[i], &a.queries[i]
-		if o := a.parsed[i]; o != wire.Valid {
-			p.Data = q.Error(p.Data, o)
-			a.tally[invalid+int(o)]++
-			continue
-		}
-		r, view := a.reader, -1
-		if views != nil {
-			if v := views.of.Find(p.Client.Addr()); v > 0 {
-				view = int(v) - 1
-				r = a.front[view]
+		p := &batch[i]
+		if a.views == nil {
+			if reply, o := a.reader.Direct(i, p.Data); reply != nil {
+				p.Data = reply
+				a.tally[o]++
+				continue
 			}
 		}
-		if a.bounded != nil {
-			a.asked = append(a.asked[:0], p.Data...)
-		}
-		r.From(&p.Client)
-		reply, outcome := r.Answer(q, p.Data, q.Limit(p.Stream, a.maxUDP), i)
-		if outcome == zone.Unread {
-			reply = a.later(p, view, late)
-		}
-		p.Data = reply
-		a.tally[outcome]++
+		a.parse(p, i, late)
 	}
 	a.reader.Leave()
 	for _, r := range a.front {
 		r.Leave()
 	}
 	a.counts.add(&a.tally)
+}
+
+// parse answers a query that is not answered directly. at is its place in the batch.
+func (a *answerer) parse(p *plane.Packet, at int, late plane.Queue) {
+	q := &a.query
+	if o := q.Parse(p.Data); o != wire.Valid {
+		p.Data = q.Error(p.Data, o)
+		a.tally[invalid+int(o)]++
+		return
+	}
+	r, view := a.reader, -1
+	if a.views != nil {
+		if v := a.views.Find(p.Client.Addr()); v > 0 {
+			view = int(v) - 1
+			r = a.front[view]
+		}
+	}
+	if a.bounded != nil {
+		a.asked = append(a.asked[:0], p.Data...)
+	}
+	r.From(&p.Client)
+	reply, outcome := r.Answer(q, p.Data, q.Limit(p.Stream, a.maxUDP), at)
+	if outcome == zone.Unread {
+		reply = a.later(p, view, late)
+	}
+	p.Data = reply
+	a.tally[outcome]++
 }
 
 // later leaves a query to be answered when a name that it takes was read, or gives the

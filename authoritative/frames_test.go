@@ -93,8 +93,14 @@ func fill(tb testing.TB, s *server, names, net int) {
 	for i := range names {
 		fmt.Fprintf(&zone, "n%06d IN A 10.%d.%d.%d\n", i, net, i>>8&255, i&255)
 	}
+	s.load(tb, zone.String())
+}
+
+// load has the server answer from a master file.
+func (s *server) load(tb testing.TB, zone string) {
+	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "zone")
-	if err := os.WriteFile(path, []byte(zone.String()), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(zone), 0o600); err != nil {
 		tb.Fatal(err)
 	}
 	if err := s.setZones([]Zone{{Name: "example.org", Source: fromFile, File: path}}); err != nil {
