@@ -16,14 +16,14 @@ import (
 
 // The loads of the table nodecache-restart.
 const (
-	replacedUDP = "ten restarts under full load, UDP"
-	replacedTCP = "ten restarts under full load, TCP"
+	replacedUDP = "three restarts under full load, UDP"
+	replacedTCP = "three restarts under full load, TCP"
 )
 
 const (
-	replacements = 10
-	replacePace  = 600 * time.Millisecond // of load before each
-	besideFor    = 500 * time.Millisecond // two processes of a peer at once
+	replacements = 3
+	replacePace  = 1100 * time.Millisecond // of load before each: longer than dnsperf waits for what the one before lost
+	besideFor    = 400 * time.Millisecond  // two processes of a peer at once
 	replaceNames = 2000
 )
 
@@ -36,6 +36,16 @@ const (
 	takeOver             // serve --takeover, which ends the first by itself
 	held                 // stop and start while a service manager has the sockets
 )
+
+// seconds is how long the load lasts: a little longer than all replacements, of a tenth
+// of a second each.
+func (w way) seconds() int {
+	each := replacePace
+	if w == beside {
+		each += besideFor
+	}
+	return int(replacements*each/time.Second) + 1
+}
 
 // replaced are the contenders of the table nodecache-restart.
 var replaced = []struct {
@@ -82,14 +92,14 @@ func nodecacheRestart(ctx context.Context, set Setting, command string) (*Run, e
 	}
 	defer behind.stop()
 
-	load := Load{File: each, Clients: set.Clients, Outstanding: set.InFlight, Seconds: int((replacements*(replacePace+besideFor) + 3*time.Second) / time.Second)}
+	load := Load{File: each, Clients: set.Clients, Outstanding: set.InFlight, Seconds: stopStart.seconds()}
 	stream := load
 	stream.Stream = true
 	t.run.Settings = append(set.sentences()[:3],
 		fmt.Sprintf("%d warm names, %s behind the caches. The server is replaced %d times, %v of load before each; dnsperf gives a query up after 1 s.", replaceNames, name, replacements, replacePace),
 		fmt.Sprintf("Stopped and started: SIGTERM, its end awaited, the same command again. Second beside: the same command again while the first runs (both programs set SO_REUSEPORT), SIGTERM to the first %v later. Strata: `serve --takeover`. Held sockets: stopped and started, with sockets and connections kept as systemd keeps them (e2e/holder).", besideFor),
 		"The gap is the longest time in which a client that asks every 2 ms over UDP got no answer.")
-	t.run.Commands = set.commands(load, stream)
+	t.run.Commands = set.commands(load, stream) // a second longer where a second process is beside
 	err = t.rounds(ctx, Seat{Origin: origin, Upstream: behind.Seat.Port}, func(ctx context.Context, round int, c Contender, s *Server, _ time.Time) error {
 		if _, err := s.ready(ctx, replaceNames-1, time.Minute); err != nil {
 			return err
@@ -101,7 +111,9 @@ func nodecacheRestart(ctx context.Context, set Setting, command string) (*Run, e
 			name string
 			load Load
 		}{{replacedUDP, load}, {replacedTCP, stream}} {
-			sample, err := set.replace(ctx, s, wayOf(c.Name), part.load)
+			way := wayOf(c.Name)
+			part.load.Seconds = way.seconds()
+			sample, err := set.replace(ctx, s, way, part.load)
 			if err != nil {
 				return err
 			}
