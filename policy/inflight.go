@@ -12,10 +12,11 @@ import (
 // who asks for little.
 //
 // It is a table of fixed size without locks, counted twice under different hashes (a
-// count-min sketch): a client is over its limit only where both counts say so.
+// count-min sketch), the halves of one: a client is over its limit only where both counts
+// say so.
 type InFlight struct {
 	rows    [2][]atomic.Int32
-	seeds   [2]maphash.Seed
+	seed    maphash.Seed
 	most    int64 // of one client
 	waiting atomic.Int64
 	bits    prefixBits
@@ -43,9 +44,9 @@ func NewInFlight(c Rate) (*InFlight, error) {
 		return nil, nil
 	}
 	c = c.filled()
-	f := &InFlight{most: int64(c.InFlight), bits: prefixBits{c.IPv4, c.IPv6}, exempt: c.exempt()}
+	f := &InFlight{seed: maphash.MakeSeed(), most: int64(c.InFlight), bits: prefixBits{c.IPv4, c.IPv6}, exempt: c.exempt()}
 	for i := range f.rows {
-		f.rows[i], f.seeds[i] = make([]atomic.Int32, inFlightRow), maphash.MakeSeed()
+		f.rows[i] = make([]atomic.Int32, inFlightRow)
 	}
 	return f, nil
 }
@@ -61,11 +62,11 @@ func (f *InFlight) Take(client netip.Addr) (Place, bool) {
 		return Place{}, true
 	}
 	allowed := f.allowed(f.waiting.Add(1))
-	k := f.bits.key(client)
+	hash := maphash.Comparable(f.seed, f.bits.key(client))
 	var p Place
 	over := true
 	for i := range f.rows {
-		at := uint32(maphash.Comparable(f.seeds[i], k) % inFlightRow)
+		at := uint32(hash>>(32*i)) % inFlightRow
 		p.at[i] = 1 + at
 		if int64(f.rows[i][at].Add(1)) <= allowed {
 			over = false
