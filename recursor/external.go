@@ -32,6 +32,7 @@ type external struct {
 	way     atomic.Pointer[way]                       // what set was made for
 	checked bool                                      // checks are made
 	known   atomic.Pointer[map[netip.AddrPort]string] // resolvers, as failover calls them
+	lined   atomic.Pointer[lineup]                    // made from these
 }
 
 // newExternal makes the way out of a config that has one.
@@ -117,13 +118,6 @@ func (x *external) take(c *Config) {
 	}
 	x.known.Store(&known)
 	x.replace(x.all, all)
-}
-
-// result hands an exchange's outcome on to failover.
-func (x *external) result(server netip.AddrPort, ok bool, rtt time.Duration, err error) {
-	if name := (*x.known.Load())[server]; name != "" { // not an authoritative server of ours
-		x.fleet.Result(failover.Result{Server: name, At: time.Now(), OK: ok, How: failover.Passive, RTT: rtt, Err: err})
-	}
 }
 
 // hint tells failover that a resolver has fallen silent.
