@@ -43,6 +43,7 @@ type Cache struct {
 	retry   atomic.Int64  // Instant of the last Retry
 	flushed atomic.Uint32 // generation: what was asked before a flush is not stored after it
 	closed  atomic.Bool   // nothing is stored any more
+	still   atomic.Int64  // Instant that landings take for now; 0: they look at the clock
 }
 
 // New makes a cache. Close ends it.
@@ -67,6 +68,22 @@ func New(o Options) (*Cache, error) {
 
 // Now is the cache's clock. A batch of queries needs to read it but once.
 func (c *Cache) Now() Instant { return Instant(time.Since(c.base) / time.Millisecond) }
+
+// Still has answers that come until Move land at one Instant: for who brings several
+// together, and does not wait in between. It is a hint: whoever else brings answers
+// meanwhile may end it.
+func (c *Cache) Still() { c.still.Store(int64(c.Now())) }
+
+// Move ends Still.
+func (c *Cache) Move() { c.still.Store(0) }
+
+// landing is the time at which an answer lands.
+func (c *Cache) landing() Instant {
+	if now := c.still.Load(); now != 0 {
+		return Instant(now)
+	}
+	return c.Now()
+}
 
 // Close ends the cache's goroutines. Whoever still waits is told SERVFAIL. A
 // Fetch that is under way may still call its done. Close may be called once;

@@ -12,7 +12,7 @@ const (
 	drawn          = 4 // entries at a time
 	mostCandidates = 16
 	mostBuckets    = 64 // looked at in one drawing
-	drawEvery      = 4  // choices, while there are candidates enough: many entries come, and few of them to stay
+	drawEvery      = 16 // choices, while there are candidates enough: many entries come, and few of them to stay
 )
 
 // worth is the uses that each byte of the entry gets. An expired entry is of half

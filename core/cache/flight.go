@@ -21,10 +21,13 @@ type flight struct {
 	// Guarded by the lot it is in.
 	waiters    *waiting
 	count      int
-	late       bool    // the client timer has passed
+	late       bool    // the client timer has passed, or all is over: others than who lands it have it in hand
 	in         bool    // it is in a lot
-	same       *flight // the next one of the same key
+	same       *flight // the next one whose key is found at the same place
 	prev, next *flight // in the lot's line of those who wait for the same timer
+
+	first    waiting                     // the asker who had it opened
+	answered func(msg []byte, err error) // lands it; made once, with the flight
 
 	name [usualName]byte // the question's, where there is room; behind all pointers, where the collector does not look
 }
@@ -39,6 +42,7 @@ type waiting struct {
 	limit  int32
 	edns   bool
 	do     bool
+	own    bool // it is its flight's first, and part of it
 	extras wire.Extras
 }
 
@@ -47,8 +51,9 @@ type waiting struct {
 // is needed to know who is due.
 type lot struct {
 	mu    sync.Mutex
-	found map[uint64]*flight // by key
-	lines [2]line            // [0] wait for the client timer, [1] for the end of the budget
+	found []*flight // by key, the rest as lists; a power of two
+	count int
+	lines [2]line // [0] wait for the client timer, [1] for the end of the budget
 }
 
 // A line is a doubly linked list, so that a flight that lands leaves it at once.
@@ -86,11 +91,12 @@ type flights struct {
 	open   atomic.Int64
 	armed  atomic.Int64  // the Instant the goroutine's timer is set to, never where it is not
 	opened chan struct{} // wakes it to set its timer earlier
+	spare  sync.Pool     // flights that are over
 }
 
 func (fs *flights) init(clientTimer, budget time.Duration) {
 	for i := range fs.lots {
-		fs.lots[i].found = make(map[uint64]*flight)
+		fs.lots[i].found = make([]*flight, lotLeast)
 	}
 	fs.after = [2]Instant{Instant(clientTimer / time.Millisecond), Instant(budget / time.Millisecond)}
 	fs.armed.Store(never)
@@ -99,11 +105,19 @@ func (fs *flights) init(clientTimer, budget time.Duration) {
 
 func (fs *flights) lot(key uint64) *lot { return &fs.lots[key%uint64(len(fs.lots))] }
 
+// lotLeast is places of a lot; a power of two. They grow with the flights.
+const lotLeast = 16
+
+// place is where a key's flights are found. Its lowest bits chose the lot.
+func (l *lot) place(key uint64) **flight {
+	return &l.found[key>>32&uint64(len(l.found)-1)]
+}
+
 // find gives the flight of a question, nil where there is none. The lot is locked, as
 // it is for forget.
 func (l *lot) find(q *Question, key uint64) *flight {
-	f := l.found[key]
-	for f != nil && !f.question.is(q) {
+	f := *l.place(key)
+	for f != nil && (f.key != key || !f.question.is(q)) {
 		f = f.same
 	}
 	return f
@@ -112,23 +126,34 @@ func (l *lot) find(q *Question, key uint64) *flight {
 // forget takes a flight out that is in.
 func (l *lot) forget(f *flight) {
 	f.in = false
-	switch before := l.found[f.key]; {
-	case before != f:
-		for before.same != f {
-			before = before.same
+	at := l.place(f.key)
+	for *at != f {
+		at = &(*at).same
+	}
+	*at, f.same = f.same, nil
+	l.count--
+}
+
+// grow has each place find one flight again, or few.
+func (l *lot) grow() {
+	before := l.found
+	l.found = make([]*flight, 2*len(before))
+	for _, f := range before {
+		for f != nil {
+			next, at := f.same, l.place(f.key)
+			f.same, *at = *at, f
+			f = next
 		}
-		before.same = f.same
-	case f.same != nil:
-		l.found[f.key] = f.same
-	default:
-		delete(l.found, f.key)
 	}
 }
 
 // add puts a new flight into its lot, which is locked.
 func (fs *flights) add(l *lot, f *flight) {
-	f.in, f.same = true, l.found[f.key]
-	l.found[f.key] = f
+	if l.count++; l.count > len(l.found) {
+		l.grow()
+	}
+	at := l.place(f.key)
+	f.in, f.same, *at = true, *at, f
 	l.lines[0].push(f)
 	fs.open.Add(1)
 }
@@ -147,15 +172,22 @@ func (fs *flights) wake(f *flight) {
 	}
 }
 
-// take removes a flight, if it is still there, and returns who waited for it.
-func (fs *flights) take(f *flight) *waiting {
+// take removes a flight, if it is still there, and returns who waited for it. over says
+// that nobody has it in hand any more but the caller.
+func (fs *flights) take(f *flight) (w *waiting, over bool) {
 	l := fs.lot(f.key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !f.in {
-		return nil
+		return nil, false
 	}
-	return fs.remove(l, f)
+	return fs.remove(l, f), !f.late
+}
+
+// reuse keeps a flight that is over for another question.
+func (fs *flights) reuse(f *flight) {
+	f.question = Question{}
+	fs.spare.Put(f)
 }
 
 // remove is take within the locked lot.

@@ -13,18 +13,21 @@ import (
 func (c *Cache) fetch(f *flight) {
 	c.flights.wake(f)
 	c.count.fetches.Add(1)
-	c.opts.Fetch(&f.question, func(msg []byte, err error) {
-		if f.landed.CompareAndSwap(false, true) {
-			c.land(f, msg, err)
-		}
-	})
+	c.opts.Fetch(&f.question, f.answered)
+}
+
+// answered is what a flight calls back, once.
+func (c *Cache) answered(f *flight, msg []byte, err error) {
+	if f.landed.CompareAndSwap(false, true) {
+		c.land(f, msg, err)
+	}
 }
 
 // land ends a flight with what upstream said. The entry is visible before the
 // flight can no longer be joined. An answer that comes behind the budget is
 // stored all the same; a failure then tells nothing new.
 func (c *Cache) land(f *flight, msg []byte, err error) {
-	now := c.Now()
+	now := c.landing()
 	var e *entry
 	if err == nil {
 		e, err = c.understand(&f.question, f.key, msg, now)
@@ -32,7 +35,7 @@ func (c *Cache) land(f *flight, msg []byte, err error) {
 	if err != nil {
 		c.tally(err)
 		if c.aloft(f) {
-			c.release(c.flights.take(f), c.failed(f, err, now), now)
+			c.close(f, c.failed(f, err, now), now)
 		}
 		return
 	}
@@ -45,7 +48,16 @@ func (c *Cache) land(f *flight, msg []byte, err error) {
 	if e.life == 0 {
 		e.life = 1 // fresh for those who waited, in this very moment
 	}
-	c.release(c.flights.take(f), e, now)
+	c.close(f, e, now)
+}
+
+// close ends a flight that has landed: it can no longer be joined, who waited is answered.
+func (c *Cache) close(f *flight, e *entry, now Instant) {
+	w, over := c.flights.take(f)
+	c.release(w, e, now)
+	if over {
+		c.flights.reuse(f)
+	}
 }
 
 // aloft reports whether the flight is still waited for.

@@ -104,9 +104,15 @@ func (c *Cache) abandon() {
 				left = append(left, f)
 			}
 		}
+		for _, f := range left {
+			l.lines[f.stage()].drop(f)
+			f.late = true
+			l.lines[1].push(f)
+		}
 		l.mu.Unlock()
 		for _, f := range left {
-			c.release(c.flights.take(f), failure(&f.question, f.key, now, 1, wire.RcodeServFail, wire.EDENotReady), now)
+			w, _ := c.flights.take(f)
+			c.release(w, failure(&f.question, f.key, now, 1, wire.RcodeServFail, wire.EDENotReady), now)
 		}
 	}
 }

@@ -18,28 +18,39 @@ type Waiter interface{ Deliver(reply []byte, how State) }
 func (c *Cache) Wait(q *wire.Query, data []byte, limit int, now Instant, w Waiter) {
 	key := keyOf(q.Hash[0], q.Type, q.Class, queryMarks(q), q.View)
 	c.judge.missed(key)
-	me := waitings.Get().(*waiting)
-	*me = waiting{
-		to: w, packet: append(me.packet[:0], data[:q.End]...),
-		limit: int32(limit), edns: q.EDNS, do: q.DO, extras: q.Extras,
-	}
+	me := asker{q, data[:q.End], limit, w}
 	asked := ask(q)
-	opened, answer := c.join(&asked, key, me, now)
+	opened, answer := c.join(&asked, key, &me, now)
 	switch {
 	case answer != nil:
-		c.deliver(me, answer, now)
+		one := waitings.Get().(*waiting)
+		one.fill(&me)
+		c.deliver(one, answer, now)
 	case opened != nil:
 		c.fetch(opened)
 	}
+}
+
+// An asker is somebody who is about to wait.
+type asker struct {
+	q     *wire.Query
+	data  []byte // header and question
+	limit int
+	to    Waiter
+}
+
+// fill has w be the asker.
+func (w *waiting) fill(a *asker) {
+	w.to, w.packet = a.to, append(w.packet[:0], a.data...)
+	w.limit, w.edns, w.do, w.extras = int32(a.limit), a.q.EDNS, a.q.DO, a.q.Extras
 }
 
 // join adds an asker to the flight of its question. It returns the flight where
 // that was opened just now, or an entry where the asker need not wait: one that
 // was stored meanwhile, a stale one where the client timer has passed, and a
 // failure where there are too many. me may be nil: a refresh.
-func (c *Cache) join(q *Question, key uint64, me *waiting, now Instant) (*flight, *entry) {
+func (c *Cache) join(q *Question, key uint64, me *asker, now Instant) (*flight, *entry) {
 	l := c.flights.lot(key)
-
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.find(q, key)
@@ -59,13 +70,13 @@ func (c *Cache) join(q *Question, key uint64, me *waiting, now Instant) (*flight
 		c.count.overWaiters.Add(1)
 		return nil, c.turnAway(q, key, now)
 	}
-	c.enlist(f, me)
+	c.enlist(f, waitings.Get().(*waiting), me)
 	return nil, nil
 }
 
 // depart opens the flight of a question. The lot is locked, and a flight leaves
 // its lot only when its entry is visible: so what was missed before is looked for again.
-func (c *Cache) depart(l *lot, q *Question, key uint64, me *waiting, now Instant) (*flight, *entry) {
+func (c *Cache) depart(l *lot, q *Question, key uint64, me *asker, now Instant) (*flight, *entry) {
 	if e := c.index.question(q, key); me != nil && e != nil && c.state(e, now) != Miss {
 		return nil, e
 	}
@@ -76,19 +87,34 @@ func (c *Cache) depart(l *lot, q *Question, key uint64, me *waiting, now Instant
 		c.count.overFlights.Add(1)
 		return nil, c.turnAway(q, key, now)
 	}
-	f := &flight{question: *q, key: key, opened: now, flushed: c.flushed.Load(), refresh: me == nil}
+	f := c.flight()
+	f.question, f.key, f.opened, f.flushed, f.refresh = *q, key, now, c.flushed.Load(), me == nil
 	f.question.Name = append(f.name[:0], q.Name...)
 	f.question.Trail = append([]byte(nil), q.Trail...)
 	if me != nil {
-		c.enlist(f, me)
+		c.enlist(f, &f.first, me)
 	}
 	c.flights.add(l, f)
 	return f, nil
 }
 
-func (c *Cache) enlist(f *flight, me *waiting) {
-	me.next = f.waiters
-	f.waiters = me
+// flight gives one that nobody has in hand.
+func (c *Cache) flight() *flight {
+	if f, ok := c.flights.spare.Get().(*flight); ok {
+		f.landed.Store(false)
+		return f
+	}
+	f := new(flight)
+	f.first.own = true
+	f.answered = func(msg []byte, err error) { c.answered(f, msg, err) }
+	return f
+}
+
+// enlist has an asker wait for a flight, as w.
+func (c *Cache) enlist(f *flight, w *waiting, me *asker) {
+	w.fill(me)
+	w.next = f.waiters
+	f.waiters = w
 	f.count++
 	c.count.waiting.Add(1)
 }
@@ -147,5 +173,7 @@ func (c *Cache) deliver(w *waiting, e *entry, now Instant) {
 	q.Extras = w.extras
 	w.to.Deliver(e.reply(q, d.buf[:len(w.packet)], int(w.limit), now), how)
 	w.to, w.next = nil, nil
-	waitings.Put(w)
+	if !w.own {
+		waitings.Put(w)
+	}
 }
