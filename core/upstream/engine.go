@@ -101,7 +101,7 @@ func (e *Engine) Stats() []ServerStats {
 	defer e.mu.Unlock()
 	stats := make([]ServerStats, 0, len(e.servers))
 	for _, s := range e.servers {
-		stats = append(stats, s.stats())
+		stats = append(stats, s.stats(e.shards))
 	}
 	slices.SortFunc(stats, func(a, b ServerStats) int {
 		if c := a.Server.Addr.Compare(b.Server.Addr); c != 0 {

@@ -264,10 +264,10 @@ func (s *shard) replied(f *flight, n int, msg []byte, cut bool, now int64, o *ou
 		if f.open == 0 {
 			s.free(f)
 		}
-	case v == useful:
+	case v <= useful:
 		s.learn(f, a, msg, now)
 		f.foldQuestion(msg)
-		s.finish(f, Answer{Msg: msg, Server: f.to(a).Addr, RTT: rtt}, o)
+		s.finish(f, Answer{Msg: msg, Server: f.to(a).Addr, Addresses: v == addresses, RTT: rtt}, o)
 	case v == truncated:
 		s.count(f.to(a), cTruncated)
 		s.again(f, a, route{stream: true}, now, o)

@@ -42,7 +42,9 @@ func (h *health) down() bool              { return h.downUntil.Load() != 0 }
 
 // ask notes that a query was sent.
 func (h *health) ask(now int64) {
-	h.lastAsked.Store(now)
+	if h.lastAsked.Load() != now { // a batch has one time: a store is dear, a look is not
+		h.lastAsked.Store(now)
+	}
 	h.open.Add(1)
 	if h.silent.Load() == 0 {
 		h.silent.CompareAndSwap(0, now)
@@ -51,8 +53,12 @@ func (h *health) ask(now int64) {
 
 // reply notes a reply of any kind: the server lives.
 func (h *health) reply() {
-	h.silent.Store(0)
-	h.open.Store(0)
+	if h.silent.Load() != 0 {
+		h.silent.Store(0)
+	}
+	if h.open.Load() != 0 {
+		h.open.Store(0)
+	}
 }
 
 // measure adds a round-trip time (RFC 6298 §2: SRTT with a gain of 1/8).
@@ -84,7 +90,9 @@ func (h *health) anew(rtt time.Duration) {
 
 // good notes a useful reply, which ends a back-off.
 func (h *health) good() {
-	h.failures.Store(0)
+	if h.failures.Load() != 0 {
+		h.failures.Store(0)
+	}
 	if h.downUntil.Load() == 0 {
 		return
 	}

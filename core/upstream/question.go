@@ -25,8 +25,11 @@ type Answer struct {
 	// then no server had a better one.
 	Msg    []byte
 	Server netip.AddrPort // who answered; the zero value where Err is set
-	RTT    time.Duration  // between the asking of that server and its reply
-	Err    error          // net.ErrClosed, one of this package's, or of the network's (syscall.ECONNREFUSED)
+	// Addresses says that Msg is addresses of the question's name and nothing else, with each
+	// under a pointer to the question: there is no alias, nor anything to be believed of others.
+	Addresses bool
+	RTT       time.Duration // between the asking of that server and its reply
+	Err       error         // net.ErrClosed, one of this package's, or of the network's (syscall.ECONNREFUSED)
 }
 
 // How a question may end without an answer, besides network errors.

@@ -10,17 +10,18 @@ import (
 type verdict uint8
 
 const (
-	useful        verdict = iota
-	truncated             // ask again over TCP (RFC 7766 §5)
-	noEDNS                // the server knows no OPT record, or not ours (RFC 6891 §6.1.3, §7): ask without
-	bogus                 // what the server found is not valid; another one may find better
-	failing               // SERVFAIL and the like: another server may do better
-	lame                  // the server refers to others
-	garbled               // its records cannot be read, or are all about other names
-	noReply               // from here on not believed: not a reply to a query (RFC 5452 §9.1)
-	otherQuestion         // than the query's
-	otherCase             // of the name than the query's
-	otherSubnet           // than the query's client subnet (RFC 7871 §7.3)
+	addresses verdict = iota // as useful, and of the plainest kind
+	useful
+	truncated     // ask again over TCP (RFC 7766 §5)
+	noEDNS        // the server knows no OPT record, or not ours (RFC 6891 §6.1.3, §7): ask without
+	bogus         // what the server found is not valid; another one may find better
+	failing       // SERVFAIL and the like: another server may do better
+	lame          // the server refers to others
+	garbled       // its records cannot be read, or are all about other names
+	noReply       // from here on not believed: not a reply to a query (RFC 5452 §9.1)
+	otherQuestion // than the query's
+	otherCase     // of the name than the query's
+	otherSubnet   // than the query's client subnet (RFC 7871 §7.3)
 )
 
 func (v verdict) believed() bool { return v < noReply }
@@ -41,6 +42,9 @@ func isReply(msg []byte) bool {
 func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 	if !isReply(msg) {
 		return noReply
+	}
+	if !a.mixed && !cut && f.addresses(msg) {
+		return addresses
 	}
 	rcode := wire.RcodeOf(msg)
 	if binary.BigEndian.Uint16(msg[4:]) == 0 && len(msg) == wire.HeaderLen && rcode == wire.RcodeFormErr {

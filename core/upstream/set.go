@@ -72,7 +72,7 @@ func (s *Set) Stats() []ServerStats {
 	list := *s.servers.Load()
 	stats := make([]ServerStats, len(list))
 	for i, state := range list {
-		stats[i] = state.stats()
+		stats[i] = state.stats(s.engine.shards)
 	}
 	return stats
 }
@@ -80,31 +80,40 @@ func (s *Set) Stats() []ServerStats {
 // Ask asks the set and calls done exactly once: within the budget, from any
 // goroutine, possibly before Ask returns. done should not block: other
 // answers wait behind it. It may call Ask.
-func (s *Set) Ask(q *Question, done func(Answer)) { s.ask(q, s.budget, done) }
+func (s *Set) Ask(q *Question, done func(Answer)) {
+	if !s.ask(q, s.budget, done) {
+		done(Answer{Err: ErrNoServers})
+	}
+}
 
-func (s *Set) ask(q *Question, budget time.Duration, done func(Answer)) {
+// Try is Ask for a set that may be empty, as it was closed: then it reports false, and
+// calls nobody.
+func (s *Set) Try(q *Question, done func(Answer)) bool { return s.ask(q, s.budget, done) }
+
+// ask reports whether there is anybody to ask; else done is not called.
+func (s *Set) ask(q *Question, budget time.Duration, done func(Answer)) bool {
 	e := s.engine
 	servers := *s.servers.Load()
 	switch {
 	case len(servers) == 0:
-		done(Answer{Err: ErrNoServers})
-		return
+		return false
 	case len(q.Name) == 0 || wire.NameLen(q.Name) != len(q.Name) || len(q.Options) > maxOptions:
 		done(Answer{Err: ErrQuestion})
-		return
+		return true
 	case s.refuses(q, servers):
 		done(Answer{Err: ErrMute})
-		return
+		return true
 	case e.inFlight.Add(1) > int64(e.options.MaxInFlight):
 		e.inFlight.Add(-1)
 		done(Answer{Err: ErrOverload})
-		return
+		return true
 	}
 	shard := e.shards[0]
 	if n := uint32(len(e.shards)); n > 1 {
 		shard = e.shards[e.turn.Add(1)/heldMost%n] // who asks for much has it leave together
 	}
 	shard.begin(q, servers, budget, done)
+	return true
 }
 
 // Exchange asks the set and waits: for the budget, or until ctx's deadline where
@@ -118,10 +127,13 @@ func (s *Set) Exchange(ctx context.Context, q *Question) (Answer, error) {
 		return Answer{}, fmt.Errorf("ask for %s: %w", wire.NameString(q.Name), err)
 	}
 	answers := make(chan Answer, 1)
-	s.ask(q, budget, func(a Answer) {
+	take := func(a Answer) {
 		a.Msg = slices.Clone(a.Msg)
 		answers <- a
-	})
+	}
+	if !s.ask(q, budget, take) {
+		take(Answer{Err: ErrNoServers})
+	}
 	select {
 	case a := <-answers:
 		if a.Err != nil {

@@ -1,9 +1,6 @@
 package upstream
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // What is counted of a server.
 const (
@@ -30,21 +27,18 @@ const (
 	cStrange = cNoReply
 )
 
-// A tally is what one shard counts of one server. It is written under the shard's
-// lock only and may be read at any time, so that counting is a plain addition on a
-// line that no other processor writes.
+// A tally is what one shard counts of one server, under that shard's lock: a store
+// that others may see at any time would cost as much as an atomic addition.
 type tally struct {
 	_         [64]byte
-	n         [counters]atomic.Uint64
-	histogram [len(HistogramBounds) + 1]atomic.Uint64
-	nanos     atomic.Uint64 // of all round-trip times
+	n         [counters]uint64
+	histogram [len(HistogramBounds) + 1]uint64
+	nanos     uint64 // of all round-trip times
 	_         [64]byte
 }
 
-func plus(to *atomic.Uint64, n uint64) { to.Store(to.Load() + n) }
-
 // count adds one to a counter of a server.
-func (s *shard) count(of *server, what int) { plus(&of.tallies[s.index].n[what], 1) }
+func (s *shard) count(of *server, what int) { of.tallies[s.index].n[what]++ }
 
 // timed adds one round-trip time to the histogram.
 func (s *shard) timed(of *server, rtt time.Duration) {
@@ -53,25 +47,36 @@ func (s *shard) timed(of *server, rtt time.Duration) {
 	for i < len(HistogramBounds) && rtt > HistogramBounds[i] {
 		i++
 	}
-	plus(&t.histogram[i], 1)
-	plus(&t.nanos, uint64(max(0, rtt)))
+	t.histogram[i]++
+	t.nanos += uint64(max(0, rtt))
 }
 
 // total adds up what the shards have counted.
-func (s *server) total(what int) (n uint64) {
-	for i := range s.tallies {
-		n += s.tallies[i].n[what].Load()
+func (s *server) total(shards []*shard) (sum tally) {
+	for i, shard := range shards {
+		shard.mu.Lock()
+		t := &s.tallies[i]
+		for what, n := range t.n {
+			sum.n[what] += n
+		}
+		for j, n := range t.histogram {
+			sum.histogram[j] += n
+		}
+		sum.nanos += t.nanos
+		shard.mu.Unlock()
 	}
-	return n
+	return sum
 }
 
-func (s *server) stats() ServerStats {
+func (s *server) stats(shards []*shard) ServerStats {
+	sum := s.total(shards)
+	n := &sum.n
 	st := ServerStats{
-		Server: s.Server, Asked: s.total(cAsked), Answered: s.total(cAnswered), Failed: s.total(cFailed),
-		Garbled: s.total(cGarbled), Truncated: s.total(cTruncated), Timeouts: s.total(cTimeouts), Errors: s.total(cErrors),
-		Hedges: s.total(cHedges), Resends: s.total(cResends), Late: s.total(cLate), Floods: s.total(cFloods),
-		NoReply: s.total(cNoReply), OtherID: s.total(cOtherID), OtherQuestion: s.total(cOtherName), OtherCase: s.total(cOtherCase), OtherSubnet: s.total(cOtherSubnet),
-		Connections: s.total(cConnections), Closed: s.total(cClosed),
+		Server: s.Server, Asked: n[cAsked], Answered: n[cAnswered], Failed: n[cFailed],
+		Garbled: n[cGarbled], Truncated: n[cTruncated], Timeouts: n[cTimeouts], Errors: n[cErrors],
+		Hedges: n[cHedges], Resends: n[cResends], Late: n[cLate], Floods: n[cFloods],
+		NoReply: n[cNoReply], OtherID: n[cOtherID], OtherQuestion: n[cOtherName], OtherCase: n[cOtherCase], OtherSubnet: n[cOtherSubnet],
+		Connections: n[cConnections], Closed: n[cClosed],
 		RTT: s.smoothed(), P95: s.p95(), Down: s.down(),
 	}
 	st.Refused = s.refused.Load()
@@ -79,12 +84,6 @@ func (s *server) stats() ServerStats {
 	if err := s.lastErr.Load(); err != nil {
 		st.LastError = *err
 	}
-	for i := range s.tallies {
-		t := &s.tallies[i]
-		for j := range t.histogram {
-			st.Histogram[j] += t.histogram[j].Load()
-		}
-		st.Waited += time.Duration(t.nanos.Load())
-	}
+	st.Histogram, st.Waited = sum.histogram, time.Duration(sum.nanos)
 	return st
 }
