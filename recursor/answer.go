@@ -35,13 +35,13 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 		return
 	}
 	question := s.resolver.Question(q, r.recursive(to)) // an authoritative server answers without recursion
-	resolver.Exchange(to.Set, &question, func(a upstream.Answer) {
-		if resolver.Gone(a.Err) && s.routes.Load() != r {
-			s.Ask(q, done)
-			return
-		}
-		done(a)
-	})
+	switch {
+	case to.Set.Try(&question, done):
+	case s.routes.Load() != r: // the set was closed as a reload replaced it a moment ago
+		s.Ask(q, done)
+	default:
+		done(upstream.Answer{Err: upstream.ErrNoServers})
+	}
 }
 
 // Apart implements resolver.Route: what an authoritative server says about names

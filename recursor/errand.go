@@ -18,6 +18,7 @@ import (
 type errand struct {
 	x        *external
 	question upstream.Question // without the way's options
+	name     [usualName]byte   // the question's: whose it is may be gone when it is asked anew
 	done     func(upstream.Answer)
 
 	// Guarded by errands.
@@ -31,6 +32,7 @@ type errand struct {
 }
 
 const (
+	usualName = 64          // octets of a name in wire form; a longer one has room elsewhere
 	mostAgain = 2           // how often one question follows the fleet
 	parkMost  = time.Second // checks have mostly been decided by then
 )
@@ -68,6 +70,7 @@ func (l *errands) end(e *errand) {
 func (x *external) ask(question upstream.Question, done func(upstream.Answer)) {
 	w := x.now()
 	e := &errand{x: x, question: question, done: done, way: w, open: 1}
+	e.question.Name = append(e.name[:0], question.Name...)
 	x.errands.add(e)
 	x.send(e, w)
 	if now := x.way.Load(); now != w { // as it changed, this one may not have been listed yet

@@ -3,6 +3,7 @@ package resolver
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/miekg/dns"
 
@@ -19,14 +20,40 @@ func (r *Resolver) fetch(q *cache.Question, done func(msg []byte, err error)) {
 		r.follow(q, head, target, done)
 		return
 	}
-	r.route.Ask(q, func(a upstream.Answer) {
-		r.traces.note(q, a)
-		if a.Err != nil || plain(a.Msg) {
-			done(a.Msg, a.Err)
-			return
-		}
+	o, ok := outings.Get().(*outing)
+	if !ok {
+		o = new(outing)
+		o.back = o.answered
+	}
+	o.r, o.q, o.done = r, q, done
+	r.route.Ask(q, o.back)
+}
+
+// An outing is a question that the route was given.
+type outing struct {
+	r    *Resolver
+	q    *cache.Question
+	done func(msg []byte, err error)
+	back func(a upstream.Answer) // made once, with the outing
+}
+
+// outings are those that are back.
+var outings sync.Pool
+
+// answered takes what the route brings, once.
+func (o *outing) answered(a upstream.Answer) {
+	r, q, done := o.r, o.q, o.done
+	o.r, o.q, o.done = nil, nil, nil
+	outings.Put(o)
+	r.traces.note(q, a)
+	switch {
+	case a.Err != nil:
+		done(nil, told(a.Err))
+	case a.Addresses || plain(a.Msg):
+		done(a.Msg, nil)
+	default:
 		r.understand(q, a.Msg, done)
-	})
+	}
 }
 
 // understand finds out what a message with aliases, or without an answer, needs.

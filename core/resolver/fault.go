@@ -53,6 +53,15 @@ func upstreamFault(err error) error {
 	return fault{err, wire.EDENetworkError}
 }
 
+// told is an error of the route's with what the asker is told, be it the route's own or
+// upstream's.
+func told(err error) error {
+	if _, ok := err.(interface{ EDE() uint16 }); ok {
+		return err
+	}
+	return upstreamFault(err)
+}
+
 // targetFault is an alias's whose target has no answer, for the reason that the
 // target's reply gives.
 func targetFault(name []byte, reply *dns.Msg) error {

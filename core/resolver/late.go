@@ -37,7 +37,7 @@ func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
 // Deliver implements cache.Waiter.
 func (l *lateReply) Deliver(reply []byte, how cache.State) {
 	l.share.giveBack()
-	waited := time.Since(l.began)
+	waited := l.r.post.since(l.began)
 	l.r.waited[how].Observe(waited.Seconds())
 	if l.seen != nil {
 		l.seen.Answer(reply, l.began.Add(waited), lateSource+int(how))

@@ -3,6 +3,7 @@ package resolver
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/strata-dns/strata/core/plane"
 )
@@ -12,6 +13,7 @@ import (
 type post struct {
 	holders atomic.Int32
 	owed    atomic.Int64 // replies that are kept
+	moment  atomic.Int64 // when the answers came that are delivered, ns from started; 0: look at the clock
 
 	mu   sync.Mutex
 	bags []*bag // one a queue
@@ -21,7 +23,7 @@ type post struct {
 // A bag is late replies of one queue.
 type bag struct {
 	queue   plane.Batcher
-	replies []plane.Packet // Data is set when the bag is full: text may move
+	replies []plane.Packet // as many as ends, or more that were; Data is set when the bag is full: text may move
 	ends    []int          // of each in text
 	text    []byte
 }
@@ -34,8 +36,22 @@ const (
 // together calls deliver, which delivers the replies of a batch.
 func (p *post) together(deliver func()) {
 	p.hold()
+	p.moment.Store(int64(time.Since(started)))
 	deliver()
+	p.moment.Store(0)
 	p.release()
+}
+
+// started is what moments count from.
+var started = time.Now()
+
+// since is how long ago something was for the answers that are being delivered: those
+// that came together look at the clock once.
+func (p *post) since(began time.Time) time.Duration {
+	if m := p.moment.Load(); m != 0 {
+		return max(0, time.Duration(m)-began.Sub(started))
+	}
+	return time.Since(began)
 }
 
 // hold keeps replies until the release that belongs to it. Nobody may wait in between.
@@ -68,7 +84,11 @@ func (p *post) keep(queue plane.Batcher, to *plane.Return, reply []byte) *bag {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b, at := p.bag(queue)
-	b.replies = append(b.replies, plane.Packet{Return: *to})
+	n := len(b.ends)
+	if n == len(b.replies) {
+		b.replies = append(b.replies, plane.Packet{})
+	}
+	b.replies[n].Return = *to
 	b.text = append(b.text, reply...)
 	b.ends = append(b.ends, len(b.text))
 	p.owed.Add(1)
@@ -114,9 +134,9 @@ func (p *post) send(b *bag) {
 		b.replies[i].Data = b.text[from:end]
 		from = end
 	}
-	_ = b.queue.DeliverAll(b.replies)
+	_ = b.queue.DeliverAll(b.replies[:len(b.ends)])
 	p.owed.Add(-int64(len(b.ends)))
-	b.queue, b.replies, b.ends, b.text = nil, b.replies[:0], b.ends[:0], b.text[:0]
+	b.queue, b.ends, b.text = nil, b.ends[:0], b.text[:0]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.free) < bagsKept {

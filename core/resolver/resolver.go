@@ -80,10 +80,17 @@ func New(o Options) (*Resolver, error) {
 	}
 	r.rules.Store(&o.Rules)
 	if r.engine != nil {
-		r.engine.Together(r.post.together)
+		r.engine.Together(r.together)
 	}
 	r.load()
 	return r, nil
+}
+
+// together calls deliver, which brings answers that came together.
+func (r *Resolver) together(deliver func()) {
+	r.cache.Still()
+	r.post.together(deliver)
+	r.cache.Move()
 }
 
 // SetRules replaces the rules. Those who are asking finish with the old ones.
