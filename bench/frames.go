@@ -12,6 +12,11 @@ func (r *Run) framesLoad(load string) bool {
 	return slices.ContainsFunc(r.Samples, func(s Sample) bool { return s.Load == load && s.Flood })
 }
 
+// flooded reports whether a row's queries were frames.
+func (r *Run) flooded(load, contender string) bool {
+	return slices.ContainsFunc(r.Samples, func(s Sample) bool { return s.Load == load && s.Contender == contender && s.Flood })
+}
+
 // long reports whether the run is one long measurement instead of three rounds.
 func (r *Run) long() bool {
 	return slices.ContainsFunc(r.Samples, func(s Sample) bool { return s.Seconds >= 30 })
