@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/strata-dns/strata/e2e/clock"
 	"github.com/strata-dns/strata/e2e/controlplane"
 )
 
@@ -66,6 +68,40 @@ func TestClockOfMonitor(t *testing.T) {
 			}
 		}
 	}
+	l.expired(t, c)
 	p.held(t)
 	l.equal(t, "town", l.cluster.Kubeconfig(controlplane.Monitor))
+}
+
+// expired has the monitor's connection break while its clock shows a time at which the API
+// server's certificate is no longer valid: it says so, and leaves all as it is, until the
+// clock is right again.
+func (l *lived) expired(t *testing.T, c *clock.Clock) {
+	t.Helper()
+	l.service(t, "times", "stays")
+	l.until(t, "what is there before", func() bool {
+		reply, err := exchange(l.server, "stays.times.svc.cluster.local", dns.TypeA)
+		return err == nil && len(data(reply)) == 1
+	})
+	c.Set(decade)
+	must(t, l.cluster.API.Kill())
+	must(t, l.cluster.API.Start())
+	must(t, l.cluster.Ready(t.Context()))
+	l.until(t, "that it does not trust the certificate, and says so", func() bool {
+		ready, _ := l.monitor.IsReady(t.Context())
+		return !ready && strings.Contains(l.monitor.Log(), "certificate has expired")
+	})
+	late := plainService("late")
+	late.Spec.ClusterIP = "10.96.42.1"
+	_, err := l.cluster.Client.CoreV1().Services("times").Create(t.Context(), late, metav1.CreateOptions{})
+	must(t, err)
+	compared := gauge(t, l.monitor, "strata_monitor_compare_timestamp_seconds")
+	l.until(t, "another compare, if it makes any, or seconds without", func() bool {
+		return gauge(t, l.monitor, "strata_monitor_compare_timestamp_seconds") > compared+3 || float64(c.Now().Unix()) > compared+6
+	})
+	if reply, err := exchange(l.server, "stays.times.svc.cluster.local", dns.TypeA); err != nil || len(data(reply)) != 1 {
+		t.Errorf("while the certificate is not trusted: %v, %v", reply, err)
+	}
+	c.Set(0)
+	l.answers(t, "late.times.svc.cluster.local", dns.TypeA, late.Spec.ClusterIP)
 }
