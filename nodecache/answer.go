@@ -35,6 +35,11 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	})
 }
 
+// Declines implements resolver.Decliner.
+func (s *server) Declines(view uint32, name []byte) bool {
+	return s.routes.Load().find(view, name).Refuses(name)
+}
+
 // Apart implements resolver.Route.
 func (s *server) Apart(view uint32, a, b []byte) bool {
 	r := s.routes.Load()

@@ -51,6 +51,15 @@ func (s *server) Apart(view uint32, a, b []byte) bool {
 	return r.zones.Find(view, a) != r.zones.Find(view, b)
 }
 
+// Declines implements resolver.Decliner.
+func (s *server) Declines(view uint32, name []byte) bool {
+	r := s.routes.Load()
+	if to := r.zones.Find(view, name); to != nil {
+		return to.Refuses(name)
+	}
+	return r.external != nil && r.external.refuses(name)
+}
+
 // recursive reports whether a zone's servers resolve. (That of a view which is gone
 // has none.)
 func (r *routes) recursive(to *resolver.Target) bool {

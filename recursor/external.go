@@ -77,6 +77,12 @@ func (x *external) now() *way {
 	return w
 }
 
+// refuses reports whether a question about a name would fail at once, for none of those
+// who serve now replies.
+func (x *external) refuses(name []byte) bool {
+	return x.way.Load().fleet == x.fleet.Current() && x.set.Refuses(name)
+}
+
 // follow makes the upstream set what failover says. c is a new configuration, or
 // nil.
 func (x *external) follow(c *Config) *way {

@@ -102,6 +102,8 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 		return a.unasked(p, limit), unaskedKind
 	case a.r.loops.closed(q), q.Trail() == nil && a.circled(p.Client.Addr()):
 		return a.looped(p, limit), loopKind
+	case a.vain():
+		return a.unheard(p, limit)
 	}
 	place, ok := a.rules.InFlight.Take(p.Client.Addr())
 	if !ok {

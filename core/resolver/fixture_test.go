@@ -177,6 +177,8 @@ func (r *testRoute) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	Exchange(r.find(q.View, q.Name), &question, done)
 }
 
+func (r *testRoute) Declines(view uint32, name []byte) bool { return r.find(view, name).Refuses(name) }
+
 func (r *testRoute) Apart(view uint32, a, b []byte) bool {
 	return r.find(view, a) != r.find(view, b)
 }

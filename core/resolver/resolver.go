@@ -21,17 +21,18 @@ import (
 
 // A Resolver answers from memory and asks its route for the rest.
 type Resolver struct {
-	cache  *cache.Cache
-	rules  atomic.Pointer[Rules]
-	route  Route
-	engine *upstream.Engine // nil where none is known
-	post   post
-	maxUDP int
-	file   string
-	log    *slog.Logger
-	chains chains
-	loops  *loops
-	traces traces
+	cache    *cache.Cache
+	rules    atomic.Pointer[Rules]
+	route    Route
+	decliner Decliner         // the route; nil where it is none
+	engine   *upstream.Engine // nil where none is known
+	post     post
+	maxUDP   int
+	file     string
+	log      *slog.Logger
+	chains   chains
+	loops    *loops
+	traces   traces
 
 	ballast  []byte
 	circles  circles
@@ -64,6 +65,9 @@ type Options struct {
 // New makes a resolver and reads its cache's file, where there is one.
 func New(o Options) (*Resolver, error) {
 	r := &Resolver{route: o.Route, engine: o.Engine, maxUDP: o.MaxUDP, file: o.Cache.File, log: o.Log, loops: newLoops(o.Log), streams: new(counts), secured: new(counts)}
+	if o.Engine != nil {
+		r.decliner, _ = o.Route.(Decliner)
+	}
 	r.ballast = newBallast()
 	r.waits, r.waited = newWaits()
 	var err error

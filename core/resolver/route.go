@@ -20,6 +20,14 @@ type Route interface {
 	Apart(view uint32, a, b []byte) bool
 }
 
+// A Decliner is a Route that can tell at no cost which questions it would fail at once, as
+// nobody replies to whatever is asked: of a flood of these the hot path makes short work.
+type Decliner interface {
+	// Declines tells whether a question about a folded name, in a view, would get
+	// upstream.ErrMute at this moment. It must neither block nor allocate.
+	Declines(view uint32, name []byte) bool
+}
+
 // Routes find the servers to ask about a name: those given for the longest suffix
 // of it, cut at labels.
 type Routes struct {

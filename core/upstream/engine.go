@@ -42,6 +42,7 @@ type Engine struct {
 	shards   []*shard
 	turn     atomic.Uint32
 	inFlight atomic.Int64
+	refused  atomic.Int64                 // when a question last was, for nobody would answer; 0: not for long
 	holders  atomic.Int32                 // Hold without Release
 	together atomic.Pointer[func(func())] // nil where none is set
 

@@ -21,12 +21,19 @@ const (
 // names: a leaky bucket (GCRA) each.
 type probes [probeShares]atomic.Int64
 
+func (p *probes) share(name []byte) *atomic.Int64 { return &p[wire.HashName(parent(name))%probeShares] }
+
+func beyondBurst(paid, now int64) bool { return paid-now > (probeBurst-1)*int64(probePause) }
+
+// spent reports whether admit would say no.
+func (p *probes) spent(name []byte, now int64) bool { return beyondBurst(p.share(name).Load(), now) }
+
 // admit reports whether a question may be asked now.
 func (p *probes) admit(name []byte, now int64) bool {
-	paid := &p[wire.HashName(parent(name))%probeShares]
+	paid := p.share(name)
 	for {
 		was := paid.Load()
-		if was-now > (probeBurst-1)*int64(probePause) {
+		if beyondBurst(was, now) {
 			return false
 		}
 		if paid.CompareAndSwap(was, max(was, now)+int64(probePause)) {
@@ -62,7 +69,29 @@ func (s *Set) refuses(q *Question, servers []*server) bool {
 	if !mute(servers, now) || s.probes.admit(q.Name, now) {
 		return false
 	}
+	s.refuse(servers, now)
+	return true
+}
+
+// refuse counts a question that is not asked.
+func (s *Set) refuse(servers []*server, now int64) {
 	servers[0].refused.Add(1)
+	s.engine.refused.Store(now)
+}
+
+// Refuses reports whether a question about a folded name would get ErrMute at this moment, and
+// counts it if so: for who answers floods of such questions without a way to
+// ask them. It allocates nothing.
+func (s *Set) Refuses(name []byte) bool {
+	servers := *s.servers.Load()
+	if len(servers) == 0 || !servers[0].down() {
+		return false
+	}
+	now := s.engine.now()
+	if !mute(servers, now) || !s.probes.spent(name, now) {
+		return false
+	}
+	s.refuse(servers, now)
 	return true
 }
 
@@ -77,4 +106,18 @@ func (s *shard) vain(f *flight, now int64) bool {
 func (s *shard) bide(f *flight, now int64) {
 	f.onTime++
 	s.wait(f, now+int64(pause(f.servers[0], int(f.onTime), false)))
+}
+
+// refusing is for how long it is likely that a question is refused as the last one was.
+const refusing = int64(time.Second)
+
+// Refusing reports whether a set has refused questions of late. Mostly none has, and
+// then it costs next to nothing.
+func (e *Engine) Refusing() bool {
+	at := e.refused.Load()
+	if at == 0 || e.now()-at < refusing {
+		return at != 0
+	}
+	e.refused.CompareAndSwap(at, 0)
+	return false
 }

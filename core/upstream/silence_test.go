@@ -103,6 +103,10 @@ func TestFloodOfSilentServers(t *testing.T) {
 			})
 		}
 	}
+	flooded := wire.MustName("told.flooded.example")
+	if e.Refusing() || s.Refuses(flooded) {
+		t.Error("refused before anybody is silent")
+	}
 	for deadline := time.Now().Add(10 * time.Second); !s.Stats()[0].Down; time.Sleep(time.Millisecond) {
 		if flood(1); time.Now().After(deadline) {
 			t.Fatal("never backed off")
@@ -118,19 +122,37 @@ func TestFloodOfSilentServers(t *testing.T) {
 	if n := s.Stats()[0].Refused; n != uint64(refused.Load()) {
 		t.Errorf("%d counted as refused, want %d", n, refused.Load())
 	}
+	// Who asks beforehand is told the same.
+	for flood(probeBurst); !s.Refuses(flooded); {
+		flood(1) // its turn had come again
+	}
+	if n := s.Stats()[0].Refused; n != uint64(refused.Load())+1 || !e.Refusing() {
+		t.Errorf("%d counted as refused, want %d and one told beforehand", n, refused.Load())
+	}
+	if n := testing.AllocsPerRun(100, func() { s.Refuses(flooded) }); n != 0 {
+		t.Errorf("%v allocations to be told", n)
+	}
 	// A neighbour's question is asked, and when its answer is there so are all others.
 	go reflect(conn)
 	name := "www.example.net"
 	for i := 0; wire.HashName(parent(wire.MustName(name)))%probeShares == wire.HashName(parent(wire.MustName("n.flooded.example")))%probeShares; i++ {
 		name = fmt.Sprintf("www.example%d.net", i)
 	}
+	if s.Refuses(wire.MustName(name)) {
+		t.Error("a neighbour's refused beforehand")
+	}
 	if _, err := ask(t, s, question(name)); err != nil {
 		t.Fatal(err)
 	}
 	before = refused.Load()
 	flood(100)
-	if n := refused.Load() - before; n > 0 {
+	if n := refused.Load() - before; n > 0 || s.Refuses(flooded) {
 		t.Errorf("%d refused while the server answers", n)
+	}
+	for deadline := time.Now().Add(10 * time.Second); e.Refusing(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("said to refuse for ever")
+		}
 	}
 }
 
