@@ -21,6 +21,7 @@ struct strata_lcore *strata_lcore(void)
 	l->hz = rte_get_tsc_hz();
 	l->now = l->second;
 	l->wait = l->wake = -1;
+	strata_visitor(&l->visitor);
 	return l;
 }
 
@@ -29,6 +30,7 @@ void strata_lcore_end(struct strata_lcore *l)
 {
 	rte_pktmbuf_free_bulk(l->mbuf, l->taken);
 	strata_wait_end(l);
+	strata_visitor_end(&l->visitor);
 	free(l);
 }
 
@@ -112,8 +114,11 @@ static void clock_poll(struct strata_lcore *l)
 static void transmit(struct strata_lcore *l, uint8_t via, struct rte_mbuf **m, uint16_t n)
 {
 	struct strata_port *p = &l->port[via];
-	uint16_t sent = rte_eth_tx_burst(p->id, p->queue, m, n);
+	uint16_t sent;
 
+	strata_go_in(&l->visitor);
+	sent = rte_eth_tx_burst(p->id, p->queue, m, n);
+	strata_come_out(&l->visitor);
 	l->sent += sent;
 	l->unsent += n - sent;
 	if (sent < n) // dropped rather than queued
@@ -205,8 +210,11 @@ static void receive(struct strata_lcore *l, uint16_t want)
 	for (uint16_t k = 0; k < l->ports && (!l->taken || want - l->taken >= STRATA_BURST / 2) && l->taken < want; k++) {
 		uint8_t via = l->turn + k < l->ports ? l->turn + k : l->turn + k - l->ports;
 		struct strata_port *p = &l->port[via];
-		uint16_t n = rte_eth_rx_burst(p->id, p->queue, in, want - l->taken);
+		uint16_t n;
 
+		strata_go_in(&l->visitor);
+		n = rte_eth_rx_burst(p->id, p->queue, in, want - l->taken);
+		strata_come_out(&l->visitor);
 		for (uint16_t i = 0; i < n; i++)
 			enter(l, in[i], via);
 	}

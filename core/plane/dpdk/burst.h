@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "inside.h"
+
 #define STRATA_BURST 64
 #define STRATA_PORTS 8
 #define STRATA_SIZES 7    // of bursts: 1, 2 to 3, 4 to 7, … 64
@@ -62,6 +64,8 @@ struct strata_lcore {
 	uint64_t polls, bursts, sent, unsent, late, oversize, naps;
 	uint64_t size[STRATA_SIZES]; // bursts, by the logarithm of what was in them
 	struct strata_second *now, second[STRATA_SECONDS];
+
+	struct strata_visitor visitor;
 
 	// Others write it, to have the thread come back without a frame.
 	uint32_t called __attribute__((aligned(64)));

@@ -14,6 +14,12 @@
 
 static FILE *stream;
 
+static void clean(void)
+{
+	strata_no_interrupts();
+	rte_eal_cleanup();
+}
+
 // strata_eal starts DPDK's environment. What it logs goes to the descriptor log, and so does what
 // is printed of arguments that it does not understand; Go writes by no stream of C's.
 int strata_eal(int argc, char **argv, int log)
@@ -28,6 +34,11 @@ int strata_eal(int argc, char **argv, int log)
 		stdout = stderr = stream;
 	}
 	e = rte_eal_init(argc, argv) < 0 ? -rte_errno : 0;
+	if (!e) {
+		e = strata_keep_mapped();
+		if (e)
+			clean();
+	}
 	stdout = out;
 	stderr = err;
 	return e;
@@ -37,7 +48,7 @@ int strata_eal(int argc, char **argv, int log)
 void strata_eal_end(int code)
 {
 	if (!code)
-		rte_eal_cleanup();
+		clean();
 	rte_openlog_stream(NULL);
 	if (stream)
 		fclose(stream);
@@ -135,10 +146,25 @@ int strata_stats(const struct strata_device *d, struct strata_stats *s)
 	return e;
 }
 
-void strata_stop(struct strata_device *d) { rte_eth_dev_stop(d->id); }
+static void stop(void *d) { rte_eth_dev_stop(((struct strata_device *)d)->id); }
+
+static void shut(void *d) { rte_eth_dev_close(((struct strata_device *)d)->id); }
+
+// as_one calls a function that ends something of a device. net_memif does the same where
+// a peer vanishes, on the thread of interrupts, and has no lock for who does it twice at once:
+// so it is that thread which does it, after whatever it is at.
+static void as_one(void (*f)(void *), struct strata_device *d)
+{
+	if (strcmp(d->driver, "net_memif"))
+		f(d);
+	else
+		strata_by_interrupts(f, d);
+}
+
+void strata_stop(struct strata_device *d) { as_one(stop, d); }
 
 void strata_close(struct strata_device *d)
 {
-	rte_eth_dev_close(d->id);
+	as_one(shut, d);
 	rte_mempool_free(d->pool);
 }

@@ -42,6 +42,8 @@ var (
 
 func TestMain(m *testing.M) {
 	switch {
+	case os.Getenv(peerKey) != "":
+		os.Exit(peer())
 	case os.Getenv(childKey) != "":
 		os.Exit(child())
 	case os.Getenv(insideKey) != "":

@@ -22,6 +22,7 @@ struct strata_raw *strata_raw(uint16_t id, uint16_t queues, struct rte_mempool *
 	r->id = id;
 	r->queues = queues;
 	r->pool = pool;
+	strata_visitor(&r->visitor);
 	return r;
 }
 
@@ -29,6 +30,7 @@ void strata_raw_end(struct strata_raw *r)
 {
 	rte_pktmbuf_free_bulk(r->in_mbuf, r->taken);
 	rte_pktmbuf_free_bulk(r->out_mbuf, r->ready);
+	strata_visitor_end(&r->visitor);
 	free(r);
 }
 
@@ -58,13 +60,30 @@ static int refill(struct strata_raw *r)
 	return 0;
 }
 
+// take_burst and give_burst are DPDK's, with who is inside of the driver told.
+static uint16_t take_burst(struct strata_raw *r, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	strata_go_in(&r->visitor);
+	n = rte_eth_rx_burst(r->id, queue, m, n);
+	strata_come_out(&r->visitor);
+	return n;
+}
+
+static uint16_t give_burst(struct strata_raw *r, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	strata_go_in(&r->visitor);
+	n = rte_eth_tx_burst(r->id, queue, m, n);
+	strata_come_out(&r->visitor);
+	return n;
+}
+
 static void transmit(struct strata_raw *r, uint16_t send)
 {
 	uint16_t sent;
 
 	for (uint16_t i = 0; i < send; i++)
 		r->out_mbuf[i]->data_len = r->out_mbuf[i]->pkt_len = r->out[i].length;
-	sent = rte_eth_tx_burst(r->id, r->turn, r->out_mbuf, send);
+	sent = give_burst(r, r->turn, r->out_mbuf, send);
 	if (++r->turn >= r->queues)
 		r->turn = 0;
 	r->kept = send - sent;
@@ -78,7 +97,7 @@ static void receive(struct strata_raw *r)
 	rte_pktmbuf_free_bulk(r->in_mbuf, r->taken);
 	r->taken = 0;
 	for (uint16_t q = 0; q < r->queues && r->taken < STRATA_RAW_BURST; q++)
-		r->taken += rte_eth_rx_burst(r->id, (r->turn + q) % r->queues, r->in_mbuf + r->taken, STRATA_RAW_BURST - r->taken);
+		r->taken += take_burst(r, (r->turn + q) % r->queues, r->in_mbuf + r->taken, STRATA_RAW_BURST - r->taken);
 	for (uint16_t i = 0; i < r->taken; i++) {
 		struct rte_mbuf *m = r->in_mbuf[i];
 
@@ -144,7 +163,7 @@ void strata_raw_echo(struct strata_raw *r, uint64_t cycles)
 
 	do {
 		for (uint16_t q = 0; q < r->queues; q++) {
-			uint16_t n = rte_eth_rx_burst(r->id, q, m, STRATA_RAW_BURST), k = 0, sent;
+			uint16_t n = take_burst(r, q, m, STRATA_RAW_BURST), k = 0, sent;
 
 			for (uint16_t i = 0; i < n; i++)
 				rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
@@ -153,7 +172,7 @@ void strata_raw_echo(struct strata_raw *r, uint64_t cycles)
 					m[k++] = m[i];
 				else
 					rte_pktmbuf_free(m[i]);
-			sent = k ? rte_eth_tx_burst(r->id, q, m, k) : 0;
+			sent = k ? give_burst(r, q, m, k) : 0;
 			r->echoed += sent;
 			r->unsent += k - sent;
 			rte_pktmbuf_free_bulk(m + sent, k - sent);

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "inside.h"
+
 #define STRATA_RAW_BURST 64
 
 // A frame to be sent: the first length octets at data, of room. A received one: all
@@ -25,6 +27,7 @@ struct strata_raw {
 	uint64_t now;              // cycles, when the last burst had been received
 	uint64_t polls, longest;   // cycles, the longest between two polls
 	uint64_t echoed, unsent;   // of strata_raw_echo
+	struct strata_visitor visitor;
 };
 
 struct strata_raw *strata_raw(uint16_t id, uint16_t queues, struct rte_mempool *pool);
