@@ -74,6 +74,10 @@ func appendRdata(b []byte, typ uint16, text string) ([]byte, error) {
 			}
 			return append(b, name...), nil
 		}
+	case dns.TypeSRV:
+		if b, ok := appendShortSRV(b, text); ok {
+			return b, nil
+		}
 	}
 	rdata, err := parseText(typ, text)
 	if err != nil {
@@ -125,6 +129,9 @@ func rdataText(typ uint16, rdata []byte) (string, error) {
 	if typ == dns.TypeA && len(rdata) == 4 || typ == dns.TypeAAAA && len(rdata) == 16 {
 		a, _ := netip.AddrFromSlice(rdata)
 		return a.String(), nil
+	}
+	if text, ok := shortText(typ, rdata); ok {
+		return text, nil
 	}
 	if text, ok := ownText(typ, rdata); ok && readsAs(typ, text, rdata) {
 		return text, nil

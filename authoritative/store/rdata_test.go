@@ -18,12 +18,45 @@ func TestRdataShortWays(t *testing.T) {
 		{dns.TypeNS, "a.b-c._d.*"}, {dns.TypePTR, "a.b."}, {dns.TypeCNAME, "."}, {dns.TypeCNAME, "A.b."}, {dns.TypeCNAME, `a\.b.`},
 		{dns.TypeCNAME, "a..b."}, {dns.TypeCNAME, ".a."}, {dns.TypeCNAME, "a.."}, {dns.TypeCNAME, ".."}, {dns.TypePTR, strings.Repeat("a", 64)},
 		{dns.TypePTR, strings.Repeat("a.", 127)}, {dns.TypeCNAME, "a b"}, {dns.TypeCNAME, "a;b"},
+		{dns.TypeSRV, "0 100 80 a.b."}, {dns.TypeSRV, "00 65535 7 _a.b"}, {dns.TypeSRV, "0 65536 80 a."}, {dns.TypeSRV, "0  1 80 a."}, {dns.TypeSRV, "0 1 80 ."},
+		{dns.TypeSRV, "0 1 80"}, {dns.TypeSRV, "0 1 80 "}, {dns.TypeSRV, "0 1 80 a. b."}, {dns.TypeSRV, "0 -1 80 a."}, {dns.TypeSRV, "0 1 80 a..b."}, {dns.TypeSRV, `0 1 80 a\.b.`},
 	} {
 		short, err := appendRdata(nil, tc.typ, tc.text)
 		long, longErr := parseText(tc.typ, tc.text)
 		if !bytes.Equal(short, long) || (err == nil) != (longErr == nil) {
 			t.Errorf("%s %q is %x, %v, and %x, %v", TypeString(tc.typ), tc.text, short, err, long, longErr)
 		}
+		if longErr != nil {
+			continue
+		}
+		own, _ := ownText(tc.typ, long)
+		if text, ok := shortText(tc.typ, long); ok && text != own {
+			t.Errorf("%s %x is written %q, and %q", TypeString(tc.typ), long, text, own)
+		}
+	}
+}
+
+// The texts that there are millions of go the short ways.
+func TestRdataShort(t *testing.T) {
+	for typ, text := range map[uint16]string{dns.TypePTR: "a.b-c._d.*.", dns.TypeSRV: "0 100 65535 a.b."} {
+		rdata, err := appendRdata(nil, typ, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if short, ok := shortText(typ, rdata); !ok || short != text {
+			t.Errorf("%q is %q, %v", text, short, ok)
+		}
+		for cut := range rdata {
+			if short, ok := shortText(typ, rdata[:cut]); ok {
+				t.Errorf("%x is %q", rdata[:cut], short)
+			}
+		}
+	}
+	if b, ok := appendShortSRV([]byte("x"), "1 2 3 a.b"); !ok || string(b) != "x\x00\x01\x00\x02\x00\x03\x01a\x01b\x00" {
+		t.Errorf("%q, %v", b, ok)
+	}
+	if b, ok := appendShortSRV([]byte("x"), "1 2 3 a..b"); ok || string(b) != "x" {
+		t.Errorf("%q, %v", b, ok)
 	}
 }
 
