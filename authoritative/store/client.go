@@ -52,6 +52,12 @@ type Client struct {
 	closed bool
 }
 
+// credit is how many octets either end takes before it has looked at those before: more
+// than a page of a range or a request. Where it is left to gRPC, that measures how many
+// are worth it by a ping for each message, which is four system calls and two threads woken
+// on the way of every change.
+const credit = 4 << 20
+
 // ErrClosed is returned by a client that was closed.
 var ErrClosed = errors.New("the etcd client is closed")
 
@@ -137,8 +143,9 @@ func (c *Client) conn() (*clientv3.Client, error) {
 		// pings: etcd ends the connection for them (too_many_pings).
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
-		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(c.reconnect())},
-		Logger:               zapToSlog(c.log, "etcd client", hush),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(c.reconnect()),
+			grpc.WithStaticStreamWindowSize(credit), grpc.WithStaticConnWindowSize(credit)},
+		Logger: zapToSlog(c.log, "etcd client", hush),
 	})
 	if err != nil {
 		return nil, err
