@@ -22,6 +22,7 @@ type Load struct {
 	Rate        int    // queries a second at most; 0: as many as get answered
 	Stream      bool   // over TCP
 	Each        bool   // print every query with its latency (-v)
+	Patience    int    // seconds that an answer is waited for (-t); 0: one
 	Server      string // who is asked; "": 127.0.0.1
 	Namespace   string // network namespace that is asked from; "": this program's
 }
@@ -44,7 +45,7 @@ func (l Load) args(port, cpu int) []string {
 		args = append(args, "ip", "netns", "exec", l.Namespace)
 	}
 	args = append(args, "dnsperf", "-s", cmp.Or(l.Server, "127.0.0.1"), "-p", strconv.Itoa(port), "-d", l.File,
-		"-c", strconv.Itoa(l.Clients), "-q", strconv.Itoa(l.Outstanding), "-t", "1")
+		"-c", strconv.Itoa(l.Clients), "-q", strconv.Itoa(l.Outstanding), "-t", strconv.Itoa(cmp.Or(l.Patience, 1)))
 	if l.Seconds > 0 {
 		args = append(args, "-l", strconv.Itoa(l.Seconds))
 	} else {
