@@ -6,7 +6,6 @@ import (
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/core/zone"
-	"github.com/strata-dns/strata/policy"
 )
 
 // maxBatch is how many queries are looked up together.
@@ -17,8 +16,8 @@ const maxBatch = 64
 // It belongs to one goroutine.
 type answerer struct {
 	reader  *zone.Reader
-	front   []*zone.Reader   // of the views
-	views   *policy.Prefixes // whose they are
+	front   []*zone.Reader // of the views
+	views   *viewer        // whose they are; nil: there are none
 	maxUDP  int
 	bounded *bounded // nil: all is in memory
 	asked   []byte   // the query in hand, as it came
@@ -73,7 +72,7 @@ func (a *answerer) parse(p *plane.Packet, at int, late plane.Queue) {
 	}
 	r, view := a.reader, -1
 	if a.views != nil {
-		if v := a.views.Find(p.Client.Addr()); v > 0 {
+		if v := a.views.now.Load().of.Find(p.Client.Addr()); v > 0 {
 			view = int(v) - 1
 			r = a.front[view]
 		}
