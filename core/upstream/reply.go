@@ -46,6 +46,11 @@ func (f *flight) judge(a *attempt, msg []byte, cut bool) verdict {
 	if !a.mixed && !cut && f.addresses(msg) {
 		return addresses
 	}
+	return f.examine(a, msg, cut)
+}
+
+// examine is judge's long way, for a reply of any kind.
+func (f *flight) examine(a *attempt, msg []byte, cut bool) verdict {
 	rcode := wire.RcodeOf(msg)
 	if binary.BigEndian.Uint16(msg[4:]) == 0 && len(msg) == wire.HeaderLen && rcode == wire.RcodeFormErr {
 		// Who cannot read a query may not be able to repeat its question.
