@@ -150,3 +150,42 @@ func BenchmarkHotName(b *testing.B) {
 		}
 	})
 }
+
+// TestMissAllocates: a miss makes what memory keeps, an entry and its octets, and nothing
+// beside; flights and those who wait for them are used again.
+func TestMissAllocates(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector has pools forget at random")
+	}
+	var q wire.Query
+	answer := make([]byte, 0, 512)
+	c, err := New(Options{Size: 1 << 20, Fetch: func(q *Question, done func([]byte, error)) {
+		done(answer, nil)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	packet := wire.AppendQuery(nil, 4711, wire.FlagRD, name(0), wire.TypeA, wire.ClassIN, nil)
+	question := Question{Name: name(0), Type: wire.TypeA, Class: wire.ClassIN}
+	answer = append(answer, addressReply(&question, 60, 1)...)
+	buf := make([]byte, 512)
+	i := 0
+	if n := testing.AllocsPerRun(5000, func() {
+		b := append(buf[:0], packet...)
+		digits(b, i)
+		digits(answer, i)
+		i++
+		q.Parse(b)
+		now := c.Now()
+		if _, s := c.Answer(&q, b, 512, now); s != Miss {
+			t.Fatal(s)
+		}
+		c.Wait(&q, b, 512, now, nobody{})
+	}); n > 2 {
+		t.Errorf("%v allocations a miss", n)
+	}
+	if f := c.Stats(); f.Stored < 5000 || f.UpstreamRefused+f.UpstreamFailed != 0 {
+		t.Errorf("%+v", f)
+	}
+}

@@ -42,3 +42,53 @@ func TestLot(t *testing.T) {
 		}
 	}
 }
+
+// TestLotGrows holds more flights of one lot than it has places for at first: each is
+// found, until it is taken.
+func TestLotGrows(t *testing.T) {
+	var fs flights
+	fs.init(1, 1)
+	r := rand.New(rand.NewPCG(7, 8))
+	var all []*flight
+	for i := range 40 * lotLeast {
+		q := Question{Name: name(i / 2), Type: uint16(1 + i%2), Class: 1}
+		key := r.Uint64()&^63 | 5 // of one lot
+		if i%2 == 1 {
+			key = all[i-1].key // and some of one key
+		}
+		f := &flight{question: q, key: key}
+		all = append(all, f)
+		fs.add(fs.lot(key), f)
+	}
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for i, f := range all {
+		l := fs.lot(f.key)
+		if l.find(&f.question, f.key) != f {
+			t.Fatalf("flight %d of %d is not found", i, len(all))
+		}
+		if _, over := fs.take(f); !over {
+			t.Fatalf("flight %d is said to be in others' hands", i)
+		}
+		if l.find(&f.question, f.key) != nil {
+			t.Fatalf("flight %d is found behind its end", i)
+		}
+	}
+	if l := fs.lot(5); l.count != 0 || fs.open.Load() != 0 || len(l.found) < 16*lotLeast {
+		t.Errorf("%d flights left, %d open, %d places", l.count, fs.open.Load(), len(l.found))
+	}
+}
+
+// TestLateFlightIsNotUsedAgain: who waited for too long is answered by the cache's
+// goroutine, which may still have the flight in hand when it lands.
+func TestLateFlightIsNotUsedAgain(t *testing.T) {
+	var fs flights
+	fs.init(1_000_000, 2_000_000) // 1 and 2 ms
+	f := &flight{question: Question{Name: name(1), Type: 1, Class: 1}, key: 64}
+	fs.add(fs.lot(64), f)
+	if fs.late(fs.lot(64), 1) != f {
+		t.Fatal("not late behind the client timer")
+	}
+	if _, over := fs.take(f); over {
+		t.Error("a late flight is said to be in nobody's hands")
+	}
+}
