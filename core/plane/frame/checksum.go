@@ -1,25 +1,30 @@
 package frame
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
-// sum adds b to a ones' complement sum (RFC 1071), eight octets at a time as two halves, whose carries
-// have room: 2³²−1 is a multiple of 2¹⁶−1, so the width does not change what fold makes of
-// it. s is below 2⁶². All but the last part of what is summed must have an even length.
+// sum adds b to a ones' complement sum (RFC 1071), 16 octets at a time: 2⁶⁴−1 is a multiple of
+// 2¹⁶−1, so the width does not change what fold makes of it, nor does the order of octets
+// within a word, which is put right in the end. s is below 2⁶³. All but the last part of
+// what is summed must have an even length.
 func sum(b []byte, s uint64) uint64 {
 	n := len(b)
-	if n < 8 {
+	if n < 16 {
 		return s + short(b)
 	}
-	last := binary.BigEndian.Uint64(b[n-8:])
-	other := last << (64 - 8*(uint(n)&7)) // what is no whole word, with zeros behind it
-	s += other >> 32
-	other &= 0xffffffff
-	for ; len(b) >= 8; b = b[8:] {
-		w := binary.BigEndian.Uint64(b)
-		s += w >> 32
-		other += w & 0xffffffff
+	// What is no whole 16 octets: the last 16, without those that are.
+	cut := 128 - 8*(uint(n)&15)
+	low, high := binary.LittleEndian.Uint64(b[n-16:]), binary.LittleEndian.Uint64(b[n-8:])
+	words, carries := bits.Add64(low>>cut|high<<(64-cut)|high>>(cut-64), high>>cut, 0)
+	for ; len(b) >= 16; b = b[16:] {
+		two, carry := bits.Add64(binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), 0)
+		words, carry = bits.Add64(words, two, carry)
+		carries += carry
 	}
-	return s + other
+	words = halves(words) + carries
+	return s + uint64(bits.ReverseBytes16(fold(words)))
 }
 
 // short is the sum of less than eight octets.
@@ -32,17 +37,23 @@ func short(b []byte) (s uint64) {
 
 // fold makes a sum 16 bits wide.
 func fold(s uint64) uint16 {
-	s = s>>32 + s&0xffffffff
-	s = s>>32 + s&0xffffffff
+	s = halves(halves(s))
 	s = s>>16 + s&0xffff
 	s = s>>16 + s&0xffff
 	return uint16(s)
 }
 
+// halves is the sum of both of a word.
+func halves(w uint64) uint64 { return w>>32 + w&0xffffffff }
+
 // pseudo is the sum of the pseudo-header (RFC 768, RFC 8200 §8.1): both addresses,
 // the protocol and the length.
 func pseudo(addresses []byte, protocol uint8, length int) uint64 {
-	return sum(addresses, uint64(protocol)+uint64(length))
+	s := uint64(protocol) + uint64(length)
+	if len(addresses) == 2*4 {
+		return s + halves(binary.BigEndian.Uint64(addresses))
+	}
+	return sum(addresses, s)
 }
 
 // whole tells whether what is summed has its checksum in it, undamaged.

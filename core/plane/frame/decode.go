@@ -41,6 +41,14 @@ func (h *Host) Decode(b []byte, f *Frame) Verdict { return h.DecodeChecked(b, f,
 // others are looked at.
 func (h *Host) DecodeChecked(b []byte, f *Frame, good Sums) Verdict {
 	*f = Frame{good: good}
+	if h.plain(b, f) {
+		return Query
+	}
+	return h.steps(b, f)
+}
+
+// steps decodes a frame header by header.
+func (h *Host) steps(b []byte, f *Frame) Verdict {
 	if len(b) < ethernetSize || cap(b) < MinRoom {
 		return Short
 	}

@@ -17,10 +17,11 @@ type Host struct {
 	// device that a veth or tap has not.
 	Partial bool
 
-	mac  [6]byte
-	port uint16
-	v4   []address4
-	v6   [][16]byte
+	mac     [6]byte
+	station uint64 // mac as a number
+	port    uint16
+	v4      []address4
+	v6      [][16]byte
 }
 
 // An address4 is an address with its network, whose first and last address are
@@ -39,7 +40,7 @@ func NewHost(mac net.HardwareAddr, addresses []netip.Prefix, port uint16) (*Host
 	if len(addresses) == 0 {
 		return nil, errors.New("no service address")
 	}
-	h := &Host{mac: [6]byte(mac), port: port}
+	h := &Host{mac: [6]byte(mac), station: binary.BigEndian.Uint64(append([]byte{0, 0}, mac...)), port: port}
 	for _, p := range addresses {
 		a := p.Addr()
 		if !p.IsValid() || a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
@@ -68,10 +69,11 @@ func (h *Host) has(a netip.Addr) bool {
 	return h.has4(a.As4())
 }
 
-func (h *Host) has4(a [4]byte) bool {
-	wanted := number(a)
+func (h *Host) has4(a [4]byte) bool { return h.serves(number(a)) }
+
+func (h *Host) serves(a uint32) bool {
 	for i := range h.v4 {
-		if h.v4[i].own == wanted {
+		if h.v4[i].own == a {
 			return true
 		}
 	}
@@ -83,13 +85,14 @@ func number(a [4]byte) uint32 { return binary.BigEndian.Uint32(a[:]) }
 func (h *Host) has6(a [16]byte) bool { return slices.Contains(h.v6, a) }
 
 // client4 tells whether an address can be that of somebody who is answered.
-func (h *Host) client4(a [4]byte) bool {
-	if a[0] == 0 || a[0] == 127 || a[0] >= 224 {
+func (h *Host) client4(a [4]byte) bool { return h.client(number(a)) }
+
+func (h *Host) client(a uint32) bool {
+	if net := a >> 24; net == 0 || net == 127 || net >= 224 {
 		return false
 	}
-	client := number(a)
 	for i := range h.v4 {
-		if n := &h.v4[i]; client == n.own || n.edge(client) {
+		if n := &h.v4[i]; a == n.own || n.edge(a) {
 			return false
 		}
 	}

@@ -49,10 +49,16 @@ func turn4(ip []byte, protocol uint8, length int) {
 	ip = ip[:ipv4Size]
 	addresses := binary.BigEndian.Uint64(ip[12:])
 	binary.BigEndian.PutUint64(ip[12:], bits.RotateLeft64(addresses, 32))
-	// No type of service, identification 0, don't fragment.
-	binary.BigEndian.PutUint64(ip, 0x4500<<48|uint64(ipv4Size+length)<<32|0x4000)
-	binary.BigEndian.PutUint32(ip[8:], hops<<24|uint32(protocol)<<16)
+	binary.BigEndian.PutUint64(ip, first4(uint64(length)))
+	binary.BigEndian.PutUint32(ip[8:], second4(protocol))
 }
+
+// first4 is the first word of a reply's header: no type of service, identification 0, don't
+// fragment.
+func first4(length uint64) uint64 { return 0x4500<<48 | (ipv4Size+length)<<32 | 0x4000 }
+
+// second4 is what stands behind it, before the addresses; the checksum is 0.
+func second4(protocol uint8) uint32 { return hops<<24 | uint32(protocol)<<16 }
 
 // sum4 writes its checksum. It reads what turn4 has just written in the same widths: in
 // others the processor would have to wait until that is in its cache.
@@ -62,9 +68,6 @@ func sum4(ip []byte) {
 	s := halves(first) + uint64(binary.BigEndian.Uint32(ip[8:])) + halves(addresses)
 	binary.BigEndian.PutUint16(ip[10:], ^fold(s))
 }
-
-// halves is the sum of both.
-func halves(w uint64) uint64 { return w>>32 + w&0xffffffff }
 
 // hops is the TTL and hop limit of replies (RFC 1700).
 const hops = 64

@@ -27,6 +27,10 @@ func (f *Frame) TurnUnsummed(b []byte, length int) (end, l2, l3 int) {
 // turn turns the headers round: b is a frame whose datagram's payload stands at
 // payload.
 func turn(b []byte, network, payload int) {
+	if payload == plainSize { // no other is so short
+		turnPlain(b)
+		return
+	}
 	ip, addresses, datagram := turnHeaders(b, network, payload)
 	if len(ip) == ipv4Size {
 		sum4(ip)
@@ -61,9 +65,6 @@ func turnEthernet(b []byte) {
 const WaySize = 2 + headersSize
 
 var _ [plane.ReturnSize - WaySize]byte // it fits
-
-// plainSize is how long headers are of IPv4 without a tag.
-const plainSize = ethernetSize + ipv4Size + udpSize
 
 // Save keeps the way back of a Query: its headers.
 func (f *Frame) Save(b []byte, to *plane.Return) {
