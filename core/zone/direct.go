@@ -28,6 +28,9 @@ const (
 	behindName  = 4 // octets: type and class
 )
 
+// addressSize is how long an A record is without its owner.
+const addressSize = rrHead + 4
+
 // directTypes are those that are nothing but data to a reply, as bits: RRsets of which
 // another is sent along, or that stand at cuts, are not among them.
 const directTypes uint64 = 1<<wire.TypeA | 1<<wire.TypeAAAA | 1<<wire.TypeCNAME | 1<<wire.TypePTR | 1<<wire.TypeTXT
@@ -112,10 +115,10 @@ func (r *Reader) Direct(at int, msg []byte) (reply []byte, o Outcome) {
 	if z == nil {
 		return nil, o
 	}
-	set, ok := n.find(uint16(s.typ))
+	rrs, count, ok := n.seek(uint16(s.typ))
 	switch {
-	case ok && set.Count == 1:
-		return s.write(msg, z, wire.FlagAA, 1<<32, wire.HeaderLen, set.RRs), Hit
+	case ok && count == 1:
+		return s.write(msg, z, wire.FlagAA, 1<<32, wire.HeaderLen, rrs), Hit
 	case ok || n.flags()&flagCNAME != 0:
 		return nil, o
 	}
@@ -184,7 +187,12 @@ func (s *sight) write(msg []byte, z *Zone, flags uint16, count uint64, owner int
 	binary.BigEndian.PutUint16(m[2:], wire.FlagQR|flags|asked&(wire.FlagRD|wire.FlagCD))
 	binary.BigEndian.PutUint64(m[4:], oneQuestion|count)
 	binary.BigEndian.PutUint16(m[question:], 0xc000|uint16(owner))
-	copy(m[question+2:], rr)
+	if rest := m[question+2:]; len(rr) == addressSize {
+		binary.LittleEndian.PutUint64(rest, binary.LittleEndian.Uint64(rr))
+		binary.LittleEndian.PutUint64(rest[addressSize-8:], binary.LittleEndian.Uint64(rr[addressSize-8:]))
+	} else {
+		copy(rest, rr)
+	}
 	if s.edns {
 		wire.PutOPT(m[end-optSize:], do)
 	}

@@ -99,9 +99,16 @@ func (n node) entryAt(i, off int) (e entry, next int) {
 // records is the offset of the first entry's records.
 func (n node) records() int { return nodeHead + int(n[12]) + int(n[11])*entrySize }
 
-// find gives the RRset of a type as readers see it. It is the hot path, so it
-// reads types before it reads the rest.
+// find gives the RRset of a type as readers see it.
 func (n node) find(typ uint16) (set RRset, ok bool) {
+	rrs, count, ok := n.seek(typ)
+	return RRset{Type: typ, Count: count, RRs: rrs}, ok
+}
+
+// seek is find in what fits registers: an RRset is written to memory in parts, and copied in
+// one, for which the processor waits. It is the hot path, so it reads types before it
+// reads the rest.
+func (n node) seek(typ uint16) (rrs []byte, count int, ok bool) {
 	at := nodeHead + int(n[12])
 	off := at + int(n[11])*entrySize
 	for i := int(n[11]); i > 0; i-- {
@@ -109,12 +116,12 @@ func (n node) find(typ uint16) (set RRset, ok bool) {
 		size := int(binary.LittleEndian.Uint32(b[6:]))
 		count := binary.LittleEndian.Uint16(b[4:])
 		if binary.LittleEndian.Uint16(b) == typ && count&hidden == 0 {
-			return RRset{Type: typ, Count: int(count), RRs: n[off : off+size : off+size]}, true
+			return n[off : off+size : off+size], int(count), true
 		}
 		at += entrySize
 		off += size
 	}
-	return RRset{}, false
+	return nil, 0, false
 }
 
 // An RRset as it is answered: Count records, each from its type on.
