@@ -21,7 +21,7 @@ import (
 const decade = 10 * 365 * 24 * time.Hour
 
 // settings are how far clocks are set ahead, one after the other.
-var settings = []time.Duration{time.Hour, 0, -time.Hour, 0, decade, 0}
+var settings = []time.Duration{time.Hour, -time.Hour, decade, 0}
 
 // newClock makes a clock, before the stack whose processes are to have it: these end
 // first.
