@@ -125,6 +125,7 @@ func TestDirectOnly(t *testing.T) {
 		{"b.c.plain", wire.TypeA, nil, true, NoData},
 		{"none.plain", wire.TypeA, do, true, NoName},
 		{"x.y.a.b.c.plain", wire.TypeA, nil, true, NoName},
+		{"1.2.3.4.5.6.7.plain", wire.TypeA, nil, false, 0},                               // far below what there is
 		{"two.plain", wire.TypeA, nil, false, 0},                                         // is rotated
 		{"alias.plain", wire.TypeA, nil, false, 0},                                       // is followed
 		{"x.wild.plain", wire.TypeTXT, nil, false, 0},                                    // a wildcard
