@@ -17,8 +17,9 @@ const (
 
 const (
 	waiting    = 100_000
+	waitingAll = 99_900                  // of these, as the last of the cached names is answered: some were asked long before the others
 	waitBudget = 1800 * time.Millisecond // how long ours lets one wait
-	waitMargin = 50 * time.Millisecond   // before that, they are said to wait no more
+	waitMargin = 100 * time.Millisecond  // before that, they are said to wait no more
 	waitLeast  = 200 * time.Millisecond  // of hits while they wait, however late they were taken up
 	overFor    = 1500 * time.Millisecond // of hits from then on
 	deadHits   = 5000                    // queries a second for cached names

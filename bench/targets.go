@@ -51,7 +51,7 @@ var targets = []Target{
 	{tableRecursorMisses, recursorAllMisses, queryRate, "dnsdist without cache", 1, false, ""},
 	{tableRecursorMisses, recursorAllMisses, queryRate, "CoreDNS forward", 2, false, ""},
 	{tableRecursorMisses, recursorAllMisses, cpuPerQuery, "dnsdist without cache", 0.85, true, ""},
-	{tableRecursorDead, whileWait, waiters, "", waiting, false, ""},
+	{tableRecursorDead, whileWait, waiters, "", waitingAll, false, ""},
 	{tableRecursorDead, whileWait, ceiling, "", 300, true, ""},
 	{tableRecursorDead, whileWait, disturbance, "", 2, true, ""},
 	{tableRecursorDead, whileOver, ceiling, "", 300, true, ""},
