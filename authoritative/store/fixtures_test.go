@@ -131,7 +131,7 @@ type tableSink struct {
 	held     map[string]string // by name, type and owner
 	revision int64
 	replaced int
-	applied  [][]Change // kept: only to count them
+	applied  [][]Change // their names and data are no longer theirs
 	refuse   error      // what the next call returns
 }
 
@@ -176,7 +176,7 @@ func (s *tableSink) Apply(changes []Change, revision int64) error {
 		}
 	}
 	s.revision = revision
-	s.applied = append(s.applied, changes)
+	s.applied = append(s.applied, slices.Clone(changes))
 	return nil
 }
 

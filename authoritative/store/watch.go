@@ -45,6 +45,8 @@ type Watcher struct {
 	rewound   atomic.Bool // etcd's revision is behind what was seen
 	holds     bool        // the sink has records; Run's goroutine only
 	sky       *skyReader  // nil without folders; Run's goroutine only
+	decoder   *decoder    // of changes, as is:
+	changes   []Change    // what the sink is lent
 	asked     chan struct{}
 	back      chan struct{} // etcd answers again
 }
@@ -301,10 +303,17 @@ func (w *Watcher) take(resp clientv3.WatchResponse) error {
 	return nil
 }
 
-// changesOf decodes events; all their octets live in one arena.
+// manyEvents are not often in one response: room for more is not kept.
+const manyEvents = 1024
+
+// changesOf decodes events; all their octets live in one arena, and are good until it is
+// called again.
 func (w *Watcher) changesOf(events []*clientv3.Event) []Change {
-	d := newDecoder(w.c.keys)
-	changes := make([]Change, 0, len(events))
+	if len(w.changes) > manyEvents || w.decoder == nil {
+		w.decoder, w.changes = newDecoder(w.c.keys), nil
+	}
+	d, changes := w.decoder, w.changes[:0]
+	d.reset()
 	for _, ev := range events {
 		rec, err := d.key(ev.Kv.Key)
 		if err != nil {
@@ -325,5 +334,6 @@ func (w *Watcher) changesOf(events []*clientv3.Event) []Change {
 		}
 		changes = append(changes, Change{Record: rec, Deleted: deleted, Key: string(ev.Kv.Key), Revision: ev.Kv.ModRevision})
 	}
+	w.changes = changes
 	return changes
 }
