@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -38,7 +39,10 @@ func TestClockOfProbers(t *testing.T) {
 			clocks[i].Set(ahead)
 			when := fmt.Sprintf("%s is %s ahead", server.Name, ahead)
 			// Longer than a lease (2 s), and than rounds: 600 ms, of eight addresses or so.
-			inAMinute(t, when+": rounds go on", func() bool { return gauge(t, one, "strata_probe_checks_total") > checks+30 })
+			if !eventually(t, 2*time.Minute, func() bool { return gauge(t, one, "strata_probe_checks_total") > checks+30 }) {
+				t.Fatalf("%s: rounds do not go on: %v checks of %v addresses in two minutes, %v in flight, %v s late\n%s\n%s", when, gauge(t, one, "strata_probe_checks_total")-checks,
+					share(one), gauge(t, one, "strata_probe_checks_in_flight"), gauge(t, one, "strata_probe_late_seconds"), readyPage(t, one), one.Log())
+			}
 			if reply, err := exchange(p.server, app, dns.TypeA); !answered(reply, err, p.addrs[4:]...) {
 				t.Errorf("%s: %v, %v", when, reply, err)
 			}
