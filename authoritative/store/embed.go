@@ -241,9 +241,6 @@ func (o *EmbedOptions) config() (*embed.Config, error) {
 	cfg.WatchProgressNotifyInterval = time.Minute
 	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // 0 would tell of each request
 	cfg.EnableGRPCGateway = false                                              // JSON over HTTP, which nobody here speaks
-	// A change that meets the database's commit waits for two syncs of the disk more. What
-	// is in the log, which is synced with each change, is not lost without it.
-	cfg.BackendBatchInterval = time.Second
 	cfg.GRPCAdditionalServerOptions = []grpc.ServerOption{grpc.StaticStreamWindowSize(credit), grpc.StaticConnWindowSize(credit), grpc.NumStreamWorkers(handlers)}
 	cfg.UnsafeNoFsync = o.noSync
 	return cfg, nil
