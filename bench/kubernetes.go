@@ -79,7 +79,7 @@ func kubernetesCluster(ctx context.Context, set Setting, command string) (*Run, 
 	t.run.Settings = append(set.sentences()[:3],
 		fmt.Sprintf("kube-apiserver and its etcd (without fsync) are on the CPU of the load; %d headless Services with an EndpointSlice of one endpoint each. Strata is three parts on the server's CPU: monitor, whose CPU time and memory are not in the figures, serve, and an etcd member within it, which syncs to disk.", clusterServices),
 		fmt.Sprintf("%d times, at most every %v, an EndpointSlice is patched, and its Service asked for over UDP without a pause. A latency is from the patch's acknowledgement to the answer that has the new address.", clusterChanges, changePace),
-		fmt.Sprintf("%q is the time from the call of a put to Strata's etcd to a watch's event, in the same rounds.", etcdItself))
+		fmt.Sprintf("%q is the time from the call of a put to Strata's etcd to a watch's event, in the same rounds. CoreDNS has no etcd in its way, and answers as soon as it hears of a change, mostly before the patch is acknowledged; where a put alone is later at its p99, or its latest, than CoreDNS's answers, nothing behind it can be sooner.", etcdItself))
 	t.run.Commands = set.commands(load)
 	t.run.Entries = append(t.run.Entries, Entry{Name: etcdItself})
 	err = t.rounds(ctx, seat, func(ctx context.Context, round int, c Contender, s *Server, _ time.Time) error {
