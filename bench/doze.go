@@ -36,13 +36,15 @@ func (r *asker) doze(begin time.Time) {
 // is called. All, because the thread that asks has to wait for others at times: Go takes
 // a processor from who has had it for 10 ms, and another thread hands it back.
 func goFirst() (back func(), err error) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("ask how this process is scheduled: %w", err)
+	}
 	first := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
 	if err := schedule(first); err != nil {
 		return nil, fmt.Errorf("ask before all others on the CPU (SCHED_FIFO): %w", err)
 	}
-	return func() {
-		_ = schedule(unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}) // lowering is allowed to everybody
-	}, nil
+	return func() { _ = schedule(*before) }, nil // what was may be again
 }
 
 // schedule gives all threads of this process a policy; later ones inherit it.
