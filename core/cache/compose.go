@@ -230,16 +230,14 @@ func (b *builder) soa(msg []byte) *wire.Record {
 // entry packs what was written.
 func (b *builder) entry(key uint64, now Instant, life uint32) *entry {
 	text := b.out[wire.HeaderLen:]
-	data := make([]byte, 0, len(text)+2*len(b.ttls))
-	data = append(data, text...)
+	e := room(len(text) + 2*len(b.ttls))
+	e.data = append(e.data, text...)
 	for _, at := range b.ttls {
-		data = binary.BigEndian.AppendUint16(data, at)
+		e.data = binary.BigEndian.AppendUint16(e.data, at)
 	}
-	e := &entry{
-		key: key, data: data, stored: now, life: life,
-		view: b.question.View, nameLen: uint8(len(b.question.Name)), answers: uint16(b.answers), rest: uint16(b.rest),
-		ede: wire.EDENone, marks: b.question.marks() | marks(b.rcode)<<rcodeShift,
-	}
+	e.key, e.stored, e.life, e.view = key, now, life, b.question.View
+	e.nameLen, e.answers, e.rest = uint8(len(b.question.Name)), uint16(b.answers), uint16(b.rest)
+	e.ede, e.marks = wire.EDENone, b.question.marks()|marks(b.rcode)<<rcodeShift
 	e.findRotation()
 	return e
 }
