@@ -15,6 +15,7 @@ type gather struct {
 	small bool          // the last batch was not worth it yet
 	slept bool          // a wait came before the receive now under way
 	pause int           // windows without waits to come
+	often bool          // the last window had enough datagrams
 
 	since time.Duration // start of the window
 	seen  int           // datagrams in it
@@ -26,6 +27,7 @@ const (
 	gatherFor   = 32 // datagrams worth waiting for
 	gatherWorth = 4  // datagrams a wait must bring
 	gatherPause = 50 // windows to leave it when it did not
+	gatherRest  = 35 * time.Microsecond
 )
 
 // started is what the clock of the hot path counts from: reading the monotonic
@@ -40,6 +42,18 @@ func (g *gather) nap(other int) bool {
 	}
 	g.small, g.slept = false, true
 	nap(g.wait.Nanoseconds(), other)
+	return true
+}
+
+// rest is for who was woken while replies are awaited, and tells whether it took a moment.
+// What wakes a worker that is quicker than who asks and who replies is the first of
+// several datagrams; without the moment it would go back to sleep, and be woken, for
+// nearly each of them, and hand on so few at a time that the others, too, are woken often.
+func (g *gather) rest() bool {
+	if !g.often || g.limit == 0 {
+		return false
+	}
+	nap(min(g.limit, gatherRest).Nanoseconds(), -1)
 	return true
 }
 
@@ -62,9 +76,10 @@ func (g *gather) note(n int, now time.Duration) {
 		return
 	}
 	g.wait = 0
+	g.often = time.Duration(g.seen)*window >= gatherMin*elapsed
 	if g.pause > 0 {
 		g.pause--
-	} else if time.Duration(g.seen)*window >= gatherMin*elapsed {
+	} else if g.often {
 		g.wait = min(g.limit, gatherFor*elapsed/time.Duration(g.seen))
 	}
 	g.since, g.seen = now, 0

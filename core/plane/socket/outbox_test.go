@@ -145,8 +145,8 @@ func TestGather(t *testing.T) {
 	}
 	g := &gather{limit: 100 * time.Microsecond}
 	now := load(g, time.Second, 10, 1, 20)
-	if g.wait != 0 {
-		t.Fatalf("10,000 a second: waits %v", g.wait)
+	if g.wait != 0 || g.rest() {
+		t.Fatalf("10,000 a second: waits %v, or rests", g.wait)
 	}
 	now = load(g, now, 400, 4, 5)
 	if g.wait == 0 || g.wait > 100*time.Microsecond {
@@ -158,6 +158,9 @@ func TestGather(t *testing.T) {
 	g.idle()
 	if g.wait != 0 || g.nap(-1) {
 		t.Fatal("waits after silence")
+	}
+	if began := time.Now(); !g.rest() || time.Since(began) < gatherRest {
+		t.Fatal("takes no rest amid many")
 	}
 	now = load(g, now, 100, 4, 5)
 	if g.wait != 100*time.Microsecond {

@@ -101,7 +101,11 @@ func (q *udpQueue) unready(errno syscall.Errno) {
 		q.rest = 0
 	default:
 		q.gather.idle()
+		other := q.beside.awaited()
 		q.beside.due = wait(q.fd, q.wake, q.beside.fd())
+		if other >= 0 && q.gather.rest() {
+			q.naps.Add(1)
+		}
 	}
 }
 
