@@ -86,7 +86,9 @@ func TestIgnoresWrongSubnets(t *testing.T) {
 			if err != nil || addressOf(t, a.Msg) != "192.0.2.1" {
 				t.Fatalf("%v, %x", err, a.Msg)
 			}
-			if st := statsOf(t, s, 0); st.OtherSubnet != 1 || st.Mismatches != 1 || st.Answered != 1 {
+			// Where the right one comes later than the other is read, it is asked over TCP, too, and
+			// then once more: this server has none.
+			if st := statsOf(t, s, 0); st.OtherSubnet < 1 || st.Mismatches != st.OtherSubnet || st.Answered < 1 {
 				t.Fatalf("%+v", st)
 			}
 		})
