@@ -44,8 +44,8 @@ type Flood struct {
 	once    sync.Once
 }
 
-// startFlood starts the program, which keeps its port until it is stopped: a memif
-// peer that polls must not see it vanish.
+// startFlood starts the program, which keeps its port until it is stopped: for a peer
+// that is not ours, and polls on, it must not vanish.
 func startFlood(path string, cpu int, args ...string) (*Flood, error) {
 	args = append([]string{"-c", strconv.Itoa(cpu), path, "--lcore", strconv.Itoa(cpu), "--stay"}, args...)
 	f := &Flood{cmd: exec.Command("taskset", args...), Command: "taskset " + quoted(args)}
