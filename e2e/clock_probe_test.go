@@ -15,6 +15,7 @@ import (
 // leases, are set: both probers stay registered with their shares, verdicts stay as they
 // are, nobody brakes, and hosts that go and come are seen as ever.
 func TestClockOfProbers(t *testing.T) {
+	t.Parallel() // it mostly waits
 	clocks := []*clock.Clock{newClock(t), newClock(t), newClock(t)}
 	p := newProbed(t, 16)
 	one, two := p.prober(t, "prober-one"), p.prober(t, "prober-two")

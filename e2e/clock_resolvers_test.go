@@ -17,6 +17,7 @@ import (
 // The clocks of nodecache and recursor are set: what they have of a name neither expires
 // nor lasts longer by that, and counts down as time passes.
 func TestClockOfCaches(t *testing.T) {
+	t.Parallel() // it mostly waits
 	clocks := []*clock.Clock{newClock(t), newClock(t)}
 	s := newStack(t, stack.Whole)
 	resolvers := []*stack.Server{s.Nodecache, s.Recursors[0]}
@@ -71,6 +72,7 @@ func TestClockOfCaches(t *testing.T) {
 // Nobody answers a nodecache, and its clock is set: what is old is answered for as long
 // as it may be, and no longer.
 func TestClockOfStaleAnswers(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newClock(t)
 	s := newStack(t, stack.Whole)
 	config := `
@@ -114,6 +116,7 @@ control: "{{.Dir}}/{{.ID}}.sock"
 // A recursor that has swung to the other site's resolvers holds that for as long as it is
 // to, however its clock is set.
 func TestClockOfSwing(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newClock(t)
 	s := newStack(t, stack.Whole)
 	const hold = 8 * time.Second
@@ -154,6 +157,7 @@ control: "{{.Dir}}/{{.ID}}.sock"
 // stays so for as long as it takes, and no longer; cookies are of the time that the clock
 // shows (RFC 9018 §4.3), and those that have become invalid are replaced.
 func TestClockOfRatesAndCookies(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newClock(t)
 	f := newFort(t, "policy: {rate: {per_second: 1, burst: 5, slip: 0}}\ncookies: {secret: 000102030405060708090a0b0c0d0e0f}\n")
 	wear(t, f.Stack, f.recursor, c)
