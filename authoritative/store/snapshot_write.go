@@ -65,7 +65,7 @@ func writeSnapshot(file *os.File, info SnapshotInfo, records iter.Seq2[Record, e
 	if _, err := file.Seek(snapHead, io.SeekStart); err != nil {
 		return err
 	}
-	w := &blockWriter{w: bufio.NewWriterSize(file, 256<<10)}
+	w := &blockWriter{w: bufio.NewWriterSize(&trickle{file: file, from: snapHead, to: snapHead}, 256<<10)}
 	for rec, err := range records {
 		if err != nil {
 			return err
