@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -129,6 +130,15 @@ func (l *lived) bind(t *testing.T, role string) {
 	}
 	_, err := l.cluster.Client.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{})
 	must(t, err)
+	may := &authorizationv1.ResourceAttributes{Namespace: "default", Verb: "list", Resource: "services"}
+	if role == "strata-monitor-events" {
+		may = &authorizationv1.ResourceAttributes{Namespace: "default", Verb: "create", Resource: "events"}
+	}
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: controlplane.Monitor, ResourceAttributes: may}}
+	l.until(t, "that the API server knows of the binding", func() bool {
+		said, err := l.cluster.Client.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+		return err == nil && said.Status.Allowed
+	})
 }
 
 // apply applies a manifest with kubectl.

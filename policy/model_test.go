@@ -198,6 +198,9 @@ func TestLikeTheModel(t *testing.T) {
 			decided[kind]++
 		}
 	})
+	if testing.Short() { // a fifth of the draws: some kinds may not be among them
+		return
+	}
 	for _, kind := range []Kind{KindNone, KindData, KindTransparent, KindStatic, KindRefused, KindJunk, KindAAAA} {
 		if decided[kind] == 0 {
 			t.Errorf("no name was decided as %v", kind)
