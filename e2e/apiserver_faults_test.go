@@ -113,7 +113,7 @@ func events(t *testing.T, l *lived) {
 	for _, s := range []*corev1.Service{s, {ObjectMeta: metav1.ObjectMeta{Name: "quiet"}}} {
 		var seen []corev1.Event
 		l.until(t, "an event on "+s.Name, func() bool {
-			list, err := core.Events("wrong").List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=" + s.Name})
+			list, err := core.Events("wrong").List(t.Context(), metav1.ListOptions{FieldSelector: "reason=NotInDNS,involvedObject.name=" + s.Name})
 			must(t, err)
 			seen = list.Items
 			return len(seen) == 1
