@@ -389,15 +389,6 @@ func (u *unboundServer) stop(t *testing.T) {
 	_ = u.cmd.Wait() // it was killed
 }
 
-// freeLoopback is a loopback address whose port is free for UDP and TCP.
-func freeLoopback(t *testing.T) string {
-	t.Helper()
-	s, err := nasty.Start("127.0.0.1", nil)
-	must(t, err)
-	defer s.Close()
-	return s.Addr.String()
-}
-
 // unboundAt is an address as unbound writes it.
 func unboundAt(address string) string { return strings.Replace(address, ":", "@", 1) }
 
