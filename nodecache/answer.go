@@ -26,13 +26,13 @@ func (r *routes) find(view uint32, name []byte) *upstream.Set {
 func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	r := s.routes.Load()
 	question := s.resolver.Question(q, true)
-	resolver.Exchange(r.find(q.View, q.Name), &question, func(a upstream.Answer) {
-		if resolver.Gone(a.Err) && s.routes.Load() != r {
-			s.Ask(q, done)
-			return
-		}
-		done(a)
-	})
+	switch {
+	case r.find(q.View, q.Name).Try(&question, done):
+	case s.routes.Load() != r: // the set was closed as a reload replaced it a moment ago
+		s.Ask(q, done)
+	default:
+		done(upstream.Answer{Err: upstream.ErrNoServers})
+	}
 }
 
 // Declines implements resolver.Decliner.

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -81,7 +80,7 @@ func (x *external) ask(question upstream.Question, done func(upstream.Answer)) {
 func (x *external) send(e *errand, w *way) {
 	question := e.question
 	question.Options = append(slices.Clip(question.Options), w.options...)
-	resolver.Exchange(x.set, &question, e.answered)
+	x.set.Ask(&question, e.answered)
 }
 
 // attend looks after the questions in the air when the way has changed: those

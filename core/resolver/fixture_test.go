@@ -174,7 +174,7 @@ func (r *testRoute) find(view uint32, name []byte) *upstream.Set {
 
 func (r *testRoute) Ask(q *cache.Question, done func(a upstream.Answer)) {
 	question := r.resolver.Question(q, true)
-	Exchange(r.find(q.View, q.Name), &question, done)
+	r.find(q.View, q.Name).Ask(&question, done)
 }
 
 func (r *testRoute) Declines(view uint32, name []byte) bool { return r.find(view, name).Refuses(name) }

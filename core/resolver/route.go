@@ -1,7 +1,6 @@
 package resolver
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/strata-dns/strata/core/cache"
@@ -12,8 +11,8 @@ import (
 // A Route is where the questions go that memory cannot answer.
 type Route interface {
 	// Ask sends a question upstream. It must not block, and calls done once, from
-	// any goroutine, with the whole reply or an error. The message needs to be
-	// valid during the call only.
+	// any goroutine, with the whole reply or an error: upstream's, or one that says what the
+	// asker is told (Faulty). The message needs to be valid during the call only.
 	Ask(q *cache.Question, done func(a upstream.Answer))
 	// Apart tells whether two folded names are asked of different servers, in a
 	// view: what those of one say about the other is not believed.
@@ -99,17 +98,3 @@ func (r *Routes) Close() {
 		to.Close()
 	}
 }
-
-// Exchange asks a set of servers. Its errors hold what the asker is told.
-func Exchange(to *upstream.Set, q *upstream.Question, done func(a upstream.Answer)) {
-	to.Ask(q, func(a upstream.Answer) {
-		if a.Err != nil {
-			a.Err = upstreamFault(a.Err)
-		}
-		done(a)
-	})
-}
-
-// Gone reports whether a question found its set closed, as a reload replaced it a
-// moment ago: it is to be asked by the new routes.
-func Gone(err error) bool { return errors.Is(err, upstream.ErrNoServers) }
