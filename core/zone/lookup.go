@@ -37,15 +37,6 @@ type Result struct {
 	Wildcard bool
 }
 
-// Prepare is See, of parsed queries, and Fetch.
-func (r *Reader) Prepare(queries []wire.Query) {
-	queries = queries[:min(len(queries), len(r.sights))]
-	for i := range queries {
-		r.sights[i] = sight{hash: queries[i].Hash[0]}
-	}
-	r.Fetch(len(queries))
-}
-
 // guess is findRef without a look at the node: the upper half of the hash says
 // nearly always which it is.
 func (v *view) guess(h uint64) ref {
