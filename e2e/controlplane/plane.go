@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -28,7 +29,7 @@ type Cluster struct {
 
 	program string
 	second  []*stack.Process
-	ports   ports
+	ports   stack.Ports
 	web     *http.Client
 }
 
@@ -54,11 +55,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context, o Options) error {
-	port, err := c.ports.take()
+	port, err := c.ports.Take()
 	if err != nil {
 		return err
 	}
-	c.Address = loopback(port)
+	c.Address = stack.Loopback(port)
 	if err := c.writeSecrets(); err != nil {
 		return err
 	}
@@ -82,16 +83,16 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 }
 
 func (c *Cluster) startEtcd() error {
-	client, err := c.ports.take()
+	client, err := c.ports.Take()
 	if err != nil {
 		return err
 	}
-	peer, err := c.ports.take()
+	peer, err := c.ports.Take()
 	if err != nil {
 		return err
 	}
-	c.EtcdURL = "http://" + loopback(client)
-	at := "http://" + loopback(peer)
+	c.EtcdURL = "http://" + stack.Loopback(client)
+	at := "http://" + stack.Loopback(peer)
 	// Without fsync: what is tested is never the end of the whole machine.
 	c.Etcd = c.process("etcd", "--name=e", "--data-dir="+filepath.Join(c.Dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
 		"--listen-client-urls="+c.EtcdURL, "--advertise-client-urls="+c.EtcdURL,
@@ -101,7 +102,7 @@ func (c *Cluster) startEtcd() error {
 
 // apiServer is an API server at an address, which need not be the cluster's.
 func (c *Cluster) apiServer(name, address string) *stack.Process {
-	host, port := splitAddress(address)
+	host, port, _ := net.SplitHostPort(address)
 	p := c.process("kube-apiserver", "--etcd-servers="+c.EtcdURL, "--cert-dir="+c.path("certs"),
 		"--secure-port="+port, "--bind-address="+host, "--advertise-address="+host, "--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.96.0.0/16,fd96::/108", "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
@@ -134,7 +135,7 @@ func (c *Cluster) ready(ctx context.Context, server *stack.Process, address stri
 		return why == nil
 	})
 	if why != nil || err != nil {
-		return fmt.Errorf("wait for %s: %w; its log ends:\n%s", server.Name, why, tail(server.Log()))
+		return fmt.Errorf("wait for %s: %w; its log ends:\n%s", server.Name, why, server.Tail(15))
 	}
 	return nil
 }
@@ -180,22 +181,22 @@ func (c *Cluster) connect() error {
 // Second starts another API server on the same etcd, and gives a client of it: for
 // what changes while the first one is away. Close ends it.
 func (c *Cluster) Second(ctx context.Context) (*stack.Process, *kubernetes.Clientset, error) {
-	port, err := c.ports.take()
+	port, err := c.ports.Take()
 	if err != nil {
 		return nil, nil, fmt.Errorf("start a second API server: %w", err)
 	}
-	server := c.apiServer("kube-apiserver-2", loopback(port))
+	server := c.apiServer("kube-apiserver-2", stack.Loopback(port))
 	if err := server.Start(); err != nil {
 		return nil, nil, err
 	}
 	c.second = append(c.second, server)
 	var client *kubernetes.Clientset
-	config, err := c.config(Admin, loopback(port))
+	config, err := c.config(Admin, stack.Loopback(port))
 	if err == nil {
 		client, err = kubernetes.NewForConfig(config)
 	}
 	if err == nil {
-		err = c.ready(ctx, server, loopback(port))
+		err = c.ready(ctx, server, stack.Loopback(port))
 	}
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("start a second API server: %w", err), server.Kill())
@@ -216,6 +217,6 @@ func (c *Cluster) Close() error {
 			errs = append(errs, p.Kill())
 		}
 	}
-	c.ports.release()
+	c.ports.Release()
 	return errors.Join(errs...)
 }

@@ -42,7 +42,7 @@ func (s *Stack) lay(o Options) error {
 		&s.shared.Recursor[0], &s.shared.Recursor[1], &s.shared.WorldPort, &s.shared.EtcdPort, &s.shared.PeerPort, &s.shared.DeadPort,
 	} {
 		var err error
-		if *port, err = s.ports.take(); err != nil {
+		if *port, err = s.ports.Take(); err != nil {
 			return err
 		}
 	}
@@ -115,12 +115,12 @@ func (s *Stack) place(r role, program, config string) (*Server, error) {
 	for _, port := range []*int{&r.Port, &r.AdminPort} {
 		if *port == 0 {
 			var err error
-			if *port, err = s.ports.take(); err != nil {
+			if *port, err = s.ports.Take(); err != nil {
 				return nil, err
 			}
 		}
 	}
-	server := &Server{Kind: r.Kind, Address: loopback(r.Port), Control: filepath.Join(s.Dir, r.ID+".sock")}
+	server := &Server{Kind: r.Kind, Address: Loopback(r.Port), Control: filepath.Join(s.Dir, r.ID+".sock")}
 	server.Name, server.LogFile = r.Name, filepath.Join(s.Dir, r.ID+".log")
 	if r.Kind == External {
 		server.Config = filepath.Join(s.Dir, r.ID+".conf")
@@ -130,7 +130,7 @@ func (s *Stack) place(r role, program, config string) (*Server, error) {
 			return nil, err
 		}
 	} else {
-		server.Config, server.Admin = filepath.Join(s.Dir, r.ID+".yaml"), loopback(r.AdminPort)
+		server.Config, server.Admin = filepath.Join(s.Dir, r.ID+".yaml"), Loopback(r.AdminPort)
 		server.Path, server.Args = filepath.Join(s.Bin, program), []string{"serve", "--config", server.Config}
 	}
 	tmpl, err := template.New(r.ID).Parse(config)

@@ -16,16 +16,17 @@ const (
 	highestPort = 32_000
 )
 
-// ports are the ports of one stack. Each is held by an abstract unix socket of
-// its number, which other stacks see and the kernel takes away with the process.
-type ports struct {
+// Ports are the ports of one stack. Each is held by an abstract unix socket of
+// its number, which other stacks see and the kernel takes away with the process. The
+// zero value holds none.
+type Ports struct {
 	locks []net.Listener
 }
 
 var errNoPort = errors.New("no free port")
 
-// take returns a port that is free on loopback for UDP and TCP, IPv4 and IPv6.
-func (p *ports) take() (int, error) {
+// Take returns a port that is free on loopback for UDP and TCP, IPv4 and IPv6.
+func (p *Ports) Take() (int, error) {
 	for range 1000 {
 		port := lowestPort + rand.IntN(highestPort-lowestPort)
 		lock, err := net.Listen("unix", fmt.Sprintf("@strata-port-%d", port))
@@ -58,7 +59,8 @@ func free(port int) bool {
 	return true
 }
 
-func (p *ports) release() {
+// Release lets go of all.
+func (p *Ports) Release() {
 	for _, lock := range p.locks {
 		lock.Close()
 	}

@@ -33,7 +33,7 @@ func (s *Stack) Ready(ctx context.Context, server *Server) error {
 		return why == ""
 	})
 	if why != "" || err != nil {
-		return fmt.Errorf("wait for %s: %s; its log ends:\n%s", server.Name, why, server.tail(20))
+		return fmt.Errorf("wait for %s: %s; its log ends:\n%s", server.Name, why, server.Tail(20))
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ type Stack struct {
 
 	extra  []*Server
 	shared role // what all configs may refer to
-	ports  ports
+	ports  Ports
 	closed sync.Once
 	err    error // of Close
 }
@@ -168,7 +168,7 @@ func (s *Stack) Close() error {
 			wait.Go(func() { errs[i] = server.Stop() })
 		}
 		wait.Wait()
-		s.ports.release()
+		s.ports.Release()
 		s.err = errors.Join(append(errs, os.RemoveAll(s.Dir))...)
 	})
 	return s.err
@@ -178,17 +178,17 @@ func (s *Stack) Close() error {
 // external resolvers note.
 func (s *Stack) WriteLogs(w io.Writer, lines int) {
 	for _, server := range s.Servers() {
-		fmt.Fprintf(w, "--- %s (%s)\n%s", server.Name, strings.Join(server.Args, " "), server.tail(lines))
+		fmt.Fprintf(w, "--- %s (%s)\n%s", server.Name, strings.Join(server.Args, " "), server.Tail(lines))
 	}
 }
 
-// tail is the end of the log.
-func (p *Process) tail(lines int) string {
+// Tail is the end of the log.
+func (p *Process) Tail(lines int) string {
 	all := slices.DeleteFunc(strings.SplitAfter(p.Log(), "\n"), func(line string) bool {
 		return strings.Contains(line, " info: 127.0.0.1 ")
 	})
 	return strings.Join(all[max(0, len(all)-lines-1):], "")
 }
 
-// loopback is an address for a port.
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+// Loopback is an address for a port.
+func Loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -94,13 +94,13 @@ func TestKill(t *testing.T) {
 
 // Ports are nobody else's while they are held, and free for use.
 func TestPorts(t *testing.T) {
-	var one, two ports
-	defer one.release()
-	defer two.release()
+	var one, two Ports
+	defer one.Release()
+	defer two.Release()
 	seen := map[int]bool{}
 	for range 50 {
-		for _, p := range []*ports{&one, &two} {
-			port, err := p.take()
+		for _, p := range []*Ports{&one, &two} {
+			port, err := p.Take()
 			if err != nil || seen[port] {
 				t.Fatalf("port %d again, %v", port, err)
 			}
@@ -108,7 +108,7 @@ func TestPorts(t *testing.T) {
 		}
 	}
 	for port := range seen {
-		l, err := net.Listen("tcp", loopback(port))
+		l, err := net.Listen("tcp", Loopback(port))
 		if err != nil {
 			t.Fatal(err)
 		}
