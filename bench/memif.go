@@ -80,16 +80,21 @@ type memifRun struct {
 	opened func(*Server) error // before anything is asked; may be nil
 }
 
-// play starts who answers, has the generator ask, and hands the reports to visit as they
-// come.
-func (m *memif) play(ctx context.Context, c Contender, r memifRun, visit func(*packets.Report, *Server) error) error {
-	socket := filepath.Join(m.set.Work, fmt.Sprintf("memif-%d", time.Now().UnixNano()))
+// generator is what the generator is told.
+func (r memifRun) generator(socket string) []string {
 	args := []string{"--eal", "--no-pci --vdev=net_memif0,role=client,socket-abstract=no,mac=02:00:00:00:00:09,socket=" + socket,
 		"--mac", serviceMAC, "--names", r.names, "--rate", strings.Join(r.rates, ","), "--for", strconv.Itoa(r.seconds) + "s",
 		"--queues", strconv.Itoa(max(1, len(r.lcores)))}
 	if r.share > 0 {
 		args = append(args, "--absent", r.absent, "--nx", fmt.Sprint(r.share))
 	}
+	return args
+}
+
+// play starts who answers, has the generator ask, and hands the reports to visit as they
+// come.
+func (m *memif) play(ctx context.Context, c Contender, r memifRun, visit func(*packets.Report, *Server) error) error {
+	socket := filepath.Join(m.set.Work, fmt.Sprintf("memif-%d", time.Now().UnixNano()))
 	var server *Server
 	var echo *Flood
 	var err error
@@ -118,7 +123,7 @@ func (m *memif) play(ctx context.Context, c Contender, r memifRun, visit func(*p
 			}
 		}
 	}
-	flood, err := m.ask(ctx, args)
+	flood, err := m.ask(ctx, r.generator(socket))
 	if err != nil {
 		return err
 	}
