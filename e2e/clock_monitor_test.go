@@ -89,8 +89,11 @@ func (l *lived) expired(t *testing.T, c *clock.Clock) {
 	must(t, l.cluster.Ready(t.Context()))
 	l.until(t, "that it does not trust the certificate, and says so", func() bool {
 		ready, _ := l.monitor.IsReady(t.Context())
-		return !ready && strings.Contains(readyPage(t, l.monitor), "certificate has expired") // its log has the first reason: that nobody listened
+		return !ready && strings.Contains(readyPage(t, l.monitor), "certificate has expired")
 	})
+	if !strings.Contains(l.monitor.Log(), "certificate has expired") { // beside the first reason: that nobody listened
+		t.Errorf("the log does not tell why:\n%s", l.monitor.Log())
+	}
 	late := plainService("late")
 	late.Spec.ClusterIP = "10.96.42.1"
 	_, err := l.cluster.Client.CoreV1().Services("times").Create(t.Context(), late, metav1.CreateOptions{})

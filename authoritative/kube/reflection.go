@@ -2,10 +2,13 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 )
@@ -18,6 +21,7 @@ type reflection struct {
 	reflector *cache.Reflector
 	listed    atomic.Bool
 	trouble   atomic.Pointer[string]
+	told      []string // kinds of trouble that the log has, since it answered last; for heard alone
 }
 
 // Add implements cache.ReflectorStore.
@@ -95,19 +99,33 @@ func position(version string) int64 {
 	return n
 }
 
-// heard notes whether the API server answers, and logs it when that changes.
+// heard notes whether the API server answers, and logs it when that changes, or when it is
+// another kind of reason: nobody listening, and then a certificate that is not trusted.
 func (r *reflection) heard(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
 	if err == nil {
+		r.told = nil
 		if r.trouble.Swap(nil) != nil {
 			r.cluster.log.Info("the API server answers again", "kind", r.kind.String())
 		}
 		return
 	}
 	text := fmt.Sprintf("%ss are not heard of: %v", r.kind, err)
-	if r.trouble.Swap(&text) == nil {
+	r.trouble.Store(&text)
+	if sort := sortOf(err); !slices.Contains(r.told, sort) {
+		r.told = append(r.told, sort)
 		r.cluster.log.Warn("the API server does not answer; records stay as they are", "kind", r.kind.String(), "error", err)
 	}
+}
+
+// sortOf tells errors apart by their innermost type and the API server's reason, not by
+// their text, in which ports and times differ.
+func sortOf(err error) string {
+	reason := apierrors.ReasonForError(err)
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return fmt.Sprintf("%T %s", err, reason)
 }
