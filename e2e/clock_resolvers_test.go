@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,6 +112,36 @@ control: "{{.Dir}}/{{.ID}}.sock"
 		reply, err := exchange(short, name, dns.TypeA)
 		return err == nil && reply.Rcode == dns.RcodeServerFailure
 	})
+}
+
+// The clock is set while a query waits for its answer: the query log has how long it did.
+func TestClockOfQueryLog(t *testing.T) {
+	t.Parallel() // it mostly waits
+	c := newClock(t)
+	s := newStack(t, stack.Whole)
+	server := extra(t, s, "logging", "nodecache", `
+listen: ["127.0.0.1:{{.Port}}"]
+upstreams: ["127.0.0.1:{{index .Recursor 0}}"]
+query_log: {sample: 1}
+admin: "127.0.0.1:{{.AdminPort}}"
+control: "{{.Dir}}/{{.ID}}.sock"
+`)
+	must(t, s.Ready(t.Context(), server))
+	wear(t, s, server, c)
+	must(t, s.Recursors[0].Signal(syscall.SIGSTOP))
+	defer func() { must(t, s.Recursors[0].Signal(syscall.SIGCONT)) }()
+	for i, ahead := range []time.Duration{time.Hour, -time.Hour} {
+		name := fmt.Sprintf("w%d.prd.example.com", i)
+		go func() { _, _ = exchange(server, name, dns.TypeA) }()
+		within(t, "the query waits", func() bool { return gauge(t, server, "strata_cache_waiting") > 0 })
+		c.Set(ahead)
+		logged := regexp.MustCompile(`name=` + regexp.QuoteMeta(name) + `\.? .*took=(\S+)`)
+		var line []string
+		inAMinute(t, "the log has it", func() bool { line = logged.FindStringSubmatch(server.Log()); return line != nil })
+		if took, err := time.ParseDuration(line[1]); err != nil || took <= 0 || took > time.Minute {
+			t.Errorf("%s ahead: %q, %v", ahead, line[0], err)
+		}
+	}
 }
 
 // A recursor that has swung to the other site's resolvers holds that for as long as it is

@@ -12,6 +12,7 @@ import (
 type Late struct {
 	o     *Observer
 	due   set
+	began time.Time // of the query, by which clock it waited: the wall clock may be set meanwhile
 	event Event
 }
 
@@ -20,7 +21,7 @@ func (t *Tap) Late(q *wire.Query, p *plane.Packet) *Late {
 	if t.due == 0 {
 		return nil
 	}
-	l := &Late{o: t.o, due: t.due}
+	l := &Late{o: t.o, due: t.due, began: t.began}
 	t.describe(&l.event, q, p)
 	l.event.Name = append([]byte(nil), l.event.Name...)
 	l.event.Late = true
@@ -31,7 +32,7 @@ func (t *Tap) Late(q *wire.Query, p *plane.Packet) *Late {
 func (l *Late) Answer(reply []byte, ready time.Time, source int) {
 	e := &l.event
 	e.Source, e.Size = uint16(source), uint32(len(reply))
-	e.Took = ready.UnixNano() - e.Time
+	e.Took = int64(ready.Sub(l.began))
 	if len(reply) >= wire.HeaderLen {
 		e.Rcode = uint8(wire.RcodeOf(reply))
 	}

@@ -39,10 +39,10 @@ type Tap struct {
 	line  atomic.Pointer[line]
 	rings [kinds]*ring // those it has had, under Observer.mu
 
-	on    *line  // of this batch
-	now   int64  // of this batch, Unix time in ns; 0: not read yet
-	due   set    // who looks at this query
-	left  uint32 // queries until one is looked at, of which there were skip
+	on    *line     // of this batch
+	began time.Time // of this batch; zero: not read yet
+	due   set       // who looks at this query
+	left  uint32    // queries until one is looked at, of which there were skip
 	skip  uint32
 	until [kinds]uint32 // queries until each kind looks at one, as they were skip ago
 	seed  uint32
@@ -60,7 +60,7 @@ func (t *Tap) Begin() uint32 {
 	if on != t.on {
 		t.connect(on)
 	}
-	t.now = 0
+	t.began = time.Time{}
 	return t.left
 }
 
@@ -103,8 +103,8 @@ func (t *Tap) Query(p *plane.Packet) uint32 {
 		}
 	}
 	t.skip = min(t.until[topKind], t.until[logKind], t.until[dnstapKind])
-	if t.now == 0 {
-		t.now = time.Now().UnixNano()
+	if t.began.IsZero() {
+		t.began = time.Now()
 	}
 	if t.due.has(dnstapKind) {
 		t.query = append(t.query[:0], p.Data...)
@@ -130,7 +130,7 @@ func (t *Tap) Answer(q *wire.Query, p *plane.Packet, reply []byte, source int, w
 	if t.due.has(dnstapKind) {
 		e.Name, e.Query, e.Reply = nil, t.query, reply
 		if !wait {
-			e.Took = time.Now().UnixNano() - e.Time
+			e.Took = int64(time.Since(t.began))
 		}
 		t.on.rings[dnstapKind].put(e)
 	}
@@ -138,7 +138,7 @@ func (t *Tap) Answer(q *wire.Query, p *plane.Packet, reply []byte, source int, w
 
 // describe says whose query it was. What could not be read of one is left empty.
 func (t *Tap) describe(e *Event, q *wire.Query, p *plane.Packet) {
-	*e = Event{Time: t.now, Client: p.Client, Tap: t.index, Stream: p.Stream, DO: q.DO}
+	*e = Event{Time: t.began.UnixNano(), Client: p.Client, Tap: t.index, Stream: p.Stream, DO: q.DO}
 	if len(q.Name()) > 0 {
 		e.Name, e.Type, e.Flags = q.Name(), q.Type, q.Flags
 	}
