@@ -25,7 +25,7 @@ func TestClockOfProbers(t *testing.T) {
 	}
 	share := func(server *stack.Server) float64 { return gauge(t, server, "strata_probe_addresses") }
 	shared := func() bool { return share(one) > 0 && share(two) > 0 && share(one)+share(two) == 16 }
-	inAMinute(t, "both have a share", shared)
+	within(t, "both have a share", shared)
 	p.shut(p.addrs[:4]...)
 	p.answers(t, p.addrs[4:]...)
 	p.watched(t)
@@ -33,7 +33,7 @@ func TestClockOfProbers(t *testing.T) {
 	writes := func() float64 {
 		return gauge(t, one, "strata_probe_writes_total") + gauge(t, two, "strata_probe_writes_total")
 	}
-	inAMinute(t, "all are known", func() bool { return gauge(t, p.server, "strata_health_addresses") == 16 })
+	within(t, "all are known", func() bool { return gauge(t, p.server, "strata_health_addresses") == 16 })
 	for i, server := range worn {
 		for _, ahead := range settings {
 			before, checks := writes(), gauge(t, one, "strata_probe_checks_total")

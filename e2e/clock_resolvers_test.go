@@ -59,7 +59,7 @@ func TestClockOfCaches(t *testing.T) {
 				t.Errorf("%s: a TTL of %d is %d after %.1f s", when, was, now, most)
 			}
 			records(t, s, node, "add", name, "A", "10.1.7.3")
-			inAMinute(t, when+": what has changed", func() bool {
+			within(t, when+": what has changed", func() bool {
 				reply, err := exchange(server, name, dns.TypeA)
 				return answered(reply, err, "10.1.7.2", "10.1.7.3")
 			})
@@ -108,7 +108,7 @@ control: "{{.Dir}}/{{.ID}}.sock"
 	seen(t, short, name, dns.TypeA, "10.1.2.82")
 	must(t, s.Recursors[0].Kill())
 	c.Set(-time.Hour)
-	inAMinute(t, "that it is too old", func() bool {
+	within(t, "that it is too old", func() bool {
 		reply, err := exchange(short, name, dns.TypeA)
 		return err == nil && reply.Rcode == dns.RcodeServerFailure
 	})
@@ -137,7 +137,7 @@ control: "{{.Dir}}/{{.ID}}.sock"
 		c.Set(ahead)
 		logged := regexp.MustCompile(`name=` + regexp.QuoteMeta(name) + `\.? .*took=(\S+)`)
 		var line []string
-		inAMinute(t, "the log has it", func() bool { line = logged.FindStringSubmatch(server.Log()); return line != nil })
+		within(t, "the log has it", func() bool { line = logged.FindStringSubmatch(server.Log()); return line != nil })
 		if took, err := time.ParseDuration(line[1]); err != nil || took <= 0 || took > time.Minute {
 			t.Errorf("%s ahead: %q, %v", ahead, line[0], err)
 		}
@@ -167,17 +167,17 @@ control: "{{.Dir}}/{{.ID}}.sock"
 	home := func(want float64) func() bool {
 		return func() bool { return gauge(t, r, "strata_failover_serving", `"dc2"`) == 1-want }
 	}
-	inAMinute(t, "home serves", home(1))
+	within(t, "home serves", home(1))
 	for _, ahead := range []time.Duration{decade, -time.Hour} {
 		before := time.Now()
 		must(t, s.External[0].Signal(syscall.SIGSTOP))
-		inAMinute(t, "the other site serves", home(0))
+		within(t, "the other site serves", home(0))
 		c.Set(ahead)
 		must(t, s.External[0].Signal(syscall.SIGCONT))
 		if reply, err := exchange(r, "www.example.net", dns.TypeA); err != nil || reply.Rcode != dns.RcodeSuccess {
 			t.Errorf("%s ahead: %v, %v", ahead, reply, err)
 		}
-		inAMinute(t, "home serves again", home(1))
+		within(t, "home serves again", home(1))
 		if took := time.Since(before); took < hold {
 			t.Errorf("%s ahead: home serves again %s after it went, and the hold-down is %s", ahead, took, hold)
 		}
@@ -214,7 +214,7 @@ func TestClockOfRatesAndCookies(t *testing.T) {
 		if took := time.Since(began); n > 6+int(took.Seconds()) {
 			t.Errorf("%s ahead: %d were let through in %s", ahead, n, took)
 		}
-		inAMinute(t, "that it may ask again", func() bool { return answers(client) > 0 })
+		within(t, "that it may ask again", func() bool { return answers(client) > 0 })
 	}
 
 	const fresh = "0102030405060708"

@@ -145,13 +145,14 @@ func logsOnFailure(t *testing.T, s *stack.Stack) {
 	})
 }
 
-// within waits until something holds, ten seconds at most.
+// within waits until something holds, a minute at most: a machine that has much else to
+// do, or stands still for a while, is no failure of what is waited for.
 func within(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := stack.Until(ctx, holds); err != nil {
-		t.Fatalf("not seen in 10 s: %s", what)
+		t.Fatalf("not seen in a minute: %s", what)
 	}
 }
 
@@ -175,11 +176,13 @@ func records(t *testing.T, s *stack.Stack, node *stack.Server, args ...string) s
 	return out
 }
 
-// exchange asks a server over UDP, once, for two seconds.
+// exchange asks a server over UDP, once, for five seconds.
 func exchange(server *stack.Server, name string, typ uint16) (*dns.Msg, error) {
 	query := new(dns.Msg).SetQuestion(dns.Fqdn(name), typ)
 	query.SetEdns0(1232, false)
-	return dns.Exchange(query, server.Address)
+	client := dns.Client{Timeout: 5 * time.Second}
+	reply, _, err := client.Exchange(query, server.Address)
+	return reply, err
 }
 
 // ask asks a server, which must answer.
@@ -221,7 +224,7 @@ func must(t *testing.T, err error) {
 // ends waits for a server's end and holds its exit status against what it should be.
 func ends(t *testing.T, server *stack.Server, want int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	status, err := server.Wait(ctx)
 	must(t, err)

@@ -102,19 +102,9 @@ func (p *probed) prober(t *testing.T, id string) *stack.Server {
 	return server
 }
 
-// inAMinute is within for what takes rounds, leases and expiry.
-func inAMinute(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not seen in a minute: %s", what)
-		}
-	}
-}
-
 func (p *probed) answers(t *testing.T, want ...string) {
 	t.Helper()
-	inAMinute(t, fmt.Sprintf("%d addresses: %v", len(want), want), func() bool {
+	within(t, fmt.Sprintf("%d addresses: %v", len(want), want), func() bool {
 		reply, err := exchange(p.server, app, dns.TypeA)
 		return answered(reply, err, slices.Clone(want)...)
 	})
@@ -167,9 +157,9 @@ func TestProbe(t *testing.T) {
 	p.watched(t)
 	one, two := p.prober(t, "prober-one"), p.prober(t, "prober-two")
 	own := func(server *stack.Server) float64 { return gauge(t, server, "strata_probe_addresses") }
-	inAMinute(t, "both have a share", func() bool { return own(one) > 0 && own(two) > 0 && own(one)+own(two) == 16 })
+	within(t, "both have a share", func() bool { return own(one) > 0 && own(two) > 0 && own(one)+own(two) == 16 })
 	up := func() float64 { return gauge(t, p.server, "strata_health_addresses", `"up"`) }
-	inAMinute(t, "16 are up", func() bool { return up() == 16 })
+	within(t, "16 are up", func() bool { return up() == 16 })
 	p.answers(t, p.addrs...)
 
 	p.shut(p.addrs[:4]...)
@@ -188,7 +178,7 @@ func TestProbe(t *testing.T) {
 
 	// One is killed; what goes of its share is found by the other.
 	must(t, one.Kill())
-	inAMinute(t, "the other has all", func() bool { return own(two) == 16 })
+	within(t, "the other has all", func() bool { return own(two) == 16 })
 	p.shut(p.addrs[8:12]...)
 	p.answers(t, append(slices.Clone(p.addrs[:8]), p.addrs[12:]...)...)
 	p.open(t, p.addrs[8:12]...)
@@ -198,10 +188,10 @@ func TestProbe(t *testing.T) {
 	must(t, one.Start())
 	must(t, p.Ready(t.Context(), one))
 	must(t, two.Signal(syscall.SIGSTOP))
-	inAMinute(t, "the first has all", func() bool { return own(one) == 16 })
+	within(t, "the first has all", func() bool { return own(one) == 16 })
 	writes := gauge(t, one, "strata_probe_writes_total", `"down"`)
 	must(t, two.Signal(syscall.SIGCONT))
-	inAMinute(t, "both have a share again", func() bool { return own(one) < 16 && own(two) < 16 && own(one)+own(two) == 16 })
+	within(t, "both have a share again", func() bool { return own(one) < 16 && own(two) < 16 && own(one)+own(two) == 16 })
 	p.answers(t, p.addrs...)
 	if gauge(t, one, "strata_probe_writes_total", `"down"`) != writes || gauge(t, p.server, "strata_health_left_out") != 0 {
 		t.Error("the stopped prober had something written down")
@@ -210,19 +200,19 @@ func TestProbe(t *testing.T) {
 	// All hosts are gone at once: the brake, in both.
 	p.shut(p.addrs...)
 	braked := func(server *stack.Server) bool { return gauge(t, server, "strata_probe_brake") == 1 }
-	inAMinute(t, "the brake", func() bool { return own(one) < 4 || braked(one) })
-	inAMinute(t, "the brake of the other", func() bool { return own(two) < 4 || braked(two) })
-	inAMinute(t, "it is said in /readyz", func() bool {
+	within(t, "the brake", func() bool { return own(one) < 4 || braked(one) })
+	within(t, "the brake of the other", func() bool { return own(two) < 4 || braked(two) })
+	within(t, "it is said in /readyz", func() bool {
 		return strings.Contains(readyPage(t, one)+readyPage(t, two), "the brake withholds that ")
 	})
 	p.answers(t, p.addrs...) // those that few had are down, and then all are
 	p.open(t, p.addrs...)
-	inAMinute(t, "the brakes are off", func() bool { return !braked(one) && !braked(two) })
+	within(t, "the brakes are off", func() bool { return !braked(one) && !braked(two) })
 	p.answers(t, p.addrs...)
 
 	// What no record has any more is forgotten.
 	records(t, p.Stack, p.Authoritatives[1], append([]string{"remove", app, "A"}, p.addrs[:10]...)...)
-	inAMinute(t, "six are known", func() bool {
+	within(t, "six are known", func() bool {
 		return up() == 6 && gauge(t, p.server, "strata_health_addresses", `"down"`) == 0
 	})
 }

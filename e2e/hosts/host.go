@@ -55,7 +55,7 @@ func (h *Host) ListenPacket(network, address string) (conn net.PacketConn, err e
 // Pages is a client of web pages on the host. It keeps no connections.
 func (h *Host) Pages() *http.Client {
 	dial := func(_ context.Context, network, address string) (net.Conn, error) {
-		return h.Dial(network, address, time.Second)
+		return h.Dial(network, address, 5*time.Second)
 	}
-	return &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 }

@@ -50,7 +50,7 @@ func (c Counters) Since(before Counters) Counters {
 // Counters asks the server what it has counted, over its control socket. Of an
 // external resolver they are the questions it was asked.
 func (s *Server) Counters(ctx context.Context) (Counters, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	read := daemonCounters
 	if s.Kind == External {

@@ -17,8 +17,8 @@ import (
 )
 
 // stopLimit is how long a process may take to end after SIGTERM before it is
-// killed: daemons drain for 5 s and end for 5 s at most.
-const stopLimit = 12 * time.Second
+// killed: daemons drain for 5 s and end for 5 s at most, on a machine that is not busy.
+const stopLimit = 30 * time.Second
 
 // A Process is one program of the stack. It can be stopped and started again.
 type Process struct {
@@ -149,7 +149,7 @@ func (p *Process) Wait(ctx context.Context) (status int, err error) {
 }
 
 // Stop ends it: SIGTERM, and SIGKILL for its whole group if that takes longer
-// than 12 s. Anything but exit status 0 is an error, as is having been killed.
+// than half a minute. Anything but exit status 0 is an error, as is having been killed.
 func (p *Process) Stop() error {
 	if !p.Running() {
 		return nil

@@ -13,13 +13,13 @@ import (
 
 // readyLimit is how long a process may take until it serves: an etcd election on
 // a busy machine among it.
-const readyLimit = 20 * time.Second
+const readyLimit = time.Minute
 
 // pause is the time between two looks at something that is to come about.
 const pause = 10 * time.Millisecond
 
 // Ready waits until a server serves. Errors: it ended instead, or did not become
-// ready in 20 s; both with what it said last.
+// ready in a minute; both with what it said last.
 func (s *Stack) Ready(ctx context.Context, server *Server) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
@@ -54,7 +54,7 @@ func Until(ctx context.Context, holds func() bool) error {
 
 // unready says why a server is not ready, "" when it is.
 func (s *Server) unready(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if s.Admin == "" {
 		query := new(dns.Msg).SetQuestion("ns.example.net.", dns.TypeA)

@@ -15,10 +15,10 @@ type Sample map[*Server]Counters
 
 // Sample asks every running server, until nothing moves any more: a question that
 // was sent to two servers may reach the second after its asker has the answer.
-// An error is that somebody goes on asking for ten seconds, or a server that
+// An error is that somebody goes on asking for half a minute, or a server that
 // cannot be asked.
 func (s *Stack) Sample(ctx context.Context) (Sample, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var last Sample
 	var failed error
