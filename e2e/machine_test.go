@@ -16,6 +16,7 @@ const tolerable = 100 * time.Millisecond
 type pulse struct {
 	begin sync.Once
 	mu    sync.Mutex
+	last  time.Time // it beat
 	gaps  []gap
 }
 
@@ -29,31 +30,40 @@ var beat pulse
 // watch begins to take the pulse.
 func (p *pulse) watch() {
 	p.begin.Do(func() {
+		p.last = time.Now()
 		go func() {
-			const rest = 10 * time.Millisecond
 			for {
-				before := time.Now()
 				time.Sleep(rest)
-				if late := time.Since(before) - rest; late > tolerable {
-					p.mu.Lock()
-					p.gaps = append(p.gaps, gap{time.Now(), late})
-					p.mu.Unlock()
-				}
+				p.mu.Lock()
+				p.gaps = append(p.gaps, p.since(time.Now())...)
+				p.last = time.Now()
+				p.mu.Unlock()
 			}
 		}()
 	})
 }
 
-// stood is for how long the machine stood still at most since a time.
-func (p *pulse) stood(since time.Time) (most time.Duration) {
+// rest is the time between two beats.
+const rest = 10 * time.Millisecond
+
+// since is the gap between the last beat and now, if there is one, for who holds the lock.
+func (p *pulse) since(now time.Time) []gap {
+	if late := now.Sub(p.last) - rest; late > tolerable {
+		return []gap{{now, late}}
+	}
+	return nil
+}
+
+// stood is for how long the machine stood still at most since a time, and in all.
+func (p *pulse) stood(since time.Time) (most, all time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, g := range p.gaps {
+	for _, g := range append(p.since(time.Now()), p.gaps...) {
 		if g.at.After(since) {
-			most = max(most, g.long)
+			most, all = max(most, g.long), all+g.long
 		}
 	}
-	return most
+	return most, all
 }
 
 // stories are when the tests of this run began that go by time.
@@ -65,19 +75,19 @@ func fail(t *testing.T, format string, args ...any) {
 	t.Helper()
 	what := fmt.Sprintf(format, args...)
 	if began, ok := stories.Load(t.Name()); ok {
-		if stood := beat.stood(began.(time.Time)); stood > 0 {
+		if stood, _ := beat.stood(began.(time.Time)); stood > 0 {
 			t.Skipf("the machine stood still for %s meanwhile; %s", stood.Round(time.Millisecond), what)
 		}
 	}
 	t.Error(what)
 }
 
-// comesAbout waits until something holds in a story, twenty seconds at most.
+// comesAbout waits until something holds in a story, a minute at most.
 func comesAbout(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for limit := time.Now().Add(20 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(limit) {
-			fail(t, "not seen in 20 s: %s", what)
+			fail(t, "not seen in a minute: %s", what)
 			t.FailNow()
 		}
 	}
