@@ -180,14 +180,14 @@ func (l *lived) equal(t *testing.T, name, kubeconfig string) {
 	l.fresh++
 	id := fmt.Sprintf("fresh-%d", l.fresh)
 	fresh := l.monitoring(t, id, name, kubeconfig, "\netcd: {endpoints: [\"http://127.0.0.1:{{.EtcdPort}}\"], prefix: /"+id+"}\n")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	must(t, stack.Until(ctx, func() bool { ready, _ := fresh.IsReady(ctx); return ready && l.pending(t, fresh) == 0 }))
 	owner := "kubernetes:" + name
 	want := records(t, l.Stack, fresh, "list", "--owner", owner)
 	must(t, fresh.Stop())
 	var got string
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if got = records(t, l.Stack, l.monitor, "list", "--owner", owner); got == want || time.Now().After(deadline) {
 			break
@@ -230,7 +230,7 @@ func difference(got, want string) string {
 	return fmt.Sprintf("%d lines%s", shown, b.String())
 }
 
-// answers waits for an answer, half a minute at most.
+// answers waits for an answer, two minutes at most.
 func (l *lived) answers(t *testing.T, name string, typ uint16, want ...string) {
 	t.Helper()
 	l.until(t, fmt.Sprintf("%s of %s: %q", dns.TypeToString[typ], name, want), func() bool {
@@ -250,10 +250,10 @@ func (l *lived) denies(t *testing.T, name string) {
 
 func (l *lived) until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := stack.Until(ctx, holds); err != nil {
-		t.Fatalf("not seen in 30 s: %s", what)
+		t.Fatalf("not seen in two minutes: %s", what)
 	}
 }
 
