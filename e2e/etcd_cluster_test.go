@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/strata-dns/strata/e2e/stack"
@@ -101,7 +103,7 @@ func (c *etcdCluster) adds(server *stack.Server, name, address string) {
 
 func (c *etcdCluster) add(server *stack.Server, name, address string) (err error) {
 	body := fmt.Sprintf(`{"changes":[{"op":"add","name":%q,"type":"A","data":[%q]}]}`, name, address)
-	ended := eventually(c.t, time.Minute, func() bool {
+	ended := eventually(c.t, 2*time.Minute, func() bool {
 		status, text, _ := c.request(server, "POST", "records", body)
 		if err = nil; status != 200 {
 			err = fmt.Errorf("add %s at %s: %d %s", name, server.Name, status, text)
@@ -109,7 +111,7 @@ func (c *etcdCluster) add(server *stack.Server, name, address string) (err error
 		return status != 503 && status != 409
 	})
 	if !ended {
-		return fmt.Errorf("not in a minute: %w", err)
+		return fmt.Errorf("not in two minutes: %w", err)
 	}
 	return err
 }
@@ -125,7 +127,7 @@ func eventually(t *testing.T, limit time.Duration, holds func() bool) bool {
 func (c *etcdCluster) answers(name string, want ...string) {
 	c.t.Helper()
 	for _, server := range c.servers {
-		if !eventually(c.t, 30*time.Second, func() bool {
+		if !eventually(c.t, time.Minute, func() bool {
 			reply, err := exchange(server, name, dns.TypeA)
 			return answered(reply, err, want...)
 		}) {
@@ -141,16 +143,17 @@ func (c *etcdCluster) leader() int {
 	etcd, err := clientv3.New(clientv3.Config{Endpoints: c.urls, DialTimeout: 5 * time.Second})
 	must(c.t, err)
 	defer etcd.Close()
-	for i, url := range c.urls {
-		ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
-		status, err := etcd.Status(ctx, url)
-		cancel()
-		if err == nil && status.Header.MemberId == status.Leader {
-			return i
-		}
-	}
-	c.t.Fatal("no member leads")
-	return 0
+	leads := -1 // an election may be under way
+	within(c.t, "a member leads", func() bool {
+		leads = slices.IndexFunc(c.urls, func(url string) bool {
+			ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
+			defer cancel()
+			status, err := etcd.Status(ctx, url)
+			return err == nil && status.Header.MemberId == status.Leader
+		})
+		return leads >= 0
+	})
+	return leads
 }
 
 // compact has etcd forget all that was before now.
@@ -159,10 +162,15 @@ func (c *etcdCluster) compact() {
 	etcd, err := clientv3.New(clientv3.Config{Endpoints: c.urls, DialTimeout: 5 * time.Second})
 	must(c.t, err)
 	defer etcd.Close()
-	now, err := etcd.Get(c.t.Context(), "/strata", clientv3.WithCountOnly(), clientv3.WithPrefix())
-	must(c.t, err)
-	_, err = etcd.Compact(c.t.Context(), now.Header.Revision, clientv3.WithCompactPhysical())
-	must(c.t, err)
+	within(c.t, "etcd compacts", func() bool { // again where its leader changes meanwhile
+		ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+		defer cancel()
+		now, err := etcd.Get(ctx, "/strata", clientv3.WithCountOnly(), clientv3.WithPrefix())
+		if err == nil {
+			_, err = etcd.Compact(ctx, now.Header.Revision, clientv3.WithCompactPhysical())
+		}
+		return err == nil || errors.Is(err, rpctypes.ErrCompacted)
+	})
 }
 
 // same is the full compare: what each server holds of owners is what etcd holds.
@@ -171,7 +179,7 @@ func (c *etcdCluster) same(when string) {
 	want := lines(records(c.t, c.Stack, c.servers[0], "list"))
 	for _, server := range c.servers {
 		var got []string
-		if !eventually(c.t, 30*time.Second, func() bool {
+		if !eventually(c.t, time.Minute, func() bool {
 			out, err := c.Run(c.t.Context(), "authoritative", "ctl", "--control", server.Control, "dump", "prd.example.com")
 			must(c.t, err)
 			got = slices.DeleteFunc(lines(out), func(line string) bool { return strings.HasSuffix(line, "; this server's own") })
@@ -230,7 +238,7 @@ func (o *onlookers) check(t *testing.T, when string) {
 	if len(o.wrong) > 0 {
 		t.Errorf("%s: %d of %d answers were wrong, the first: %s", when, len(o.wrong), o.asked, o.wrong[0])
 	}
-	if o.asked == 0 || o.lost > o.asked/100 {
+	if o.asked == 0 || o.lost > 1+o.asked/100 {
 		t.Errorf("%s: %d asked, %d without an answer", when, o.asked, o.lost)
 	}
 	t.Logf("%s: %d asked, %d without an answer, %d answers wrong", when, o.asked, o.lost, len(o.wrong))
@@ -304,7 +312,7 @@ func (r *cuttable) accept() {
 // connected waits until a server says so, or that it is not.
 func (c *etcdCluster) connected(server *stack.Server, want bool) {
 	c.t.Helper()
-	if !eventually(c.t, 30*time.Second, func() bool {
+	if !eventually(c.t, time.Minute, func() bool {
 		counters, err := server.Counters(c.t.Context())
 		return err == nil && (counters.Sum("strata_etcd_connected") == 1) == want
 	}) {
