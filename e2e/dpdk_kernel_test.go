@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -188,10 +189,11 @@ func (b *beside) metric(begin string) (sum float64) {
 	return sum
 }
 
-// sees runs tcpdump on the server while act does something, and returns what it saw.
-func (b *beside) sees(filter string, act func()) string {
+// sees runs tcpdump on the server while act does something, until it has seen the
+// given words, and returns what it saw.
+func (b *beside) sees(filter, words string, act func()) string {
 	b.t.Helper()
-	var seen bytes.Buffer
+	var seen sharedText
 	cmd := exec.Command("tcpdump", append([]string{"-i", b.iface, "-n", "-l", "--immediate-mode"}, strings.Fields(filter)...)...)
 	cmd.Stdout = &seen
 	began, err := cmd.StderrPipe()
@@ -203,10 +205,29 @@ func (b *beside) sees(filter string, act func()) string {
 	said := make(chan struct{})
 	go func() { _, _ = io.Copy(io.Discard, began); close(said) }()
 	act()
+	within(b.t, "tcpdump to see "+words, func() bool { return strings.Contains(seen.String(), words) })
 	must(b.t, cmd.Process.Signal(syscall.SIGINT))
 	<-said
 	must(b.t, cmd.Wait())
 	return seen.String()
+}
+
+// A sharedText is what a running program has written so far.
+type sharedText struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *sharedText) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *sharedText) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // kill has authoritative end without a chance to clean up.
@@ -244,7 +265,7 @@ func TestDPDKBesideKernel(t *testing.T) {
 		t.Errorf("the plane got %v frames that are no queries", n)
 	}
 	queries := b.metric("strata_dpdk_total{")
-	if seen := b.sees("port 53", func() { d.says("@10.44.0.53 big.example.org TXT", "ANSWER: 200") }); !strings.Contains(seen, "Flags [S]") || strings.Contains(seen, "UDP") || strings.Contains(seen, "TXT? big") && !strings.Contains(seen, "Flags [P.]") {
+	if seen := b.sees("port 53", "Flags [S]", func() { d.says("@10.44.0.53 big.example.org TXT", "ANSWER: 200") }); strings.Contains(seen, "UDP") || strings.Contains(seen, "TXT? big") && !strings.Contains(seen, "Flags [P.]") {
 		t.Errorf("tcpdump sees\n%s", seen)
 	}
 	if b.metric("strata_dpdk_total{") == queries {
@@ -318,7 +339,7 @@ func TestDPDKException(t *testing.T) {
 	if up, down := b.metric(`strata_dpdk_exceptions_total{what="up"}`), b.metric(`strata_dpdk_exceptions_total{what="down"}`); up < 100 || down < 100 {
 		t.Errorf("%v frames went up, %v down", up, down)
 	}
-	if seen := b.sees("port 53", func() { d.says("@10.44.0.53 big.example.org TXT", "ANSWER: 200") }); !strings.Contains(seen, "Flags [S]") || strings.Contains(seen, "UDP") {
+	if seen := b.sees("port 53", "Flags [S]", func() { d.says("@10.44.0.53 big.example.org TXT", "ANSWER: 200") }); strings.Contains(seen, "UDP") {
 		t.Errorf("tcpdump sees\n%s", seen)
 	}
 	second := b.serve()

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/netip"
@@ -58,7 +57,7 @@ type dual struct {
 	program        string
 	cmd            *exec.Cmd
 	done           chan error
-	log            bytes.Buffer
+	log            sharedText
 }
 
 // newDual starts one with the plane, on the device of the interface.
@@ -115,7 +114,7 @@ func (d *dual) ends() (log string) {
 		if err != nil {
 			d.t.Errorf("%v\n%s", err, d.log.String())
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		d.t.Fatal("does not end")
 	}
 	return d.log.String()
@@ -193,7 +192,7 @@ func TestDPDKAway(t *testing.T) {
 		if err == nil || !strings.Contains(d.log.String(), "No such device") {
 			t.Errorf("%v\n%s", err, d.log.String())
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("goes on without its port")
 	}
 }
