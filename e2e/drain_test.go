@@ -37,7 +37,7 @@ func (a *asker) ask(server, name string, stop <-chan struct{}) error {
 		default:
 		}
 		query := new(dns.Msg).SetQuestion(name, dns.TypeA)
-		if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 			return err
 		}
 		err := conn.WriteMsg(query)
@@ -133,6 +133,10 @@ func TestTerminateInFlight(t *testing.T) {
 		{s.Recursors[0], s.Authoritatives[:]},
 	} {
 		t.Run(pair.server.Name, func(t *testing.T) {
+			rewrite(t, pair.server.Config, "workers: 2", "workers: 2\nexchange: {budget: 5s}") // all of the time that it drains
+			must(t, pair.server.Stop())
+			must(t, pair.server.Start())
+			must(t, s.Ready(t.Context(), pair.server))
 			for _, u := range pair.upstream {
 				must(t, u.Signal(syscall.SIGSTOP))
 			}
@@ -141,7 +145,7 @@ func TestTerminateInFlight(t *testing.T) {
 			before, err := pair.server.Counters(t.Context())
 			must(t, err)
 			go func() {
-				client := dns.Client{Timeout: 5 * time.Second}
+				client := dns.Client{Timeout: 10 * time.Second}
 				reply, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), pair.server.Address)
 				if err == nil && !answered(reply, nil, "10.1.2.90") {
 					err = fmt.Errorf("got %v", reply)
