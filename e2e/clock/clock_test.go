@@ -109,8 +109,8 @@ func running(t *testing.T) (*Clock, func() (least, most, moment time.Time, runs 
 // Every thread sees the clock as it is set, at once; nobody sees it of the monotonic
 // clock, nor outside the process.
 func TestSteps(t *testing.T) {
-	c, ask := running(t)
 	began := time.Now()
+	c, ask := running(t)
 	for _, ahead := range []time.Duration{0, time.Hour, -time.Hour, 10 * 365 * 24 * time.Hour, 0} {
 		c.Set(ahead)
 		readings, before, outside := c.Readings(), c.Now(), time.Now()
