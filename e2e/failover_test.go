@@ -39,11 +39,12 @@ func TestStale(t *testing.T) {
 		opt := reply.IsEdns0()
 		return reply.Answer[0].Header().Ttl == 30 && opt != nil && len(opt.Option) == 1 && opt.Option[0].Option() == dns.EDNS0EDE
 	})
-	client := dns.Client{Timeout: 5 * time.Second}
+	client, machine := dns.Client{Timeout: 10 * time.Second}, watchStrain()
 	reply, took, err := client.Exchange(new(dns.Msg).SetQuestion("unknown.any.prd.example.com.", dns.TypeA), s.Nodecache.Address)
-	if err != nil || reply.Rcode != dns.RcodeServerFailure || took > 3*time.Second {
+	if err != nil || reply.Rcode != dns.RcodeServerFailure {
 		t.Errorf("a name that is not in memory: %v, %v, after %s", reply, err, took)
 	}
+	machine.inTime(t, "a name that is not in memory was answered", took, 3*time.Second)
 	must(t, s.Recursors[0].Start())
 	must(t, s.Ready(t.Context(), s.Recursors[0]))
 	next := fresh("after.any.prd.example.com")
@@ -59,7 +60,7 @@ func served(t *testing.T, s *stack.Stack, name string) (sites string, ok bool) {
 	t.Helper()
 	before, err := s.Sample(t.Context())
 	must(t, err)
-	client := dns.Client{Timeout: 3 * time.Second}
+	client := dns.Client{Timeout: 5 * time.Second}
 	reply, _, err := client.Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA), s.Recursors[0].Address)
 	ok = answered(reply, err, "198.51.100.81")
 	after, err := s.Sample(t.Context())
@@ -96,7 +97,7 @@ func TestExternalSwing(t *testing.T) {
 func TestSwingIsSmooth(t *testing.T) {
 	s := newStack(t, stack.Whole)
 	next := fresh("smooth.any.example.net")
-	client := dns.Client{Timeout: 5 * time.Second}
+	client, machine := dns.Client{Timeout: 10 * time.Second}, watchStrain()
 	var slowest time.Duration
 	lost, asked := 0, 0
 	began := time.Now()
@@ -115,7 +116,8 @@ func TestSwingIsSmooth(t *testing.T) {
 	}
 	must(t, s.External[0].Signal(syscall.SIGCONT))
 	t.Logf("%d asked one after the other, %d without an answer, the slowest took %s", asked, lost, slowest.Round(time.Millisecond))
-	if slowest > 2500*time.Millisecond || lost > 3 {
-		t.Errorf("%d of %d without an answer, the slowest took %s", lost, asked, slowest)
+	machine.inTime(t, "the slowest answer came", slowest, 2500*time.Millisecond)
+	if lost > 3 {
+		t.Errorf("%d of %d without an answer", lost, asked)
 	}
 }

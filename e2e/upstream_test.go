@@ -74,7 +74,7 @@ func oneOfThree(t *testing.T, kind string, bad nasty.Behaviour) {
 
 	before, err := cache.Counters(t.Context())
 	must(t, err)
-	asked := nearest.Questions()
+	asked, machine := nearest.Questions(), watchStrain()
 	near.set(bad)
 	l.run(t, 3*time.Second)
 	ill := l.report(t, kind+": one is not")
@@ -90,9 +90,8 @@ func oneOfThree(t *testing.T, kind string, bad nasty.Behaviour) {
 	if kind != "lossy" && sent > ill.n/4 {
 		t.Errorf("%d of %d questions went to the server that is %s", sent, ill.n, kind)
 	}
-	if ill.worst > 1500*time.Millisecond || ill.median > well.median+100*time.Millisecond {
-		t.Errorf("half of the clients waited up to %s, one %s", ill.median, ill.worst)
-	}
+	machine.inTime(t, "half of the clients were answered", ill.median, well.median+100*time.Millisecond)
+	machine.inTime(t, "all of the clients were answered", ill.worst, 1500*time.Millisecond)
 
 	near.set(after(time.Millisecond))
 	healed := time.Now()
@@ -178,8 +177,6 @@ func TestOneQuestionForAThousandClients(t *testing.T) {
 		now, err := cache.Counters(t.Context())
 		return err == nil && now.Sum("strata_cache_waiting") == clients
 	})
-	counters, err := cache.Counters(t.Context())
-	must(t, err)
 	close(answer)
 	for i, conn := range conns {
 		must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
@@ -188,8 +185,17 @@ func TestOneQuestionForAThousandClients(t *testing.T) {
 			t.Fatalf("client %d: %v, %v", i, reply, err)
 		}
 	}
-	// A copy is sent where the first is thought lost; that is no second question.
-	asked := server.Asked("www.many.example") - int(counters.Sum("strata_upstream_exchanges_total", `what="resend"`))
+	// A copy is sent where the first is thought lost; that is no second question. One may
+	// be on its way still.
+	var asked int
+	var counters stack.Counters
+	eventually(t, 10*time.Second, func() bool {
+		var err error
+		counters, err = cache.Counters(t.Context())
+		must(t, err)
+		asked = server.Asked("www.many.example") - int(counters.Sum("strata_upstream_exchanges_total", `what="resend"`))
+		return asked == 1
+	})
 	if fetches := counters.Sum("strata_cache_fetches_total", `what="sent"`); asked != 1 || fetches != 1 {
 		t.Errorf("%d clients: asked %d times in %g flights", clients, asked, fetches)
 	}
@@ -221,13 +227,15 @@ func TestFailureSaysWhy(t *testing.T) {
 	time.Sleep(1100 * time.Millisecond) // until what is known has expired
 	see := func(name string, rcode int, ede uint16, least, most time.Duration) {
 		t.Helper()
+		machine := watchStrain()
 		reply, took := askPatiently(cache, name)
 		if reply.Rcode != rcode || !slices.Contains(extended(reply), ede) {
 			t.Errorf("%s: want %s with extended error %d, got after %s\n%v", name, dns.RcodeToString[rcode], ede, took, reply)
 		}
-		if took < least || took > most {
+		if took < least {
 			t.Errorf("%s is answered after %s", name, took)
 		}
+		machine.inTime(t, name+" was answered", took, most)
 		t.Logf("%s: %s %d after %s", name, dns.RcodeToString[reply.Rcode], extended(reply), took.Round(time.Millisecond))
 	}
 	see("www.load.example", dns.RcodeSuccess, dns.ExtendedErrorCodeStaleAnswer, budget, budget+time.Second)
@@ -410,6 +418,7 @@ func TestManyQuestionsToDeadUpstreams(t *testing.T) {
 	defer conn.Close()
 	query, err := new(dns.Msg).SetQuestion("n0000000.load.example.", dns.TypeA).Pack()
 	must(t, err)
+	machine := watchStrain()
 	open, resident, slowest := 0.0, int64(0), time.Duration(0)
 	known := func() {
 		reply, took := askPatiently(cache, "known.good.example")
@@ -451,9 +460,7 @@ func TestManyQuestionsToDeadUpstreams(t *testing.T) {
 	if open < questions/4 {
 		t.Errorf("%g questions were open at most: this shows nothing", open)
 	}
-	if slowest > time.Second {
-		t.Errorf("what is known was answered after %s", slowest)
-	}
+	machine.inTime(t, "what is known was answered", slowest, time.Second)
 }
 
 // A server says nothing at all any more: of a flood of questions a few are asked and the
