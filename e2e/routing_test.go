@@ -210,7 +210,9 @@ func TestForwardingLoops(t *testing.T) {
 			fail(t, "%s answered after %s", first.Name, took)
 		}
 		t.Logf("%s: %s after %s", first.Name, chain(m), took.Round(time.Millisecond))
-		if n := first.counted(t, "strata_answers_total", `outcome="loop"`); n != 1 {
+		loops := func() float64 { return first.counted(t, "strata_answers_total", `outcome="loop"`) }
+		within(t, first.Name+" counts a loop", func() bool { return loops() > 0 }) // a batch is counted when it is answered
+		if n := loops(); n != 1 {
 			t.Errorf("%s counted %v loops", first.Name, n)
 		}
 		if n := strings.Count(first.Log(), "forwarding loop"); n != 1 || !strings.Contains(first.Log(), "name="+name) {
@@ -243,9 +245,9 @@ func TestForwardingLoops(t *testing.T) {
 			fail(t, "through unbound: %s after %s", chain(m), took)
 		}
 	}
-	if !strings.Contains(u.Log(), "forwarding loop") || u.counted(t, "strata_answers_total", `outcome="loop"`) < 5 {
-		t.Error("the circle through unbound was not said, or not counted")
-	}
+	within(t, "the circle through unbound is said, and counted", func() bool {
+		return strings.Contains(u.Log(), "forwarding loop") && u.counted(t, "strata_answers_total", `outcome="loop"`) >= 5
+	})
 	for i := range 20 { // more of them are no more lines
 		from(t, host, "10.1.0.18:53", fmt.Sprintf("more%d.example.net", i), dns.TypeA)
 	}
