@@ -115,7 +115,7 @@ func TestPipelining(t *testing.T) {
 			conn, err := net.Dial("tcp", server.Address)
 			must(t, err)
 			defer conn.Close()
-			must(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+			must(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
 			const many = 500
 			var segment []byte
 			asked := map[uint16]string{}
@@ -185,7 +185,7 @@ control: "{{.Dir}}/{{.ID}}.sock"
 		_, port, _ := net.SplitHostPort(server.Address)
 		for _, host := range hosts {
 			for _, network := range []string{"udp", "tcp"} {
-				client := dns.Client{Net: network, Timeout: 2 * time.Second}
+				client := dns.Client{Net: network, Timeout: 5 * time.Second}
 				query := new(dns.Msg).SetQuestion("web.example.org.", dns.TypeA)
 				reply, _, err := client.Exchange(query, net.JoinHostPort(host, port))
 				if !answered(reply, err, "192.0.2.80") {

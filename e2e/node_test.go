@@ -186,7 +186,8 @@ func (c *cluster) ask(stop chan struct{}) (asked, lost int) {
 			continue
 		}
 		query := new(dns.Msg).SetQuestion("web.default.svc.cluster.local.", dns.TypeA)
-		reply, _, err := new(dns.Client).ExchangeWithConn(query, &dns.Conn{Conn: conn})
+		client := dns.Client{Timeout: 5 * time.Second}
+		reply, _, err := client.ExchangeWithConn(query, &dns.Conn{Conn: conn})
 		if !answered(reply, err, "10.96.0.1") {
 			c.t.Logf("lost: %v %v", reply, err)
 			lost++

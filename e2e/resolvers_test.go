@@ -171,10 +171,10 @@ func (s *street) run(on *hosts.Host, log, program string, args ...string) (end f
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(15 * time.Second):
+		case <-time.After(time.Minute):
 			_ = cmd.Process.Kill()
 			<-ended
-			s.t.Errorf("%s did not end within 15 s of SIGTERM", program)
+			s.t.Errorf("%s did not end within a minute of SIGTERM", program)
 		}
 		if s.t.Failed() && log != "" {
 			s.t.Logf("%s:\n%s", log, wrote.String())
