@@ -181,23 +181,43 @@ func receiver(t *testing.T, s *stack.Stack, name string) (*stack.Process, string
 	return p, file
 }
 
-// taken are the messages in a receiver's file, once it has ended.
-func taken(t *testing.T, p *stack.Process, file string) (all []*dnstap.Dnstap) {
+// taken ends a receiver once it has read these exchanges (what is still on its way to it
+// then is lost), and gives the messages in its file.
+func taken(t *testing.T, p *stack.Process, file string, exchanges ...asked) (all []*dnstap.Dnstap) {
 	t.Helper()
+	within(t, "the receiver has all", func() bool {
+		must(t, p.Signal(syscall.SIGHUP)) // it writes down what it has read
+		all, _ := messagesIn(file)
+		return !slices.ContainsFunc(exchanges, func(a asked) bool {
+			return a.among(all, dnstap.Message_CLIENT_QUERY) < 0 || a.among(all, dnstap.Message_CLIENT_RESPONSE) < 0
+		})
+	})
 	must(t, p.Signal(syscall.SIGTERM))
 	_, err := p.Wait(t.Context())
 	must(t, err)
-	in, err := os.Open(file)
+	all, err = messagesIn(file)
 	must(t, err)
+	return all
+}
+
+// messagesIn reads a receiver's file. Of one that is being written all whole messages are
+// given, and an error.
+func messagesIn(file string) (all []*dnstap.Dnstap, err error) {
+	in, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
 	defer in.Close()
 	reader, err := dnstap.NewReader(in, nil)
-	must(t, err)
+	if err != nil {
+		return nil, err
+	}
 	for decoder := dnstap.NewDecoder(reader, 1<<20); ; {
 		m := new(dnstap.Dnstap)
 		if err := decoder.Decode(m); errors.Is(err, io.EOF) {
-			return all
+			return all, nil
 		} else if err != nil {
-			t.Fatal(err)
+			return all, err
 		}
 		all = append(all, m)
 	}
@@ -231,19 +251,24 @@ func exchangeRaw(t *testing.T, server *stack.Server, network, name string, typ u
 	return a
 }
 
-// check holds one exchange against the messages.
-func (a *asked) check(t *testing.T, server *stack.Server, all []*dnstap.Dnstap) {
-	t.Helper()
-	local := netip.MustParseAddrPort(server.Address)
+// among is where its message of a type is, -1 for nowhere.
+func (a *asked) among(all []*dnstap.Dnstap, typ dnstap.Message_Type) int {
 	protocol := dnstap.SocketProtocol_UDP
 	if a.stream {
 		protocol = dnstap.SocketProtocol_TCP
 	}
+	return slices.IndexFunc(all, func(d *dnstap.Dnstap) bool {
+		return d.Message.GetType() == typ && d.Message.GetQueryPort() == uint32(a.client.Port()) && d.Message.GetSocketProtocol() == protocol
+	})
+}
+
+// check holds one exchange against the messages.
+func (a *asked) check(t *testing.T, server *stack.Server, all []*dnstap.Dnstap) {
+	t.Helper()
+	local := netip.MustParseAddrPort(server.Address)
 	host, _ := os.Hostname()
 	for _, typ := range []dnstap.Message_Type{dnstap.Message_CLIENT_QUERY, dnstap.Message_CLIENT_RESPONSE} {
-		i := slices.IndexFunc(all, func(d *dnstap.Dnstap) bool {
-			return d.Message.GetType() == typ && d.Message.GetQueryPort() == uint32(a.client.Port()) && d.Message.GetSocketProtocol() == protocol
-		})
+		i := a.among(all, typ)
 		if i < 0 {
 			t.Errorf("no %s from %s", typ, a.client)
 			continue
@@ -279,11 +304,6 @@ func TestDnstap(t *testing.T) {
 			return err == nil && c.Sum("strata_dnstap_connected") == want
 		}
 	}
-	sent := func() float64 {
-		c, err := server.Counters(t.Context())
-		must(t, err)
-		return c.Sum("strata_observed_queries_total", `by="dnstap"`, `what="written"`)
-	}
 	first, file := receiver(t, s, "first")
 	within(t, "a connection", connected(1))
 	all := []asked{
@@ -294,8 +314,10 @@ func TestDnstap(t *testing.T) {
 		exchangeRaw(t, server, "udp", "x.v4.example.net", dns.TypeAAAA),
 		exchangeRaw(t, server, "udp", "www.google.com.prd.example.com", dns.TypeA),
 	}
-	within(t, "all messages sent", func() bool { return sent() >= 6+2 }) // a miss is a query and, later, a response
-	messages := taken(t, first, file)
+	messages := taken(t, first, file, all...)
+	if n := counted(t, server, "strata_observed_queries_total", `by="dnstap"`, `what="written"`); n < 6+2 { // a miss is a query and, later, a response
+		t.Errorf("%v were counted as written", n)
+	}
 	for _, a := range all {
 		a.check(t, server, messages)
 	}
@@ -315,10 +337,7 @@ func TestDnstap(t *testing.T) {
 	third, file := receiver(t, s, "third")
 	within(t, "the third connection", connected(1))
 	behind := exchangeRaw(t, server, "udp", "three.any.example.net", dns.TypeA)
-	before := sent()
-	exchangeRaw(t, server, "udp", "one.any.example.net", dns.TypeA)
-	within(t, "its messages", func() bool { return sent() > before })
-	messages = taken(t, third, file)
+	messages = taken(t, third, file, between, behind, exchangeRaw(t, server, "udp", "one.any.example.net", dns.TypeA))
 	between.check(t, server, messages)
 	behind.check(t, server, messages)
 	if log := server.Log(); strings.Count(log, "dnstap: connected") != 3 || strings.Contains(log, "level=ERROR") {
@@ -348,17 +367,20 @@ func TestLookingLosesNoQuery(t *testing.T) {
 	must(t, err)
 	dnsperf, err := lookPath("dnsperf")
 	must(t, err)
-	out, err := stack.Run(t.Context(), dnsperf, "-s", host, "-p", port, "-d", list, "-l", "2", "-q", "50", "-t", "5")
-	must(t, err)
-	if !regexp.MustCompile(`Queries lost: +0 `).MatchString(out) || !strings.Contains(out, "NOERROR") {
-		t.Errorf("dnsperf says:\n%s", out)
+	dropped := func() float64 {
+		return counted(t, server, "strata_observed_queries_total", `by="dnstap"`, `what="dropped"`)
 	}
-	c, err := server.Counters(t.Context())
-	must(t, err)
-	if c.Sum("strata_observed_queries_total", `by="dnstap"`, `what="dropped"`) == 0 {
-		t.Error("nothing was dropped: the receiver was not too slow")
+	for round := 0; round == 0 || dropped() == 0; round++ { // a slow machine takes longer to fill the rings
+		if round == 10 {
+			t.Fatal("nothing was dropped: the receiver was not too slow")
+		}
+		out, err := stack.Run(t.Context(), dnsperf, "-s", host, "-p", port, "-d", list, "-l", "2", "-q", "50", "-t", "10")
+		must(t, err)
+		if !regexp.MustCompile(`Queries lost: +0 `).MatchString(out) || !strings.Contains(out, "NOERROR") {
+			t.Errorf("dnsperf says:\n%s", out)
+		}
 	}
-	if c.Sum("strata_observed_queries_total", `by="query_log"`, `what="written"`) == 0 {
+	if counted(t, server, "strata_observed_queries_total", `by="query_log"`, `what="written"`) == 0 {
 		t.Error("nothing was logged")
 	}
 	must(t, server.Signal(syscall.SIGTERM))
