@@ -44,7 +44,7 @@ type probed struct {
 	*stack.Stack
 	server *stack.Server
 	addrs  []string
-	port   int
+	port   string
 	hosts  map[string]net.Listener
 }
 
@@ -59,9 +59,10 @@ func newProbed(t *testing.T, n int) *probed {
 	for i := range n {
 		p.addrs = append(p.addrs, fmt.Sprintf("127.81.%d.%d", i/200, i%200+1))
 	}
+	p.port = portOf(freeLoopback(t)) // one that is on all addresses nobody else's
 	p.open(t, p.addrs...)
 	t.Cleanup(func() { p.shut(p.addrs...) })
-	records(t, s, s.Authoritatives[1], append([]string{"add", app, "A", "--probe", fmt.Sprint("tcp:", p.port)}, p.addrs...)...)
+	records(t, s, s.Authoritatives[1], append([]string{"add", app, "A", "--probe", "tcp:" + p.port}, p.addrs...)...)
 	p.answers(t, p.addrs...)
 	return p
 }
@@ -69,9 +70,8 @@ func newProbed(t *testing.T, n int) *probed {
 func (p *probed) open(t *testing.T, addrs ...string) {
 	t.Helper()
 	for _, addr := range addrs {
-		l, err := net.Listen("tcp", net.JoinHostPort(addr, fmt.Sprint(p.port)))
+		l, err := net.Listen("tcp", net.JoinHostPort(addr, p.port))
 		must(t, err)
-		p.port = l.Addr().(*net.TCPAddr).Port
 		p.hosts[addr] = l
 		go func() {
 			for {
@@ -153,6 +153,7 @@ func (p *probed) watched(t *testing.T) {
 // Two probers, a server: what does not answer is left out, all of it is never; one
 // prober is killed and its share moves; one is stopped and comes back.
 func TestProbe(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := newProbed(t, 16)
 	p.watched(t)
 	one, two := p.prober(t, "prober-one"), p.prober(t, "prober-two")
@@ -220,6 +221,7 @@ func TestProbe(t *testing.T) {
 // Without probers what they found is believed for a while; a server that starts
 // without etcd knows it from its copy; a prober that comes finds it as it is.
 func TestProbeAway(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := newProbed(t, 6)
 	p.watched(t)
 	one := p.prober(t, "prober-one")
