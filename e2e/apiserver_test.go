@@ -52,6 +52,7 @@ type lived struct {
 
 // TestAPIServer are the stories, in this order.
 func TestAPIServer(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("a control plane takes half a minute: not with -short")
 	}

@@ -19,6 +19,7 @@ import (
 // beside it and without: what changes is answered at once, nothing else is deleted, and
 // its compares go on.
 func TestClockOfMonitor(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("a control plane takes half a minute: not with -short")
 	}

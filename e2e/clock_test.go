@@ -73,6 +73,7 @@ func sane(t *testing.T, server *stack.Server) {
 // The clocks of etcd's members and of servers are set, one process's at a time: adds go
 // on being made and answered, tokens being asked for, and serials growing by one.
 func TestClockOfEtcdAndServers(t *testing.T) {
+	t.Parallel() // it mostly waits
 	var clocks [5]*clock.Clock
 	for i := range clocks {
 		clocks[i] = newClock(t)
@@ -131,6 +132,7 @@ func (c *etcdCluster) forged(method, path string) int {
 // was when it wrote: the records are as old as they are, and those that time to come has
 // dated are of now.
 func TestClockAndSnapshot(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newClock(t)
 	s := newStack(t, stack.AuthoritativesOnly)
 	member, server := s.Authoritatives[0], s.Authoritatives[1]

@@ -46,6 +46,7 @@ func failure(t *testing.T, s *stack.Stack, program string, args ...string) strin
 // What is wrong with a config is said in one line, which names file, line and
 // key, and the exit status is 1; by check as by serve.
 func TestBadConfigs(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.Nothing)
 	base := map[string]string{
 		"nodecache":     "upstreams: [\"127.0.0.1:53\"]\n",

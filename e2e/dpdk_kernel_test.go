@@ -256,6 +256,7 @@ func (b *beside) link() string { return b.run(b.server, "ip", "-d", "link", "sho
 // Over net_af_xdp the plane gets queries and the kernel gets the rest: TCP, ping, ARP,
 // neighbour discovery, what other programs do; and everything once authoritative ends.
 func TestDPDKBesideKernel(t *testing.T) {
+	t.Parallel() // it mostly waits
 	b := newBeside(t, "net_af_xdp0,iface=eth0", "none", "eth0")
 	b.run(b.server, "ip", "addr", "add", "10.44.0.53/16", "dev", "eth0")
 	b.run(b.server, "ip", "addr", "add", "fd44::53/64", "dev", "eth0", "nodad")
@@ -298,6 +299,7 @@ func TestDPDKBesideKernel(t *testing.T) {
 // An address that the kernel has not got is the plane's with all that belongs to it,
 // and the kernel's other addresses on the same interface are its own.
 func TestDPDKSoleAddress(t *testing.T) {
+	t.Parallel() // it mostly waits
 	b := newBeside(t, "net_af_xdp0,iface=eth0", "none", "eth0")
 	writeFile(t, filepath.Join(b.dir, "authoritative.yaml"), strings.NewReplacer(
 		"DEVICE", "net_af_xdp0,iface=eth0", "EXCEPTION", "none", "LCORE", strconv.Itoa(runtime.NumCPU()-1),
@@ -320,6 +322,7 @@ func TestDPDKSoleAddress(t *testing.T) {
 // Over another driver the kernel is told by an exception interface, which is the port to
 // it. Here it gets nothing else: what comes by eth0 itself is thrown away.
 func TestDPDKException(t *testing.T) {
+	t.Parallel() // it mostly waits
 	b := newBeside(t, "net_af_packet0,iface=eth0", "tap", "dtap0")
 	need(t, "nft")
 	b.run(b.server, "ip", "addr", "flush", "dev", "eth0")

@@ -324,6 +324,7 @@ func (c *etcdCluster) connected(server *stack.Server, want bool) {
 // forgets what it missed: answers are right all along, writes fail in so many words or
 // are made, and in the end all hold the same.
 func TestEtcdFaults(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newEtcdCluster(t)
 	c.adds(c.servers[0], "kept.prd.example.com", "10.5.0.1")
 	c.answers("kept.prd.example.com", "10.5.0.1")
@@ -396,6 +397,7 @@ func TestEtcdFaults(t *testing.T) {
 // Everybody adds to one name over HTTP at both servers, while the leader dies: what was
 // said to be written is there, and nothing twice lost.
 func TestRecordsHTTPAtOnce(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newEtcdCluster(t)
 	c.adds(c.servers[0], "kept.prd.example.com", "10.5.0.1")
 	c.answers("kept.prd.example.com", "10.5.0.1")

@@ -24,6 +24,7 @@ control: "{{.Dir}}/{{.ID}}.sock"
 // Without etcd and without a snapshot a server says so and goes on trying; it
 // answers what it can, and is not ready.
 func TestEtcdUnreachable(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.Nothing)
 	server := extra(t, s, "away", "authoritative", away)
 	within(t, "an answer from the file zone", func() bool {
@@ -48,6 +49,7 @@ func TestEtcdUnreachable(t *testing.T) {
 // etcd's node stops: the other goes on answering. It starts again from its
 // snapshot, and takes up changes when etcd is back.
 func TestEtcdAway(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.AuthoritativesOnly)
 	member, server := s.Authoritatives[0], s.Authoritatives[1]
 	records(t, s, member, "add", "kept.prd.example.com", "A", "10.1.9.1")
@@ -75,6 +77,7 @@ func TestEtcdAway(t *testing.T) {
 
 // A damaged snapshot is not used, and said so; the server waits for etcd instead.
 func TestDamagedSnapshot(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.Nothing)
 	server, err := s.Extra("damaged", "authoritative", away+"snapshot: \"{{.Dir}}/{{.ID}}.snapshot\"\n")
 	must(t, err)

@@ -235,6 +235,7 @@ func (l *layered) asks(q dnssec, want outcome, ede ...uint16) {
 // What a program sees of signed, unsigned and broken zones through nodecache, recursor
 // and the external resolver.
 func TestExternal(t *testing.T) {
+	t.Parallel() // it mostly waits
 	l := newLayered(t)
 	t.Run("authentic", func(t *testing.T) { l.at(t).authentic() })
 	t.Run("denied", func(t *testing.T) { l.at(t).denied() })

@@ -25,6 +25,7 @@ func fresh(under string) func() string {
 // says so by the TTL and an extended error (RFC 8767 §4, RFC 8914 §4.4); what it
 // never knew fails. With the recursor back all is as before.
 func TestStale(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.Whole)
 	const name = "brief.prd.example.com" // TTL 1
 	if reply := ask(t, s.Nodecache, name, dns.TypeA); !answered(reply, nil, "10.1.2.82") {
@@ -71,6 +72,7 @@ func served(t *testing.T, s *stack.Stack, name string) (sites string, ok bool) {
 // When the external resolver of dc1 no longer answers, its recursor uses dc2's,
 // and goes back when it does; killed, it is the same as stuck.
 func TestExternalSwing(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.Whole)
 	home := s.External[0]
 	next := fresh("any.example.net")

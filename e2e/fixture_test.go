@@ -3,12 +3,14 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,7 +44,19 @@ var shared = sync.OnceValues(func() (*stack.Stack, error) {
 // started tells whether somebody wanted the shared stack.
 var started bool
 
+// sideBySide is how many stories go on at once of those that are parallel, unless -parallel
+// says so: they wait for timers, leases and checks, and hardly for processors.
+const sideBySide = 6
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		if err := flag.Set("test.parallel", strconv.Itoa(sideBySide)); err != nil {
+			panic(err)
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	whole = ctx
 	code := m.Run()

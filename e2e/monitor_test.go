@@ -123,6 +123,7 @@ endpoints:
 
 // A manifest is written, and dig sees it: each kind of record, changes, deletions.
 func TestMonitor(t *testing.T) {
+	t.Parallel() // it mostly waits
 	need(t, "dig")
 	m := newMonitored(t)
 	m.put(t, "shop.yaml", shop)
@@ -186,6 +187,7 @@ func TestMonitor(t *testing.T) {
 // Two monitors, one is killed; the records that were changed while none was there
 // are mended at the start: what is missing, what is another one, what is left over.
 func TestMonitors(t *testing.T) {
+	t.Parallel() // it mostly waits
 	m := newMonitored(t)
 	m.put(t, "shop.yaml", shop)
 	m.put(t, "db.yaml", strings.Replace(database, "READY", "true", 1))

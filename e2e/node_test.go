@@ -114,6 +114,7 @@ func (c *cluster) has() bool {
 // The longest of the names that have servers of their own decides whom a node's
 // nodecache asks; all the rest goes to the site.
 func TestNodeStubs(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newCluster(t)
 	c.start("nodecache", 53)
 	for _, over := range []string{"+notcp", "+tcp"} {
@@ -129,6 +130,7 @@ func TestNodeStubs(t *testing.T) {
 // The address is there as long as one of those that want it runs, whatever order
 // they end in, and comes back when somebody removes it or its owner was killed.
 func TestNodeAddress(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newCluster(t)
 	ask := func(port int) {
 		t.Helper()
@@ -229,6 +231,7 @@ func TestNodeRollout(t *testing.T) {
 
 // The rules that take DNS out of connection tracking are ones, and DNS works with them.
 func TestNodeUntracked(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newCluster(t)
 	_, err := c.node.Run("nft", "-f", "../configs/kubernetes/notrack.nft")
 	must(t, err)

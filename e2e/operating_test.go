@@ -297,6 +297,7 @@ func (a *asked) check(t *testing.T, server *stack.Server, all []*dnstap.Dnstap) 
 // A real receiver gets what a real client sent and got; it may be killed and come
 // back.
 func TestDnstap(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s, server := watched(t, "dnstap: {socket: \"{{.Dir}}/dnstap.sock\"}\n")
 	connected := func(want float64) func() bool {
 		return func() bool {
@@ -467,6 +468,7 @@ func TestMetricsPage(t *testing.T) {
 // The same for authoritative's server, monitor and prober, each with its section; what
 // programs have in common is listed once.
 func TestAuthoritativeMetricsPages(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := newProbed(t, 1)
 	m := &monitored{Stack: p.Stack, server: p.server, manifest: filepath.Join(p.Dir, "manifests")}
 	must(t, os.Mkdir(m.manifest, 0o700))

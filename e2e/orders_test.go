@@ -27,6 +27,7 @@ func digFrom(t *testing.T, server *stack.Server, source, name string) []string {
 // Orders of addresses, how many there are, and views, as dig sees them from several
 // addresses of loopback.
 func TestOrders(t *testing.T) {
+	t.Parallel() // it mostly waits
 	needBinaries(t)
 	need(t, "dig")
 	s := newStack(t, stack.Nothing)

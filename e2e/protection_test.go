@@ -463,6 +463,7 @@ func counted(t *testing.T, server *stack.Server, name string, words ...string) f
 
 // kdig, dnsperf and nodecache ask over TLS; certificates are renewed under way.
 func TestTLSClients(t *testing.T) {
+	t.Parallel() // it mostly waits
 	need(t, "kdig", "dnsperf")
 	dir := t.TempDir()
 	cert, key := writeCertificate(t, dir, "dns.example.net")

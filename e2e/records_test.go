@@ -96,6 +96,7 @@ func TestRecordsRefused(t *testing.T) {
 
 // Everybody adds to one name, at both nodes and at once: nothing is lost.
 func TestRecordsAtOnce(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.AuthoritativesOnly)
 	const name = "busy.prd.example.com"
 	var want []string
@@ -119,6 +120,7 @@ var revisionWord = regexp.MustCompile(`revision (\d+)\n$`)
 
 // The serial is etcd's revision: the same at all nodes, and it grows with each change.
 func TestSerial(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.AuthoritativesOnly)
 	var last uint64
 	for i := range 4 {
@@ -147,6 +149,7 @@ func TestSerial(t *testing.T) {
 // An import with --replace makes the owner's records those of the file; when too
 // many would go, it stops before the first.
 func TestImport(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.AuthoritativesOnly)
 	node, other := s.Authoritatives[1], s.Authoritatives[0]
 	file := filepath.Join(t.TempDir(), "zone")

@@ -47,6 +47,7 @@ func rewrite(t *testing.T, path, old, new string) {
 // SIGHUP with a bad config: each daemon keeps the old one, goes on answering, and
 // says why in its status, its log and its metrics. With a good one it is well.
 func TestReloadBadConfig(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.Whole)
 	for _, server := range daemons(s) {
 		t.Run(server.Name, func(t *testing.T) {
@@ -83,6 +84,7 @@ func TestReloadBadConfig(t *testing.T) {
 // A changed master file is taken up by SIGHUP; one with an error is reported by
 // file and line, and the zone stays as it was.
 func TestReloadZoneFile(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := newStack(t, stack.AuthoritativesOnly)
 	server := s.Authoritatives[1]
 	file := filepath.Join(s.Dir, "example.org.zone")

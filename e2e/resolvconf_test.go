@@ -78,6 +78,7 @@ func (m *machine) text() string {
 // The C library asks nodecache once resolv.conf is written, the site's recursor while
 // nodecache hangs or is gone, and whom it asked before when that is restored.
 func TestResolvConf(t *testing.T) {
+	t.Parallel() // it mostly waits
 	const before = "# by hand\nsearch a.example b.example\nnameserver 10.1.0.53 # the recursor\n"
 	const ask = "who.corp.example"
 	w := newTown(t)

@@ -21,6 +21,7 @@ import (
 // records, signatures and proofs, for every kind of answer, with NSEC, NSEC3, and NSEC3
 // with opt-out.
 func TestSignedZones(t *testing.T) {
+	t.Parallel() // it mostly waits
 	need(t, append([]string{"nsd"}, world.Tools...)...)
 	w := newTown(t)
 	tree, err := world.Plant(w.dir, world.Addresses{Root: "10.1.0.2", Top: "10.1.0.2", Leaves: "10.1.0.2", BelowLeaves: "10.1.0.4"})

@@ -108,6 +108,7 @@ func TestUnitAddresses(t *testing.T) {
 // A nodecache that systemd starts for its first query uses the socket it is given,
 // of either kind, and opens the other one itself.
 func TestSocketActivate(t *testing.T) {
+	t.Parallel() // it mostly waits
 	need(t, "systemd-socket-activate")
 	program, err := exec.LookPath("systemd-socket-activate")
 	must(t, err)

@@ -30,15 +30,15 @@ func buildTour(t *testing.T) string {
 
 // The tour goes well, twice at the same time, and nothing is left of it.
 func TestTour(t *testing.T) {
+	t.Parallel() // it mostly waits
 	program := buildTour(t)
 	temp := t.TempDir()
-	t.Setenv("TMPDIR", temp)
 	done := make(chan error, 2)
 	for range cap(done) {
 		go func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
-			out, err := stack.Run(ctx, program, "-bin", bin, "-only")
+			out, err := stack.Run(ctx, "env", "TMPDIR="+temp, program, "-bin", bin, "-only")
 			if err != nil {
 				err = fmt.Errorf("%w\n%s", err, out)
 			} else if !strings.Contains(out, "all as they should be") {
@@ -57,15 +57,15 @@ func TestTour(t *testing.T) {
 
 // Whichever way the tour ends while it stays up, nothing is left.
 func TestTourInterrupted(t *testing.T) {
+	t.Parallel() // it mostly waits
 	program := buildTour(t)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			temp := t.TempDir()
-			t.Setenv("TMPDIR", temp)
-			p := &stack.Process{Name: "tour", Path: program, Args: []string{"-bin", bin}, LogFile: filepath.Join(t.TempDir(), "log")}
+			p := &stack.Process{Name: "tour", Path: "/usr/bin/env", Args: []string{"TMPDIR=" + temp, program, "-bin", bin}, LogFile: filepath.Join(t.TempDir(), "log")}
 			must(t, p.Start())
 			t.Cleanup(func() { _ = p.Kill() })
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if err := stack.Until(ctx, func() bool { return strings.Contains(p.Log(), "stays up until Ctrl-C") }); err != nil {
 				t.Fatalf("it does not stay up:\n%s", p.Log())
@@ -81,10 +81,10 @@ func TestTourInterrupted(t *testing.T) {
 
 // Killed, the tour cannot clean up; its processes must not outlive it all the same.
 func TestTourKilled(t *testing.T) {
+	t.Parallel() // it mostly waits
 	program := buildTour(t)
 	temp := t.TempDir()
-	t.Setenv("TMPDIR", temp)
-	p := &stack.Process{Name: "tour", Path: program, Args: []string{"-bin", bin}, LogFile: filepath.Join(t.TempDir(), "log")}
+	p := &stack.Process{Name: "tour", Path: "/usr/bin/env", Args: []string{"TMPDIR=" + temp, program, "-bin", bin}, LogFile: filepath.Join(t.TempDir(), "log")}
 	must(t, p.Start())
 	t.Cleanup(func() { _ = p.Kill() })
 	within(t, "the tour's processes", func() bool { return len(using(t, temp)) > 4 })

@@ -150,8 +150,8 @@ func (r *resident) counted(t *testing.T, name string, words ...string) float64 {
 	return c.Sum(name, words...)
 }
 
-// together runs stories side by side: they mostly wait. (t.Parallel would run no
-// more at once than there are processors.)
+// together runs stories side by side: they mostly wait. (t.Parallel would have
+// them go on when the stories that are not parallel have all ended.)
 func together(t *testing.T, stories map[string]func(*testing.T)) {
 	var wait sync.WaitGroup
 	for name, story := range stories {
