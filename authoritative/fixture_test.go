@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/strata-dns/strata/authoritative/store"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // A logText is what a program said, for more than one goroutine.
@@ -77,7 +77,7 @@ func (n *node) start() {
 		select {
 		case status := <-done:
 			return status
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			n.t.Errorf("did not end:\n%s", log)
 			return -1
 		}
@@ -168,7 +168,7 @@ func (n *node) fails(args ...string) string {
 func (n *node) ask(name string, typ uint16) (*dns.Msg, error) {
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), typ)
-	c := &dns.Client{Timeout: 2 * time.Second}
+	c := &dns.Client{Timeout: 5 * time.Second}
 	reply, _, err := c.Exchange(q, n.address)
 	return reply, err
 }
@@ -252,20 +252,13 @@ func client(t *testing.T, endpoint string) *store.Client {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
-		if err == nil {
-			u.Close()
-			return l.Addr().String()
-		}
+	var ports stack.Ports
+	t.Cleanup(ports.Release)
+	port, err := ports.Take()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port free for both UDP and TCP")
-	return ""
+	return stack.Loopback(port)
 }
 
 func write(t *testing.T, path, text string) {

@@ -21,6 +21,7 @@ import (
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,21 +58,13 @@ func answererBy(t *testing.T, address string, before func()) netip.AddrPort {
 // freePort finds a port that UDP and TCP can have.
 func freePort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().String()
-		p, err := net.ListenPacket("udp", address)
-		_ = l.Close()
-		if err == nil {
-			_ = p.Close()
-			return netip.MustParseAddrPort(address)
-		}
+	var ports stack.Ports
+	t.Cleanup(ports.Release)
+	port, err := ports.Take()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return netip.AddrPort{}
+	return netip.MustParseAddrPort(stack.Loopback(port))
 }
 
 // A lines is a log that can be read while it is written.
@@ -121,7 +114,7 @@ func settings(t *testing.T) *Config {
 
 func ask(t *testing.T, server netip.AddrPort, network, name string) *dns.Msg {
 	t.Helper()
-	c := dns.Client{Net: network, Timeout: 5 * time.Second}
+	c := dns.Client{Net: network, Timeout: 10 * time.Second}
 	m, _, err := c.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), server.String())
 	if err != nil {
 		t.Fatalf("%s over %s: %v", name, network, err)
@@ -282,7 +275,7 @@ func TestAsksItself(t *testing.T) {
 	if m := ask(t, c.Listen[0], "udp", "www.example."); m.Rcode != dns.RcodeServerFailure {
 		t.Errorf("got %v", m)
 	}
-	if took := time.Since(begin); took > resolver.DefaultBudget+time.Second {
+	if took := time.Since(begin); took > resolver.DefaultBudget+5*time.Second {
 		t.Errorf("took %s", took)
 	}
 	if got := address(ask(t, c.Listen[0], "udp", "www.good.example.")); got != "192.0.2.1" {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // memberEnv makes the test binary an etcd member instead of a test.
@@ -117,14 +119,15 @@ func (p *process) restart(t testing.TB) *process {
 // freeURLs gives addresses that nobody listens on.
 func freeURLs(t testing.TB, n int) []string {
 	t.Helper()
+	var ports stack.Ports
+	t.Cleanup(ports.Release)
 	urls := make([]string, n)
 	for i := range urls {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := ports.Take()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		urls[i] = "http://" + l.Addr().String()
+		urls[i] = "http://" + stack.Loopback(port)
 	}
 	return urls
 }

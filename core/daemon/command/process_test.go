@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // process is the test program, running.
@@ -283,12 +285,13 @@ func TestFlagsOverFile(t *testing.T) {
 
 // The pages of a real process.
 func TestAdminOfProcess(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	var ports stack.Ports
+	defer ports.Release()
+	port, err := ports.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
-	free.Close()
+	address := stack.Loopback(port)
 	p := program(t, "control: SOCKET\nadmin: "+address+"\n", "serve")
 	p.begin(t)
 	for _, path := range []string{"/", "/livez", "/readyz", "/metrics", "/status", "/debug/pprof/"} {
