@@ -162,7 +162,7 @@ func TestScanUDP(t *testing.T) {
 
 func TestScanHTTP(t *testing.T) {
 	t.Parallel()
-	s := scanner(t, time.Second)
+	s := scanner(t, 3*time.Second)
 	var asked atomic.Pointer[string]
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		line := r.Method + " " + r.RequestURI + " " + r.Host + " " + r.UserAgent()

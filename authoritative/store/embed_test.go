@@ -90,7 +90,7 @@ func TestEmbedRefuses(t *testing.T) {
 		tc.edit(&opts)
 		began := time.Now()
 		m, err := Embed(t.Context(), opts)
-		if took := time.Since(began); took > 4*time.Second || errors.Is(err, context.DeadlineExceeded) {
+		if took := time.Since(began); took > 15*time.Second || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: took %s: %v", what, took, err)
 		}
 		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "embed etcd") {
@@ -162,7 +162,7 @@ func TestEmbedStopIsBounded(t *testing.T) {
 	if err := m.Stop(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Error("took", took)
 	}
 	if err := m.Stop(t.Context()); err != nil { // and it does end

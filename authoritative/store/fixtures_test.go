@@ -195,7 +195,7 @@ func (s *tableSink) calls() (replaced, applied int) {
 // until polls; what says what was waited for.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	untilWithin(t, 15*time.Second, what, ok)
+	untilWithin(t, time.Minute, what, ok)
 }
 
 func untilWithin(t testing.TB, within time.Duration, what string, ok func() bool) {
@@ -211,7 +211,7 @@ func untilWithin(t testing.TB, within time.Duration, what string, ok func() bool
 func same(t testing.TB, c *Client, sink *tableSink) {
 	t.Helper()
 	want := slices.Sorted(slices.Values(stored(t, c)))
-	untilWithin(t, 15*time.Second, fmt.Sprintf("sink holds %d records", len(want)), func() bool {
+	untilWithin(t, time.Minute, fmt.Sprintf("sink holds %d records", len(want)), func() bool {
 		return slices.Equal(sink.lines(), want)
 	})
 }
@@ -241,7 +241,7 @@ func startWatcher(t testing.TB, c *Client, sink Sink, opts WatchOptions) (w *Wat
 			if err != nil {
 				t.Errorf("watcher: %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("watcher did not end")
 		}
 	}
