@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/strata-dns/strata/e2e/hosts"
 )
 
@@ -102,7 +104,7 @@ func (b *beside) whole(d *dual) {
 	if out := b.run(b.client, "arping", "-c", "2", "-w", "10", "-I", "eth0", "10.44.0.53"); !strings.Contains(out, "Received 2 response") {
 		b.t.Errorf("arping: %s", out)
 	}
-	if out := b.run(b.client, "ndisc6", "-m", "-n", "-w", "2000", "fd44::53", "eth0"); strings.Count(out, "Target link-layer address") != 1 {
+	if out := b.run(b.client, "ndisc6", "-m", "-n", "-w", "1000", "fd44::53", "eth0"); strings.Count(out, "Target link-layer address") != 1 {
 		b.t.Errorf("ndisc6: %s", out)
 	}
 	b.asks()
@@ -243,6 +245,12 @@ func (b *beside) ends(d *dual) (log string) {
 	conn, err := b.client.Dial("tcp", "10.44.0.53:53", 10*time.Second)
 	must(b.t, err)
 	defer conn.Close()
+	// It has been accepted when something was answered on it: until then its end is a reset.
+	must(b.t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	asker := &dns.Conn{Conn: conn}
+	must(b.t, asker.WriteMsg(new(dns.Msg).SetQuestion("www.example.org.", dns.TypeA)))
+	_, err = asker.ReadMsg()
+	must(b.t, err)
 	log = d.ends()
 	must(b.t, conn.SetDeadline(time.Now().Add(10*time.Second)))
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
@@ -256,7 +264,6 @@ func (b *beside) link() string { return b.run(b.server, "ip", "-d", "link", "sho
 // Over net_af_xdp the plane gets queries and the kernel gets the rest: TCP, ping, ARP,
 // neighbour discovery, what other programs do; and everything once authoritative ends.
 func TestDPDKBesideKernel(t *testing.T) {
-	t.Parallel() // it mostly waits
 	b := newBeside(t, "net_af_xdp0,iface=eth0", "none", "eth0")
 	b.run(b.server, "ip", "addr", "add", "10.44.0.53/16", "dev", "eth0")
 	b.run(b.server, "ip", "addr", "add", "fd44::53/64", "dev", "eth0", "nodad")
@@ -299,7 +306,6 @@ func TestDPDKBesideKernel(t *testing.T) {
 // An address that the kernel has not got is the plane's with all that belongs to it,
 // and the kernel's other addresses on the same interface are its own.
 func TestDPDKSoleAddress(t *testing.T) {
-	t.Parallel() // it mostly waits
 	b := newBeside(t, "net_af_xdp0,iface=eth0", "none", "eth0")
 	writeFile(t, filepath.Join(b.dir, "authoritative.yaml"), strings.NewReplacer(
 		"DEVICE", "net_af_xdp0,iface=eth0", "EXCEPTION", "none", "LCORE", strconv.Itoa(runtime.NumCPU()-1),
@@ -322,7 +328,6 @@ func TestDPDKSoleAddress(t *testing.T) {
 // Over another driver the kernel is told by an exception interface, which is the port to
 // it. Here it gets nothing else: what comes by eth0 itself is thrown away.
 func TestDPDKException(t *testing.T) {
-	t.Parallel() // it mostly waits
 	b := newBeside(t, "net_af_packet0,iface=eth0", "tap", "dtap0")
 	need(t, "nft")
 	b.run(b.server, "ip", "addr", "flush", "dev", "eth0")

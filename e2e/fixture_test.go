@@ -46,7 +46,7 @@ var started bool
 
 // sideBySide is how many stories go on at once of those that are parallel, unless -parallel
 // says so: they wait for timers, leases and checks, and hardly for processors.
-const sideBySide = 6
+const sideBySide = 8
 
 func TestMain(m *testing.M) {
 	flag.Parse()
