@@ -46,12 +46,12 @@ func (l *Link) carries(port string) error {
 	return l.space.shows(port, "state UP", "bridge_slave state forwarding")
 }
 
-// shows waits until ip(8) says all these words of an interface, for five seconds.
+// shows waits until ip(8) says all these words of an interface, for half a minute.
 func (s *space) shows(name string, words ...string) error {
 	missing := func(text string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
 	}
-	for limit := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		text, err := s.run("", "ip", "-details", "-oneline", "link", "show", "dev", name)
 		if err != nil || !missing(text) {
 			return err

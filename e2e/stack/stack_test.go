@@ -72,7 +72,7 @@ func TestKill(t *testing.T) {
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := Until(ctx, func() bool { return strings.Contains(p.Log(), "ready") }); err != nil {
 		t.Fatal(err)
