@@ -22,8 +22,8 @@ DPDK = $(shell command -v gcc >/dev/null && pkg-config --exists libdpdk 2>/dev/n
 TAGS = $(if $(DPDK),-tags dpdk)
 PURE = $(if $(DPDK),$(filter-out authoritative,$(BINS)),$(BINS))
 
-# Packages whose code shares memory between goroutines.
-SHARING := ./core/... ./policy/... ./failover/... ./nodecache/... ./recursor/... ./authoritative/...
+# Packages whose code shares memory between goroutines; those whose tests take longest first.
+SHARING := ./authoritative/... ./core/... ./policy/... ./failover/... ./nodecache/... ./recursor/...
 
 # The FerretDataset's zone-file tests, where there is a copy beside the project.
 export STRATA_FERRET ?= $(abspath $(wildcard ../shared/ferret/sample.jsonl))
