@@ -3,6 +3,7 @@
 package dpdk
 
 // #include "burst.h"
+// #include "turns.h"
 import "C"
 
 import (
@@ -20,7 +21,8 @@ import (
 // ms. One that is locked waits then until a thread beside the lcores has found nothing
 // else to do and hands back the right to go on, which takes milliseconds where the CPU of that
 // thread is busy. One that is not goes on at once, and by the same thread but for
-// once in a long while. The new thread takes the lcore over then.
+// once in a long while. The new thread takes the lcore over then. That it is a long while
+// is so because the thread that polls takes no signals of the scheduler.
 type threads struct {
 	home unix.CPUSet // of all others; the lcores, too, where there is no other CPU
 
@@ -57,16 +59,19 @@ func (t *threads) takeOver(lcore int, c *C.struct_strata_lcore) {
 	C.strata_take_over(c)
 }
 
-// sit puts the calling thread on the lcore, in the place of the one that was there.
+// sit puts the calling thread on the lcore, in the place of the one that was there. It goes there
+// first: where it comes from others may want the CPU.
 func (t *threads) sit(lcore int) error {
 	own, before := unix.Gettid(), t.polling[lcore]
 	t.polling[lcore] = own
-	if before != 0 && !t.polls(before) {
-		_ = unix.SchedSetaffinity(before, &t.home)
-	}
+	err := pin(lcore)
+	C.strata_unsignalled()
 	// Naps are as long as they say, not up to 50 µs longer.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-	return pin(lcore)
+	if before != 0 {
+		t.leave(before)
+	}
+	return err
 }
 
 // end has nobody poll any more.
@@ -75,9 +80,17 @@ func (t *threads) end(lcore int, c *C.struct_strata_lcore) {
 	defer t.mu.Unlock()
 	C.strata_unregister(c)
 	before := t.polling[lcore]
-	if delete(t.polling, lcore); !t.polls(before) {
-		_ = unix.SchedSetaffinity(before, &t.home)
+	delete(t.polling, lcore)
+	t.leave(before)
+}
+
+// leave makes a thread one like all others, if it has no lcore any more. mu is held.
+func (t *threads) leave(id int) {
+	if t.polls(id) {
+		return
 	}
+	_ = unix.SchedSetaffinity(id, &t.home)
+	C.strata_signalled(C.int(id))
 }
 
 // polls tells whether a thread does. mu is held.

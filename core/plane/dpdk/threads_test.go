@@ -4,7 +4,9 @@ package dpdk
 
 import (
 	"fmt"
+	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -113,9 +115,12 @@ func TestTakeOver(t *testing.T) {
 		q.poll(0)
 	})
 	on(first, &own)
+	unsignalled(t, first, true)
 	second := poll(func() { q.poll(0) })
 	on(second, &own)
 	on(first, &all.home)
+	unsignalled(t, second, true)
+	unsignalled(t, first, false)
 	stray := poll(func() {
 		if err := pin(lcore); err != nil {
 			t.Error(err)
@@ -137,4 +142,37 @@ func TestTakeOver(t *testing.T) {
 	on(second, &own)
 	all.end(lcore, q.c)
 	on(second, &all.home)
+	unsignalled(t, second, false)
+}
+
+// unsignalled checks whether the scheduler's signals do not reach a thread. One that is to
+// take them again is told so by a signal, too.
+func unsignalled(t *testing.T, id int, want bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		blocked, err := blockedSignals(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if blocked&(1<<(unix.SIGURG-1)) != 0 == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("thread %d blocks signals %#x; SIGURG should be one of them: %v", id, blocked, want)
+		}
+	}
+}
+
+// blockedSignals are those of a thread of this process, signal 1 in the lowest bit.
+func blockedSignals(id int) (set uint64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/status", id))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := strings.Cut(string(text), "SigBlk:")
+	if !ok {
+		return 0, fmt.Errorf("thread %d: no blocked signals in %q", id, text)
+	}
+	line, _, _ := strings.Cut(rest, "\n")
+	return strconv.ParseUint(strings.TrimSpace(line), 16, 64)
 }
