@@ -13,7 +13,8 @@ import (
 // keepOff moves all threads of this process off the lcores, and tells where they were.
 // Threads made later inherit that. Where no other CPU may be used they stay.
 func keepOff(lcores []int) (t *threads, before unix.CPUSet, err error) {
-	if err := unix.SchedGetaffinity(os.Getpid(), &before); err != nil {
+	// The calling thread's: the process's first one may be DPDK's, which has pinned it.
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return nil, before, os.NewSyscallError("sched_getaffinity", err)
 	}
 	t = &threads{home: before, polling: map[int]int{}}
