@@ -137,7 +137,7 @@ func (c *carriers) status() planeStatus {
 func lcoreOf(n *dpdk.Counts, rcodes map[string]uint64) lcoreStatus {
 	l := lcoreStatus{
 		Lcore: n.Lcore, Received: n.Frames[frame.Query], Turned: n.Frames[frame.Turned], Rcodes: rcodes,
-		Dropped: map[string]uint64{}, Bursts: map[string]uint64{}, Gap: n.Longest.Seconds(), Gaps: n.Gaps, Naps: n.Naps,
+		Dropped: map[string]uint64{}, Bursts: map[string]uint64{}, Gap: n.Longest.Seconds(), Gaps: n.Gaps[0], Naps: n.Naps,
 		BusyNow: n.Recent.Share(), GapNow: n.Recent.Longest.Seconds(),
 	}
 	if n.Up > 0 {

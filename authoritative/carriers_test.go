@@ -22,7 +22,7 @@ type ported struct{ dpdk.Plane }
 
 func (ported) Counts() []dpdk.Counts {
 	c := dpdk.Counts{
-		Lcore: 2, Bursts: 7, Sent: 104, Unsent: 3, Oversize: 1, Gaps: 1, Naps: 5, Up: 100 * time.Second, Busy: 25 * time.Second,
+		Lcore: 2, Bursts: 7, Sent: 104, Unsent: 3, Oversize: 1, Gaps: [dpdk.GapLengths]uint64{1}, Naps: 5, Up: 100 * time.Second, Busy: 25 * time.Second,
 		Longest: 900 * time.Microsecond, Recent: dpdk.Recent{Span: 50 * time.Second, Busy: 5 * time.Second, Longest: 40 * time.Microsecond},
 	}
 	c.Frames[frame.Query], c.Frames[frame.Turned], c.Frames[frame.Foreign] = 100, 4, 2

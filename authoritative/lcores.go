@@ -46,9 +46,14 @@ func (l lcores) Collect(ch chan<- prometheus.Metric) {
 			show(rcodesDesc, prometheus.CounterValue, float64(n), rcode)
 		}
 		for what, n := range map[string]uint64{
-			"bursts": c.Bursts, "polls": c.Polls, "sent": c.Sent, "unsent": c.Unsent, "late": c.Late, "oversize": c.Oversize, "gaps": c.Gaps, "naps": c.Naps,
+			"bursts": c.Bursts, "polls": c.Polls, "sent": c.Sent, "unsent": c.Unsent, "late": c.Late, "oversize": c.Oversize, "gaps": c.Gaps[0], "naps": c.Naps,
 		} {
 			show(lcoreDesc, prometheus.CounterValue, float64(n), what)
+		}
+		for kind, n := range c.Gaps {
+			if kind > 0 { // the shortest are "gaps"
+				show(lcoreDesc, prometheus.CounterValue, float64(n), "gaps_over_"+dpdk.GapLength(kind).String())
+			}
 		}
 		show(upDPDKDesc, prometheus.CounterValue, c.Up.Seconds())
 		show(busyDesc, prometheus.CounterValue, c.Busy.Seconds())

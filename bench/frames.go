@@ -61,10 +61,30 @@ func (p *printer) frames(run *Run, load string) {
 		{"port full", share(fullPort)}, {"deviation", share(deviation)},
 		{"lost", func(e Entry) string { return run.worst(load, e.Name, lost, 1) }},
 		{"p50 µs", latency(p50)}, {"p99 µs", latency(p99)}, {"p99.9 µs", latency(p999)}, {"longest µs", latency(longest)},
-		{"longest between polls µs", latency(pollGap)}, {"polls 500 µs late", cell(pollGaps)}, {"changes/s", cell(changeRate)},
+		{"longest between polls µs", latency(pollGap)}, {"polls 500 µs late", cell(pollGaps)}, {"1, 2, 5, 10 ms late", func(e Entry) string { return run.longGaps(load, e.Name) }}, {"changes/s", cell(changeRate)},
 		{"queries by lcore", func(e Entry) string { return run.byLcore(load, e.Name) }},
 		{"Strata's queries/s ÷ this", func(e Entry) string { return run.ratio(load, e, queryRate) }},
 	})
+}
+
+// longGaps are how many gaps were above each of the other lengths, medians over the rounds.
+func (r *Run) longGaps(load, contender string) string {
+	var counts [len(gapLengths)][]float64
+	for _, s := range r.Samples {
+		if s.Load == load && s.Contender == contender && len(s.LongGaps) == len(counts) {
+			for i, n := range s.LongGaps {
+				counts[i] = append(counts[i], n)
+			}
+		}
+	}
+	if len(counts[0]) == 0 {
+		return "–"
+	}
+	var parts []string
+	for _, rounds := range counts[1:] {
+		parts = append(parts, fmt.Sprintf("%.0f", median(rounds)))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // byLcore is how the last round's queries spread over lcores, in percent.

@@ -120,7 +120,10 @@ func (m Metric) of(s Sample) (value float64, ok bool) {
 	case pollGap:
 		value = float64(s.PollGap)
 	case pollGaps:
-		return s.PollGaps, s.EchoGap > 0 // the echo loop does not count them
+		if len(s.LongGaps) > 0 {
+			return s.LongGaps[0], true
+		}
+		return s.PollGaps, s.EchoGap > 0
 	case unsteady:
 		return (s.Deviation - s.EchoDeviation) * 100, s.EchoDeviation > 0
 	case poll:

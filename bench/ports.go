@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -141,10 +142,14 @@ func (s *Server) loaded(ctx context.Context, patience time.Duration) error {
 	}
 }
 
+// gapLengths are those that servers and the echo loop count.
+var gapLengths = [...]string{"500µs", "1ms", "2ms", "5ms", "10ms"}
+
 // An lcoreCount is what /metrics says of one lcore.
 type lcoreCount struct {
-	queries, gaps float64
-	longest       time.Duration // between two polls in the last minute
+	queries float64
+	gaps    [len(gapLengths)]float64 // between two polls, above each length
+	longest time.Duration            // between two polls in the last minute
 }
 
 // lcores reads what the server's lcores have done.
@@ -172,7 +177,13 @@ func parseLcores(text string) map[string]lcoreCount {
 		case strings.HasPrefix(name, "strata_dpdk_frames_total") && strings.Contains(labels, `verdict="query"`):
 			c.queries = v
 		case strings.HasPrefix(name, "strata_dpdk_total") && strings.Contains(labels, `what="gaps"`):
-			c.gaps = v
+			c.gaps[0] = v
+		case strings.HasPrefix(name, "strata_dpdk_total") && strings.Contains(labels, `what="gaps_over_`):
+			_, length, _ := strings.Cut(labels, `what="gaps_over_`)
+			length, _, _ = strings.Cut(length, `"`)
+			if i := slices.Index(gapLengths[:], length); i >= 0 {
+				c.gaps[i] = v
+			}
 		case strings.HasPrefix(name, "strata_dpdk_recent_longest_gap_seconds"):
 			c.longest = seconds(v)
 		}

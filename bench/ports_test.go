@@ -15,6 +15,7 @@ strata_dpdk_frames_total{lcore="1",verdict="query"} 4.216784e+06
 strata_dpdk_longest_gap_seconds{lcore="1"} 0.7
 strata_dpdk_recent_longest_gap_seconds{lcore="1"} 0.0025
 strata_dpdk_total{lcore="1",what="gaps"} 31
+strata_dpdk_total{lcore="1",what="gaps_over_2ms"} 4
 strata_dpdk_total{lcore="1",what="sent"} 99
 strata_queries_total{lcore="1"} 5
 go_goroutines 12
@@ -22,7 +23,7 @@ go_goroutines 12
 
 func TestParseLcores(t *testing.T) {
 	all := parseLcores(lcorePage)
-	want := lcoreCount{queries: 4_216_784, gaps: 31, longest: 2500 * time.Microsecond}
+	want := lcoreCount{queries: 4_216_784, gaps: [5]float64{0: 31, 2: 4}, longest: 2500 * time.Microsecond}
 	if len(all) != 2 || all["1"] != want || all["0"] != (lcoreCount{queries: 1200}) {
 		t.Errorf("%+v", all)
 	}

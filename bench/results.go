@@ -87,7 +87,8 @@ type Sample struct {
 	Full          float64       `json:"full,omitempty"`           // share of polls at which the port did not take all
 	Lcores        []float64     `json:"lcores,omitempty"`         // queries of each lcore since the start
 	PollGap       time.Duration `json:"poll_gap,omitempty"`       // the longest between two polls
-	PollGaps      float64       `json:"poll_gaps,omitempty"`      // how many were above 500 µs
+	PollGaps      float64       `json:"poll_gaps,omitempty"`      // how many were above 500 µs, where their lengths are not told
+	LongGaps      []float64     `json:"long_gaps,omitempty"`      // how many were above each of gapLengths
 	EchoDeviation float64       `json:"echo_deviation,omitempty"` // of the echo loop in the same round
 	EchoGap       time.Duration `json:"echo_gap,omitempty"`       // its longest between two polls
 	Changes       float64       `json:"changes,omitempty"`        // of records, a second

@@ -127,9 +127,8 @@ func (c *change) begin(ctx context.Context) (end func() (perSecond float64, err 
 }
 
 // dpdkStability measures for a minute at the large zone, while records change, and
-// the bare echo loop beside the same changes.
+// the bare echo loop beside the same changes, once a round.
 func dpdkStability(ctx context.Context, set Setting, command string) (*Run, error) {
-	set.Rounds = 1 // one long run instead of three
 	m, undo, err := newMemif(ctx, set, command, row(memifHits, true), row(memifEcho, false))
 	if err != nil {
 		return nil, err
@@ -139,32 +138,40 @@ func dpdkStability(ctx context.Context, set Setting, command string) (*Run, erro
 	if err := errors.Join(writeZone(zone, set.Large), writeEach(names, set.Large)); err != nil {
 		return nil, err
 	}
+	restore, what := setAside(set.LoadCPU)
+	defer restore()
 	span := 12 * set.Seconds
 	m.run.Settings = append(m.run.Settings,
 		fmt.Sprintf("%d s each. A zone of %d hosts from a file, all asked alike, and in the same table %s from etcd: `authoritative records import` writes its %d records anew, each with another address, every %v. etcd is a member embedded in a second authoritative. All that has CPU %d, with the generator.",
 			span, set.Large, changeZone, changesAtOnce, changePeriod, set.LoadCPU),
 		fmt.Sprintf("The echo loop (C, swaps addresses and ports, sets QR) polls alone in its process; beside it an authoritative with the same zones on sockets takes the same changes on CPU %d, so that the generator is disturbed alike.", set.LoadCPU),
-		"deviation: standard deviation of the replies of each second over their mean. Longest between polls: as each loop counts itself, the server's of the last minute. Polls 500 µs late: all since the server was ready.")
+		"For both alike: "+what+". Threads of other programs may have any CPU.",
+		"deviation: standard deviation of the replies of each second over their mean. Longest between polls: as each loop counts itself, of the last minute. Polls 500 µs late, and later: all since the loop began, in which nobody asks for some seconds. What is over the echo loop's is taken round by round.")
 	changes, err := newChange(ctx, set, m.paths[memifHits])
 	if err != nil {
 		return nil, err
 	}
 	defer changes.store.stop()
-	samples := map[string]Sample{}
-	err = m.each(ctx, func(_ int, c Contender) error {
+	samples := map[string]Sample{} // of the round
+	return m.run, m.each(ctx, func(round int, c Contender) error {
 		sample, err := m.steady(ctx, c, zone, names, span, changes)
-		samples[c.Name] = sample
-		return err
-	})
-	echo := samples[memifEcho]
-	ours := samples[memifHits]
-	ours.EchoDeviation, ours.EchoGap = echo.Deviation, echo.PollGap
-	for _, c := range m.all {
-		if s := map[string]Sample{memifHits: ours, memifEcho: echo}[c.Name]; s.Flood {
-			m.add(s, steadily, c, 1)
+		if err != nil {
+			return err
 		}
-	}
-	return m.run, err
+		if samples[c.Name] = sample; len(samples) == len(m.all) {
+			m.pair(samples, round)
+			clear(samples)
+		}
+		return nil
+	})
+}
+
+// pair adds a round's samples, the server's with what the echo loop had.
+func (m *memif) pair(samples map[string]Sample, round int) {
+	echo, ours := samples[memifEcho], samples[memifHits]
+	ours.EchoDeviation, ours.EchoGap = echo.Deviation, echo.PollGap
+	m.add(ours, steadily, m.all[0], round)
+	m.add(echo, steadily, m.all[1], round)
 }
 
 // steady measures one of the two for the span.
@@ -191,14 +198,19 @@ func (m *memif) steady(ctx context.Context, c Contender, zone, names string, spa
 		before, err = lcore(s)
 		return err
 	}
+	machine := machineTimeNow()
 	end := changes.begin(ctx)
 	err = m.play(ctx, c, r, func(report *packets.Report, s *Server) error {
 		sample = sampleOf(report)
+		sample.Stolen, _ = machineTimeNow().since(machine, 0)
 		if s == nil {
 			return nil
 		}
 		after, err := lcore(s)
-		sample.PollGap, sample.PollGaps = after.longest, after.gaps-before.gaps
+		sample.PollGap = after.longest
+		for i, n := range after.gaps {
+			sample.LongGaps = append(sample.LongGaps, n-before.gaps[i])
+		}
 		return err
 	})
 	rate, failed := end()
@@ -207,6 +219,9 @@ func (m *memif) steady(ctx context.Context, c Contender, zone, names string, spa
 		last := m.echoed.Longest[max(0, len(m.echoed.Longest)-span):]
 		for _, gap := range last {
 			sample.PollGap = max(sample.PollGap, gap)
+		}
+		for _, n := range m.echoed.Gaps {
+			sample.LongGaps = append(sample.LongGaps, float64(n))
 		}
 		m.echoed = nil
 	}

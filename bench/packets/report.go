@@ -30,6 +30,7 @@ type Echoed struct {
 	Echoed  uint64          `json:"echoed"`
 	Unsent  uint64          `json:"unsent"`
 	Longest []time.Duration `json:"longest"` // between two polls, by second
+	Gaps    []uint64        `json:"gaps"`    // times between two polls above 500 µs, 1, 2, 5 and 10 ms, of all seconds
 }
 
 // Deviation is the standard deviation of the counts over their mean; 0 of fewer than two.

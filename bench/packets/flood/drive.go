@@ -40,6 +40,8 @@ func echo(ctx context.Context, raw *dpdk.Raw) (report packets.Echoed, err error)
 		report.Echoed, report.Unsent = raw.Echo(time.Second)
 		report.Longest = append(report.Longest, raw.Longest())
 	}
+	gaps := raw.Gaps()
+	report.Gaps = gaps[:]
 	return report, nil
 }
 

@@ -138,7 +138,7 @@ func TestEcho(t *testing.T) {
 	}
 	var e packets.Echoed
 	echo.report(&e)
-	if e.Echoed < received || len(e.Longest) == 0 || e.Longest[0] <= 0 {
+	if e.Echoed < received || len(e.Longest) == 0 || e.Longest[0] <= 0 || len(e.Gaps) != 5 {
 		t.Errorf("%d came back: %+v", received, e)
 	}
 	if err := echo.Wait(); err != nil {

@@ -101,11 +101,9 @@ static void clock_poll(struct strata_lcore *l)
 			l->now->longest = gap;
 			if (gap > l->longest)
 				l->longest = gap;
-			if (gap > l->long_gap)
-				l->gaps++;
-		} else if (unlikely(gap > l->long_gap)) {
-			l->gaps++;
 		}
+		if (unlikely(gap > l->long_gap))
+			strata_count_gap(l->gaps, gap, l->long_gap);
 	}
 	l->entered = now;
 	l->polls++;

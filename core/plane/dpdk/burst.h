@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "gaps.h"
 #include "inside.h"
 
 #define STRATA_BURST 64
@@ -60,7 +61,7 @@ struct strata_lcore {
 	struct strata_port port[STRATA_PORTS];
 
 	uint64_t began, entered, long_gap, hz, next_second; // cycles
-	uint64_t busy, longest, gaps;
+	uint64_t busy, longest, gaps[STRATA_GAPS];
 	uint64_t polls, bursts, sent, unsent, late, oversize, naps;
 	uint64_t size[STRATA_SIZES]; // bursts, by the logarithm of what was in them
 	struct strata_second *now, second[STRATA_SECONDS];

@@ -17,7 +17,7 @@ func (q *queue) read() Counts {
 		Lcore: q.lcore, Bursts: load(&c.bursts), Polls: load(&c.polls), Sent: load(&c.sent),
 		Unsent: load(&c.unsent) + q.big.Load() + q.late.dropped.Load(),
 		Late:   load(&c.late), Oversize: load(&c.oversize), Busy: cycles(load(&c.busy)),
-		Longest: cycles(load(&c.longest)), Gaps: load(&c.gaps), Naps: load(&c.naps),
+		Longest: cycles(load(&c.longest)), Naps: load(&c.naps),
 	}
 	if began := load(&c.began); began != 0 {
 		counts.Up = cycles(load(&c.entered) - began)
@@ -25,12 +25,18 @@ func (q *queue) read() Counts {
 	for v := range q.counts {
 		counts.Frames[v] = q.counts[v].Load()
 	}
+	for i := range counts.Gaps {
+		counts.Gaps[i] = load(&c.gaps[i])
+	}
 	for i := range counts.Sizes {
 		counts.Sizes[i] = load(&c.size[i])
 	}
 	counts.Recent = q.recent(uint64(C.strata_now()))
 	return counts
 }
+
+// Both sides tell as many lengths of gaps apart.
+var _ [GapLengths]struct{} = [C.STRATA_GAPS]struct{}{}
 
 // recentSeconds is what Recent goes back, with the second that has just begun.
 const recentSeconds = 60

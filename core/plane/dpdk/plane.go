@@ -69,9 +69,9 @@ type Counts struct {
 	Late     uint64 // of those sent: delivered later
 	Oversize uint64 // received in more than one buffer: dropped
 	Up, Busy time.Duration
-	Longest  time.Duration // longest time between two polls
-	Gaps     uint64        // times between two polls above LongGap
-	Naps     uint64        // times it slept
+	Longest  time.Duration      // longest time between two polls
+	Gaps     [GapLengths]uint64 // times between two polls longer than each GapLength
+	Naps     uint64             // times it slept
 	Recent   Recent
 }
 
@@ -114,3 +114,12 @@ type PortCounts struct {
 // LongGap is from when on a time between two polls is counted: much more than any
 // burst takes, so somebody else had the CPU.
 const LongGap = 500 * time.Microsecond
+
+// GapLengths is how many lengths of gaps are told apart.
+const GapLengths = 5
+
+// GapLength is how long a gap must be at least to count as one of that kind: LongGap, then 1,
+// 2, 5 and 10 ms.
+func GapLength(kind int) time.Duration {
+	return [GapLengths]time.Duration{LongGap, time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond}[kind]
+}

@@ -39,8 +39,14 @@ static void beat(struct strata_raw *r)
 {
 	uint64_t now = rte_rdtsc();
 
-	if (r->polls++ && now - r->now > r->longest)
-		r->longest = now - r->now;
+	if (r->polls++) {
+		uint64_t gap = now - r->now;
+
+		if (gap > r->longest)
+			r->longest = gap;
+		if (unlikely(gap > r->long_gap))
+			strata_count_gap(r->gaps, gap, r->long_gap);
+	}
 	r->now = now;
 }
 

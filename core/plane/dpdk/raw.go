@@ -87,6 +87,7 @@ func (r *Raw) take(o *Options) error {
 	if r.c = C.strata_raw(d.id, d.queues, d.pool); r.c == nil {
 		return errors.New("no memory")
 	}
+	r.c.long_gap = C.uint64_t(LongGap.Seconds() * r.Hz())
 	return nil
 }
 
@@ -153,6 +154,14 @@ func (r *Raw) Longest() time.Duration {
 	longest := time.Duration(float64(r.c.longest) / r.Hz() * float64(time.Second))
 	r.c.longest = 0
 	return longest
+}
+
+// Gaps are the times between two polls so far that were longer than each [GapLength].
+func (r *Raw) Gaps() (counts [GapLengths]uint64) {
+	for i := range counts {
+		counts[i] = uint64(r.c.gaps[i])
+	}
+	return counts
 }
 
 // Echo turns round all IPv4 datagrams that come within the span, with the bit QR of DNS

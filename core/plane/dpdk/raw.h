@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "gaps.h"
 #include "inside.h"
 
 #define STRATA_RAW_BURST 64
@@ -26,6 +27,7 @@ struct strata_raw {
 	uint16_t kept;             // of those last handed to be sent: not taken by the port
 	uint64_t now;              // cycles, when the last burst had been received
 	uint64_t polls, longest;   // cycles, the longest between two polls
+	uint64_t long_gap, gaps[STRATA_GAPS];
 	uint64_t echoed, unsent;   // of strata_raw_echo
 	struct strata_visitor visitor;
 };
