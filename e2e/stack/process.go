@@ -163,7 +163,7 @@ func (p *Process) Stop() error {
 		return errors.Join(fmt.Errorf("stop %s: it did not end within %s of SIGTERM", p.Name, stopLimit), p.Kill())
 	}
 	if status != 0 {
-		return fmt.Errorf("stop %s: exit status %d", p.Name, status)
+		return fmt.Errorf("stop %s: exit status %d; its log ends:\n%s", p.Name, status, p.Tail(5))
 	}
 	return nil
 }
