@@ -206,6 +206,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	wholeLoad(t, load)
 	close(stop)
 	<-done
+	must(t, server.Stop()) // while somebody is there to hold a connection whose end it has not read
 }
 
 // A second nodecache that is not to take over, or cannot, leaves the first alone.
