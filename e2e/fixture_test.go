@@ -46,7 +46,7 @@ var started bool
 
 // sideBySide is how many stories go on at once of those that are parallel, unless -parallel
 // says so: they wait for timers, leases and checks, and hardly for processors.
-const sideBySide = 8
+const sideBySide = 6
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -180,10 +180,10 @@ func run(t *testing.T, s *stack.Stack, program string, args ...string) string {
 	return out
 }
 
-// records runs `authoritative records …` at a node.
+// records runs `authoritative records …` at a node, whose etcd is there.
 func records(t *testing.T, s *stack.Stack, node *stack.Server, args ...string) string {
 	t.Helper()
-	out, err := s.Records(t.Context(), node, args...)
+	out, err := s.RecordsAgain(t.Context(), node, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -498,6 +498,9 @@ control: "{{.Dir}}/{{.ID}}.sock"
 	must(t, err)
 	response.Body.Close()
 
+	within(t, "all of a server's metrics, that of its first snapshot among them", func() bool {
+		return strings.Contains(metricsPage(t, server), "strata_snapshot_timestamp_seconds")
+	})
 	common := listedMetrics(t, "Pages and metrics", "Looking into a resolver")
 	own := []string{"authoritative", "Kubernetes: the service monitor", "Health of addresses: the prober"}
 	var pages []string

@@ -105,7 +105,7 @@ func TestRecordsAtOnce(t *testing.T) {
 		address := fmt.Sprintf("10.7.0.%d", i+1)
 		want = append(want, address)
 		wait.Go(func() {
-			if _, err := s.Records(t.Context(), s.Authoritatives[i%2], "add", name, "A", address); err != nil {
+			if _, err := s.RecordsAgain(t.Context(), s.Authoritatives[i%2], "add", name, "A", address); err != nil {
 				t.Error(err)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Sites are the two sites of a stack.
@@ -131,7 +132,7 @@ func (s *Stack) startAll(ctx context.Context, servers []*Server) error {
 // loadRecords imports the example records, each zone at another node in turn.
 func (s *Stack) loadRecords(ctx context.Context) error {
 	for i, zone := range []string{"prd.example.com", "10.in-addr.arpa", "cluster.local"} {
-		_, err := s.Records(ctx, s.Authoritatives[i%2], "import", filepath.Join(s.Dir, zone+".zone"), "--zone", zone)
+		_, err := s.RecordsAgain(ctx, s.Authoritatives[i%2], "import", filepath.Join(s.Dir, zone+".zone"), "--zone", zone)
 		if err != nil {
 			return err
 		}
@@ -143,6 +144,27 @@ func (s *Stack) loadRecords(ctx context.Context) error {
 func (s *Stack) Records(ctx context.Context, node *Server, args ...string) (output string, err error) {
 	args = append([]string{"records"}, args...)
 	return s.Run(ctx, "authoritative", append(args, "--config", node.Config)...)
+}
+
+// etcdAway is what commands say when etcd does not answer in time, and that one may ask again.
+const etcdAway = "etcd has no leader or did not answer within"
+
+// RecordsAgain is Records where etcd is there: on a machine that is busy it may not answer in
+// time, and then the command is run again, for a minute. What was done before its answer
+// was missed is no error the second time.
+func (s *Stack) RecordsAgain(ctx context.Context, node *Server, args ...string) (output string, err error) {
+	missed := false
+	for limit := time.Now().Add(time.Minute); ; missed = true {
+		output, err = s.Records(ctx, node, args...)
+		switch {
+		case err == nil:
+			return output, nil
+		case missed && strings.Contains(err.Error(), "holds no such record"): // it has been removed
+			return "", nil
+		case !strings.Contains(err.Error(), etcdAway) || time.Now().After(limit):
+			return "", err
+		}
+	}
 }
 
 // Servers are all processes of the stack, in the order that a question meets them.
