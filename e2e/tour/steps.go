@@ -88,7 +88,7 @@ func (t *tour) add(ctx context.Context, q question, data string, writer *stack.S
 	done := time.Now()
 	if err == nil {
 		t.indented("", added)
-		err = t.answers(ctx, q, done.Add(2*time.Second))
+		err = t.answers(ctx, q, done.Add(10*time.Second))
 	}
 	if ctx.Err() != nil {
 		return

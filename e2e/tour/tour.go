@@ -88,7 +88,7 @@ func (t *tour) see(ctx context.Context, q question, w want) {
 	}
 }
 
-// seeSoon asks until the reply is as it should be, ten seconds at most, each time
+// seeSoon asks until the reply is as it should be, half a minute at most, each time
 // the question for the number of the try. The last is shown.
 func (t *tour) seeSoon(ctx context.Context, q func(try int) question, w want) {
 	began := time.Now()
@@ -99,7 +99,7 @@ func (t *tour) seeSoon(ctx context.Context, q func(try int) question, w want) {
 			return
 		}
 		right := err == nil && w.wrong(r) == ""
-		if !right && took < 10*time.Second {
+		if !right && took < 30*time.Second {
 			continue
 		}
 		t.command("nodecache", q(try).arguments()...)
