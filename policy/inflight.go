@@ -54,30 +54,48 @@ func NewInFlight(c Rate) (*InFlight, error) {
 // Take counts a query that is about to wait. Where its client has too many waiting
 // already it reports false. A nil InFlight, as an exempt client, has room for all.
 func (f *InFlight) Take(client netip.Addr) (Place, bool) {
+	p, n := f.TakeSome(client, 1)
+	return p, n > 0
+}
+
+// TakeSome counts the query and others of the same client that are about to come, and gives
+// for how many there is room: most of them, or 1, or 0. Who takes ahead keeps nobody from
+// waiting: that is done only while the client has less than half of what it may have.
+func (f *InFlight) TakeSome(client netip.Addr, most int) (Place, int) {
 	if f == nil {
-		return Place{}, true
+		return Place{}, most
 	}
 	client = client.Unmap().WithZone("")
 	if f.exempt.find(client) != 0 {
-		return Place{}, true
+		return Place{}, most
 	}
-	allowed := f.allowed(f.waiting.Add(1))
 	hash := maphash.Comparable(f.seed, f.bits.key(client))
 	var p Place
-	over := true
 	for i := range f.rows {
-		at := uint32(hash>>(32*i)) % inFlightRow
-		p.at[i] = 1 + at
-		if int64(f.rows[i][at].Add(1)) <= allowed {
-			over = false
-		}
+		p.at[i] = 1 + uint32(hash>>(32*i))%inFlightRow
 	}
-	if over {
+	if most > 1 && f.least(p)+int64(most) <= f.allowed(f.waiting.Load())/2 {
+		f.add(p, most)
+		return p, most
+	}
+	if least, allowed := f.add(p, 1); least > allowed {
 		f.Leave(p)
 		f.refused.n.Add(1)
-		return Place{}, false
+		return Place{}, 0
 	}
-	return p, true
+	return p, 1
+}
+
+// add counts n queries, and gives how many there are of their client at most, and may be.
+func (f *InFlight) add(p Place, n int) (least, allowed int64) {
+	allowed = f.allowed(f.waiting.Add(int64(n)))
+	a, b := f.rows[0][p.at[0]-1].Add(int32(n)), f.rows[1][p.at[1]-1].Add(int32(n))
+	return int64(min(a, b)), allowed
+}
+
+// least is how many queries there are of a client at most.
+func (f *InFlight) least(p Place) int64 {
+	return int64(min(f.rows[0][p.at[0]-1].Load(), f.rows[1][p.at[1]-1].Load()))
 }
 
 // allowed is how many queries one client may have waiting while there are so many in
@@ -93,14 +111,17 @@ func (f *InFlight) allowed(all int64) int64 {
 }
 
 // Leave gives back what Take gave.
-func (f *InFlight) Leave(p Place) {
+func (f *InFlight) Leave(p Place) { f.LeaveAll(p, 1) }
+
+// LeaveAll gives back n of what TakeSome gave.
+func (f *InFlight) LeaveAll(p Place, n int) {
 	if p.at[0] == 0 {
 		return
 	}
 	for i := range f.rows {
-		f.rows[i][p.at[i]-1].Add(-1)
+		f.rows[i][p.at[i]-1].Add(-int32(n))
 	}
-	f.waiting.Add(-1)
+	f.waiting.Add(-int64(n))
 }
 
 // Refused is how many queries found no room.

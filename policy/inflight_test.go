@@ -119,6 +119,42 @@ func TestInFlightFair(t *testing.T) {
 	}
 }
 
+// Who takes ahead gets it while the client has less than half of what it may have, and
+// from then on what there is one by one, to the last.
+func TestInFlightAhead(t *testing.T) {
+	const most = 100
+	f := inFlight(t, Rate{InFlight: most, Exempt: []string{"127.0.0.0/8"}})
+	client := clientNo(1)
+	var held []Place
+	got := 0
+	for {
+		p, n := f.TakeSome(client, 17)
+		if n == 0 {
+			break
+		}
+		if want := 1; got+17 <= most/2 && n != 17 || got+17 > most/2 && n != want {
+			t.Fatalf("%d behind %d", n, got)
+		}
+		for got += n; n > 0; n-- {
+			held = append(held, p)
+		}
+	}
+	if got != most {
+		t.Errorf("%d of %d wait", got, most)
+	}
+	f.LeaveAll(held[0], 34)
+	if again := fill(f, client, most); len(again) != 34 {
+		t.Errorf("%d after 34 left", len(again))
+	}
+	f.LeaveAll(held[0], most)
+	if n := f.waiting.Load(); n != 0 || f.least(held[0]) != 0 {
+		t.Errorf("%d wait when all have left", n)
+	}
+	if p, n := f.TakeSome(netip.MustParseAddr("127.0.0.1"), 17); n != 17 || p != (Place{}) {
+		t.Errorf("%d of an exempt client at %v", n, p)
+	}
+}
+
 func TestInFlightRace(t *testing.T) {
 	f := inFlight(t, Rate{InFlight: 50})
 	var all sync.WaitGroup
@@ -128,6 +164,8 @@ func TestInFlightRace(t *testing.T) {
 				for _, p := range fill(f, clientNo((i+w)%3), 20) {
 					f.Leave(p)
 				}
+				p, n := f.TakeSome(clientNo((i+w)%3), 5)
+				f.LeaveAll(p, n)
 			}
 		})
 	}
