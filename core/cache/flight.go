@@ -14,9 +14,9 @@ type flight struct {
 	question Question
 	key      uint64
 	opened   Instant
-	flushed  uint32      // Cache.flushed when it was opened
-	landed   atomic.Bool // done was called
-	refresh  bool        // opened ahead of an entry's expiry
+	flushed  uint32 // Cache.flushed when it was opened
+	landed   uint32 // 1 once done was called
+	refresh  bool   // opened ahead of an entry's expiry
 
 	// Guarded by the lot it is in.
 	waiters    *waiting
@@ -53,6 +53,14 @@ type lot struct {
 	mu    sync.Mutex
 	found []*flight // by key, the rest as lists; a power of two
 	count int
+	begun uint64 // flights there were
+
+	// Flights that are over and used again: back are those that came back since spare had
+	// some, by whoever landed them; spares is how many there are or will be.
+	spare  *flight
+	spares int
+	back   atomic.Pointer[flight]
+
 	lines [2]line // [0] wait for the client timer, [1] for the end of the budget
 }
 
@@ -87,12 +95,22 @@ func (l *line) drop(f *flight) {
 // each: one goroutine looks at the heads of the lines.
 type flights struct {
 	lots   [64]lot
-	after  [2]Instant // the two timeouts, ms from opening
-	open   atomic.Int64
+	after  [2]Instant    // the two timeouts, ms from opening
+	aloft  atomic.Int64  // flights, and times anAsker who wait for them
 	armed  atomic.Int64  // the Instant the goroutine's timer is set to, never where it is not
 	opened chan struct{} // wakes it to set its timer earlier
-	spare  sync.Pool     // flights that are over
 }
+
+const (
+	anAsker    = 1 << 32 // of flights.aloft
+	sparesMost = 16      // of a lot
+)
+
+// open is how many questions are in the air.
+func (fs *flights) open() int64 { return fs.aloft.Load() & (anAsker - 1) }
+
+// waiting is how many askers wait for them.
+func (fs *flights) waiting() int64 { return fs.aloft.Load() / anAsker }
 
 func (fs *flights) init(clientTimer, budget time.Duration) {
 	for i := range fs.lots {
@@ -155,7 +173,8 @@ func (fs *flights) add(l *lot, f *flight) {
 	at := l.place(f.key)
 	f.in, f.same, *at = true, *at, f
 	l.lines[0].push(f)
-	fs.open.Add(1)
+	l.begun++
+	fs.aloft.Add(1 + anAsker*int64(f.count))
 }
 
 // never is later than any Instant.
@@ -173,7 +192,7 @@ func (fs *flights) wake(f *flight) {
 }
 
 // take removes a flight, if it is still there, and returns who waited for it. over says
-// that nobody has it in hand any more but the caller.
+// that nobody has it in hand any more but the caller, who is to give it to reuse.
 func (fs *flights) take(f *flight) (w *waiting, over bool) {
 	l := fs.lot(f.key)
 	l.mu.Lock()
@@ -181,20 +200,42 @@ func (fs *flights) take(f *flight) (w *waiting, over bool) {
 	if !f.in {
 		return nil, false
 	}
-	return fs.remove(l, f), !f.late
+	if over = !f.late && l.spares < sparesMost; over {
+		l.spares++
+	}
+	return fs.remove(l, f), over
 }
 
 // reuse keeps a flight that is over for another question.
 func (fs *flights) reuse(f *flight) {
-	f.question = Question{}
-	fs.spare.Put(f)
+	f.question = Question{Kept: f.question.Kept}
+	l := fs.lot(f.key)
+	for {
+		f.same = l.back.Load()
+		if l.back.CompareAndSwap(f.same, f) {
+			return
+		}
+	}
+}
+
+// used gives a flight that is over, nil where there is none. The lot is locked.
+func (l *lot) used() *flight {
+	if l.spare == nil && l.back.Load() != nil {
+		l.spare = l.back.Swap(nil)
+	}
+	f := l.spare
+	if f != nil {
+		l.spare, f.same = f.same, nil
+		l.spares--
+	}
+	return f
 }
 
 // remove is take within the locked lot.
 func (fs *flights) remove(l *lot, f *flight) *waiting {
 	l.forget(f)
 	l.lines[f.stage()].drop(f)
-	fs.open.Add(-1)
+	fs.aloft.Add(-1)
 	return f.release()
 }
 
@@ -261,4 +302,15 @@ func (fs *flights) waiters(f *flight) *waiting {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return f.release()
+}
+
+// begun is how many flights there were.
+func (fs *flights) begun() (n uint64) {
+	for i := range fs.lots {
+		l := &fs.lots[i]
+		l.mu.Lock()
+		n += l.begun
+		l.mu.Unlock()
+	}
+	return n
 }

@@ -70,9 +70,29 @@ func (x *index) held(key uint64) *entry {
 	return nil
 }
 
+// A change is to what the index counts.
+type change struct{ entries, bytes int64 }
+
+// add takes up a change. What comes to nothing, as one entry for another, is not written.
+func (x *index) add(c change) {
+	if c.entries != 0 {
+		x.entries.Add(c.entries)
+	}
+	if c.bytes != 0 {
+		x.bytes.Add(c.bytes)
+	}
+}
+
 // put makes e what is found under its key. It reports whether nothing was; or else
 // e goes on with the uses of what it replaces.
 func (x *index) put(e *entry, era uint32) bool {
+	c := x.link(e, era)
+	x.add(c)
+	return c.entries > 0
+}
+
+// link is put, without its counting.
+func (x *index) link(e *entry, era uint32) change {
 	b := x.bucket(e.key)
 	mu := x.stripe(b)
 	mu.Lock()
@@ -83,20 +103,24 @@ func (x *index) put(e *entry, era uint32) bool {
 			e.uses.Store(used(old.uses.Load(), era))
 			e.next.Store(old.next.Load())
 			at.Store(e)
-			x.bytes.Add(int64(e.cost()) - int64(old.cost()))
-			return false
+			return change{0, int64(e.cost()) - int64(old.cost())}
 		}
 		at = &old.next
 	}
 	e.next.Store(x.buckets[b].Load())
 	x.buckets[b].Store(e)
-	x.entries.Add(1)
-	x.bytes.Add(int64(e.cost()))
-	return true
+	return change{1, int64(e.cost())}
 }
 
 // remove drops e. It reports false where e is not what is found under its key.
 func (x *index) remove(e *entry) bool {
+	c := x.unlink(e)
+	x.add(c)
+	return c.entries < 0
+}
+
+// unlink is remove, without its counting.
+func (x *index) unlink(e *entry) change {
 	b := x.bucket(e.key)
 	mu := x.stripe(b)
 	mu.Lock()
@@ -105,13 +129,11 @@ func (x *index) remove(e *entry) bool {
 	for in := at.Load(); in != nil; in = at.Load() {
 		if in == e {
 			at.Store(e.next.Load())
-			x.entries.Add(-1)
-			x.bytes.Add(-int64(e.cost()))
-			return true
+			return change{-1, -int64(e.cost())}
 		}
 		at = &in.next
 	}
-	return false
+	return change{}
 }
 
 // each calls visit with every entry until it reports false. Entries that come

@@ -35,6 +35,7 @@ type judge struct {
 	mu         sync.Mutex
 	trial      trial
 	candidates []candidate
+	pending    change // to the index, not counted there yet
 	asked      uint32 // choices of the least
 }
 
@@ -83,22 +84,34 @@ func (j *judge) admit(e *entry, now Instant) {
 	held := j.index.bytes.Load()
 	full := held > j.room-j.room/trialShare
 	e.uses.Store(j.first(e.key, era, held, full))
-	isNew := j.index.put(e, era)
+	if full {
+		j.weighIn(e, era, now)
+	} else {
+		j.index.put(e, era)
+	}
 	if j.count.stored.Add(1)%eraCheck == 0 && j.over() { // waking a goroutine costs as much as several look-ups
 		select {
 		case j.ripe <- struct{}{}:
 		default:
 		}
 	}
-	if full {
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		if isNew {
-			j.trial.push(e)
-		}
-		j.settle(era, now)
-	}
 }
+
+// weighIn is admit where there is hardly room: what comes and what leaves for it is counted
+// together.
+func (j *judge) weighIn(e *entry, era uint32, now Instant) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.pending = j.index.link(e, era); j.pending.entries > 0 {
+		j.trial.push(e)
+	}
+	j.settle(era, now)
+	j.index.add(j.pending)
+	j.pending = change{}
+}
+
+// held is the bytes that entries take.
+func (j *judge) held() int64 { return j.index.bytes.Load() + j.pending.bytes }
 
 // first is the uses that a new entry begins with. The sketch is made when half of
 // the room is taken: a small working set does not pay for it.
@@ -118,7 +131,7 @@ func (j *judge) first(key uint64, era uint32, held int64, full bool) uint32 {
 // settle ends the trials that are over, and has entries leave until all fit.
 func (j *judge) settle(era uint32, now Instant) {
 	for {
-		tooMuch := j.index.bytes.Load() > j.room
+		tooMuch := j.held() > j.room
 		switch {
 		case j.trial.waiting() > 1 && (tooMuch || j.trial.bytes > j.room/trialShare):
 			j.end(j.trial.pop(), era, now)
@@ -139,7 +152,7 @@ func (j *judge) end(key uint64, era uint32, now Instant) {
 
 // weigh ends the trial of e: it stays in the place of those worth less, or leaves.
 func (j *judge) weigh(e *entry, era uint32, now Instant) {
-	for j.index.bytes.Load() > j.room {
+	for j.held() > j.room {
 		least := j.least(era, now)
 		if least == nil || e.worth(era, now) <= least.worth(era, now) {
 			if j.leave(e, era) {
@@ -168,7 +181,10 @@ func (j *judge) leave(e *entry, era uint32) bool {
 	if s := j.sketch.Load(); s != nil {
 		s.raise(e.key, e.count(era))
 	}
-	return j.index.remove(e)
+	c := j.index.unlink(e)
+	j.pending.entries += c.entries
+	j.pending.bytes += c.bytes
+	return c.entries < 0
 }
 
 // over reports whether the era is.

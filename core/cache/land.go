@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 
 	"github.com/strata-dns/strata/core/wire"
 )
@@ -12,13 +13,12 @@ import (
 // fetch sends a flight upstream.
 func (c *Cache) fetch(f *flight) {
 	c.flights.wake(f)
-	c.count.fetches.Add(1)
 	c.opts.Fetch(&f.question, f.answered)
 }
 
 // answered is what a flight calls back, once.
 func (c *Cache) answered(f *flight, msg []byte, err error) {
-	if f.landed.CompareAndSwap(false, true) {
+	if atomic.CompareAndSwapUint32(&f.landed, 0, 1) {
 		c.land(f, msg, err)
 	}
 }

@@ -66,15 +66,15 @@ func TestLotGrows(t *testing.T) {
 		if l.find(&f.question, f.key) != f {
 			t.Fatalf("flight %d of %d is not found", i, len(all))
 		}
-		if _, over := fs.take(f); !over {
-			t.Fatalf("flight %d is said to be in others' hands", i)
+		if _, over := fs.take(f); over != (i < sparesMost) {
+			t.Fatalf("flight %d is to be used again: %v", i, over)
 		}
 		if l.find(&f.question, f.key) != nil {
 			t.Fatalf("flight %d is found behind its end", i)
 		}
 	}
-	if l := fs.lot(5); l.count != 0 || fs.open.Load() != 0 || len(l.found) < 16*lotLeast {
-		t.Errorf("%d flights left, %d open, %d places", l.count, fs.open.Load(), len(l.found))
+	if l := fs.lot(5); l.count != 0 || fs.open() != 0 || len(l.found) < 16*lotLeast {
+		t.Errorf("%d flights left, %d open, %d places", l.count, fs.open(), len(l.found))
 	}
 }
 
@@ -90,5 +90,36 @@ func TestLateFlightIsNotUsedAgain(t *testing.T) {
 	}
 	if _, over := fs.take(f); over {
 		t.Error("a late flight is said to be in nobody's hands")
+	}
+}
+
+// TestFlightsAreUsedAgain: a flight that is over is another question's of the same lot, once, with
+// what Fetch has left in it, and nothing of the question.
+func TestFlightsAreUsedAgain(t *testing.T) {
+	var fs flights
+	fs.init(1_000_000, 2_000_000)
+	l := fs.lot(64)
+	landed := map[*flight]bool{}
+	for i := range 3 {
+		f := &flight{question: Question{Name: name(i), Type: 1, Class: 1, Kept: i}, key: 64}
+		fs.add(l, f)
+		if _, over := fs.take(f); !over {
+			t.Fatalf("flight %d is not over", i)
+		}
+		fs.reuse(f)
+		landed[f] = true
+	}
+	if l.spares != 3 || fs.begun() != 3 || fs.open() != 0 {
+		t.Errorf("%d to be used again, of %d, %d open", l.spares, fs.begun(), fs.open())
+	}
+	for range 3 {
+		f := l.used()
+		if f == nil || !landed[f] || f.same != nil || f.question.Kept == nil || f.question.Name != nil {
+			t.Fatalf("flight %+v", f)
+		}
+		delete(landed, f)
+	}
+	if f := l.used(); f != nil || l.spares != 0 {
+		t.Errorf("%+v is used twice; %d left", f, l.spares)
 	}
 }

@@ -20,6 +20,10 @@ type Question struct {
 	// Trail is that of the query which opened the flight ([wire.OptionTrail]). It is
 	// no part of what is asked.
 	Trail []byte
+
+	// Kept is Fetch's: what it leaves here it finds again when the memory of this question is
+	// another's. It is no part of what is asked, either.
+	Kept any
 }
 
 // ask reads the question out of a parsed query. Name is the query's own.

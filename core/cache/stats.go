@@ -12,12 +12,12 @@ type counters struct {
 		states [4]atomic.Uint64
 		_      [96]byte // no lane shares a cache line with the next one's counters
 	}
-	fetches, joined, refreshes, refreshDropped atomic.Uint64
-	refreshed                                  atomic.Uint64
-	failed, refused, trimmed                   atomic.Uint64
-	staleWaits, failedWaits                    atomic.Uint64
-	overFlights, overWaiters, waiting          atomic.Int64
-	stored, rejected, evicted                  atomic.Uint64
+	joined, refreshes, refreshDropped atomic.Uint64
+	refreshed                         atomic.Uint64
+	failed, refused, trimmed          atomic.Uint64
+	staleWaits, failedWaits           atomic.Uint64
+	overFlights, overWaiters          atomic.Int64
+	stored, rejected, evicted         atomic.Uint64
 }
 
 const lanes = 64 // a power of two
@@ -80,14 +80,14 @@ type Figures struct {
 func (c *Cache) Stats() Figures {
 	n := &c.count
 	f := Figures{
-		Fetches: n.fetches.Load(), Joined: n.joined.Load(),
+		Fetches: c.flights.begun(), Joined: n.joined.Load(),
 		Refreshes: n.refreshes.Load(), Refreshed: n.refreshed.Load(), RefreshesDropped: n.refreshDropped.Load(),
 		UpstreamFailed: n.failed.Load(), UpstreamRefused: n.refused.Load(), Trimmed: n.trimmed.Load(),
 		StaleReplies: n.staleWaits.Load(), FailedReplies: n.failedWaits.Load(),
 		OverFlights: uint64(n.overFlights.Load()), OverWaiters: uint64(n.overWaiters.Load()),
 		Stored: n.stored.Load(), Rejected: n.rejected.Load(), Evicted: n.evicted.Load(),
 		Entries: c.index.entries.Load(), Bytes: c.index.bytes.Load() + c.judge.fixed(), Limit: c.opts.Size,
-		Flights: c.flights.open.Load(), Waiting: n.waiting.Load(),
+		Flights: c.flights.open(), Waiting: c.flights.waiting(),
 	}
 	for i := range n.lookups {
 		f.Misses += n.lookups[i].states[Miss].Load()

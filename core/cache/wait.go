@@ -66,11 +66,12 @@ func (c *Cache) join(q *Question, key uint64, me *asker, now Instant) (*flight, 
 			return nil, e
 		}
 	}
-	if f.count >= c.opts.Waiters || c.count.waiting.Load() >= int64(c.opts.Flights)*2 {
+	if f.count >= c.opts.Waiters || c.flights.waiting() >= int64(c.opts.Flights)*2 {
 		c.count.overWaiters.Add(1)
 		return nil, c.turnAway(q, key, now)
 	}
-	c.enlist(f, waitings.Get().(*waiting), me)
+	f.enlist(waitings.Get().(*waiting), me)
+	c.flights.aloft.Add(anAsker)
 	return nil, nil
 }
 
@@ -80,28 +81,30 @@ func (c *Cache) depart(l *lot, q *Question, key uint64, me *asker, now Instant) 
 	if e := c.index.question(q, key); me != nil && e != nil && c.state(e, now) != Miss {
 		return nil, e
 	}
-	if c.flights.open.Load() >= int64(c.opts.Flights) {
+	if c.flights.open() >= int64(c.opts.Flights) {
 		if me == nil {
 			return nil, nil
 		}
 		c.count.overFlights.Add(1)
 		return nil, c.turnAway(q, key, now)
 	}
-	f := c.flight()
+	f := c.flight(l)
+	kept := f.question.Kept
 	f.question, f.key, f.opened, f.flushed, f.refresh = *q, key, now, c.flushed.Load(), me == nil
+	f.question.Kept = kept
 	f.question.Name = append(f.name[:0], q.Name...)
 	f.question.Trail = append([]byte(nil), q.Trail...)
 	if me != nil {
-		c.enlist(f, &f.first, me)
+		f.enlist(&f.first, me)
 	}
 	c.flights.add(l, f)
 	return f, nil
 }
 
-// flight gives one that nobody has in hand.
-func (c *Cache) flight() *flight {
-	if f, ok := c.flights.spare.Get().(*flight); ok {
-		f.landed.Store(false)
+// flight gives one that nobody has in hand, to a lot that is locked.
+func (c *Cache) flight(l *lot) *flight {
+	if f := l.used(); f != nil {
+		f.landed = 0
 		return f
 	}
 	f := new(flight)
@@ -111,12 +114,11 @@ func (c *Cache) flight() *flight {
 }
 
 // enlist has an asker wait for a flight, as w.
-func (c *Cache) enlist(f *flight, w *waiting, me *asker) {
+func (f *flight) enlist(w *waiting, me *asker) {
 	w.fill(me)
 	w.next = f.waiters
 	f.waiters = w
 	f.count++
-	c.count.waiting.Add(1)
 }
 
 // turnAway is what is answered when nobody more can wait: something stale, or a failure.
@@ -137,11 +139,15 @@ var desks = sync.Pool{New: func() any { return &desk{buf: make([]byte, 2048)} }}
 
 // release answers all who waited.
 func (c *Cache) release(w *waiting, e *entry, now Instant) {
+	answered := int64(0)
 	for w != nil {
 		next := w.next
 		c.deliver(w, e, now)
-		c.count.waiting.Add(-1) // now nothing is owed: who drains may close the way back
+		answered++
 		w = next
+	}
+	if answered > 0 {
+		c.flights.aloft.Add(-anAsker * answered) // now nothing is owed: who drains may close the way back
 	}
 }
 
