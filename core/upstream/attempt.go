@@ -90,10 +90,12 @@ func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
 	k.table.add(a.id, f, uint8(f.sent))
 	a.socket, a.measure = k, true
 	k.live++
-	s.awaited.Store(s.awaited.Load() + 1)
+	if s.waits++; s.waits == 1 {
+		s.awaited.Store(true)
+	}
 	k.sent++
 	k.last = now
-	k.sends.Add(1)
+	k.sends++
 	from := len(o.packets)
 	o.packets = f.appendQuery(o.packets, a.id, f.mixOf(a), a.edns)
 	o.sends = append(o.sends, datagram{k, from, len(o.packets)})
@@ -127,5 +129,7 @@ func (s *shard) drop(f *flight, a *attempt) {
 	}
 	a.socket.table.find(a.id).f = nil
 	a.socket.live--
-	s.awaited.Store(s.awaited.Load() - 1)
+	if s.waits--; s.waits == 0 {
+		s.awaited.Store(false)
+	}
 }

@@ -278,6 +278,7 @@ func (c *conn) take(msg []byte, o *outbox) {
 	c.lastRead = now
 	if known := c.find(msg); known.f != nil {
 		s.replied(known.f, int(known.n), msg, false, now, o)
+		s.measure()
 	} else if known.used {
 		s.count(c.server, cLate)
 	} else { // no more of it can be believed: where messages begin may be lost

@@ -41,7 +41,7 @@ type Engine struct {
 	ports    ports
 	shards   []*shard
 	turn     atomic.Uint32
-	inFlight atomic.Int64
+	inFlight atomic.Int64                 // questions, and what shards have room for without counting
 	refused  atomic.Int64                 // when a question last was, for nobody would answer; 0: not for long
 	holders  atomic.Int32                 // Hold without Release
 	together atomic.Pointer[func(func())] // nil where none is set
@@ -94,7 +94,15 @@ func (o *Options) withDefaults() {
 func (e *Engine) now() int64 { return int64(time.Since(e.base)) }
 
 // InFlight is how many questions are open.
-func (e *Engine) InFlight() int { return int(e.inFlight.Load()) }
+func (e *Engine) InFlight() int {
+	n := int(e.inFlight.Load())
+	for _, s := range e.shards {
+		s.mu.Lock()
+		n -= s.room
+		s.mu.Unlock()
+	}
+	return n
+}
 
 // Stats of all servers that are in a set, in order of address.
 func (e *Engine) Stats() []ServerStats {

@@ -87,6 +87,33 @@ func TestTooManyAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// TestRoomOfShards: what a shard has counted for questions that are over is no question in
+// flight, and keeps none from being asked by another shard.
+func TestRoomOfShards(t *testing.T) {
+	f := serve(t, "127.0.0.1", answers("192.0.2.1"), nil)
+	const most = 2 * roomShare * 2 // each of two shards may have room for two, and comes to have room for one
+	e := newEngine(t, Options{MaxInFlight: most, Shards: 2, Budget: time.Minute})
+	s := newSet(t, e, f.Server)
+	for range 3 * heldMost { // in turn by each shard
+		wantAddress(t, s, "www.example.com", "192.0.2.1")
+	}
+	if n := e.InFlight(); n != 0 || e.inFlight.Load() != 2 {
+		t.Errorf("%d in flight, %d counted", n, e.inFlight.Load())
+	}
+	dead := newSet(t, e, serve(t, "127.0.0.1", nil, nil).Server)
+	var overload atomic.Int32
+	for range most + 10 {
+		dead.Ask(question("www.example.com"), func(a Answer) {
+			if a.Err == ErrOverload {
+				overload.Add(1)
+			}
+		})
+	}
+	if n := e.InFlight(); n < most-2 || n > most || int(overload.Load()) != most+10-n {
+		t.Errorf("%d in flight, %d refused", n, overload.Load())
+	}
+}
+
 func TestCloseEndsEverything(t *testing.T) {
 	dead := serve(t, "127.0.0.1", nil, func(net.Conn, []byte) {})
 	overTCP := dead.Server

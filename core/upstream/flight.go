@@ -82,7 +82,11 @@ func (s *shard) launch(f *flight, now int64, o *outbox) {
 // those asked have not answered yet.
 func (s *shard) proceed(f *flight, now int64, late bool, o *outbox) {
 	for f.sent < maxAttempts {
-		i := choose(f.servers, f.asked, f.failed|f.onStreams(), s.lots.uint32())
+		lot := uint32(0)
+		if len(f.servers) > 1 {
+			lot = s.lots.uint32()
+		}
+		i := choose(f.servers, f.asked, f.failed|f.onStreams(), lot)
 		if i < 0 {
 			break
 		}
@@ -231,7 +235,7 @@ func (s *shard) settle(f *flight, now int64, o *outbox) {
 func (s *shard) finish(f *flight, a Answer, o *outbox) {
 	o.done = append(o.done, completion{f.done, a})
 	f.done = nil
-	s.engine.inFlight.Add(-1)
+	s.leave()
 	if f.open == 0 || s.lingering >= maxLingering {
 		s.free(f)
 		return
@@ -311,10 +315,23 @@ func (s *shard) believe(f *flight, a *attempt, rtt time.Duration) {
 	switch {
 	case !a.measure:
 	case f.extra > 0 && a == &f.attempts[f.extra-1] && rtt < to.smoothed()/2:
+		s.measure()
 		to.anew(rtt)
 	default:
-		to.measure(rtt)
+		if to != s.timesOf {
+			s.measure()
+		}
+		s.times, s.timesOf = append(s.times, rtt), to
 	}
+}
+
+// measure has a server know the times of its replies that came together: its lock is taken
+// once for all of them.
+func (s *shard) measure() {
+	if len(s.times) > 0 {
+		s.timesOf.measure(s.times...)
+	}
+	s.times, s.timesOf = s.times[:0], nil
 }
 
 // rate counts what a reply is worth. An authoritative server may well refer to

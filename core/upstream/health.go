@@ -26,7 +26,7 @@ type health struct {
 	late      atomic.Int64 // 95th percentile, ns
 	lastAsked atomic.Int64
 	silent    atomic.Int64 // since when there was no reply to queries; 0: nothing open
-	open      atomic.Int32 // queries since the last reply
+	open      atomic.Int32 // queries since the last reply, silentCount or a few more at most
 	failures  atomic.Int32 // bad response codes in a row
 	downUntil atomic.Int64 // when to probe; 0: up
 
@@ -45,7 +45,9 @@ func (h *health) ask(now int64) {
 	if h.lastAsked.Load() != now { // a batch has one time: a store is dear, a look is not
 		h.lastAsked.Store(now)
 	}
-	h.open.Add(1)
+	if h.open.Load() < silentCount { // more say no more
+		h.open.Add(1)
+	}
 	if h.silent.Load() == 0 {
 		h.silent.CompareAndSwap(0, now)
 	}
@@ -61,19 +63,22 @@ func (h *health) reply() {
 	}
 }
 
-// measure adds a round-trip time (RFC 6298 §2: SRTT with a gain of 1/8).
-func (h *health) measure(rtt time.Duration) {
-	rtt = max(rtt, 1)
+// measure adds round-trip times (RFC 6298 §2: SRTT with a gain of 1/8).
+func (h *health) measure(rtts ...time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if old := h.smoothed(); old != 0 {
-		h.srtt.Store(int64(max(1, old+(rtt-old)/8)))
-	} else {
-		h.srtt.Store(int64(rtt))
+	smoothed, before := h.smoothed(), h.samples/16
+	for _, rtt := range rtts {
+		if rtt = max(rtt, 1); smoothed != 0 {
+			smoothed = max(1, smoothed+(rtt-smoothed)/8)
+		} else {
+			smoothed = rtt
+		}
+		h.recent.add(rtt)
+		h.samples++
 	}
-	h.recent.add(rtt)
-	h.samples++
-	if h.samples < 32 || h.samples%16 == 0 {
+	h.srtt.Store(int64(smoothed))
+	if h.samples < 32 || h.samples/16 != before {
 		h.late.Store(int64(h.recent.at(0.95)))
 	}
 }

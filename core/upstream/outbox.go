@@ -56,17 +56,9 @@ func (o *outbox) exchange(to *server, ok bool, rtt time.Duration, err error) {
 func (o *outbox) flush(s *shard) {
 	for len(o.sends) > 0 {
 		o.sendAll(s.engine)
-		if len(o.failed) == 0 {
-			break
-		}
-		now := s.engine.now()
 		s.mu.Lock()
-		for _, fail := range o.failed {
-			s.refused(fail.socket, fail.errno, now, o)
-			fail.socket.sends.Add(-1)
-		}
+		o.sent(s)
 		s.mu.Unlock()
-		o.failed = o.failed[:0]
 	}
 	if on := s.engine.options.OnExchange; on != nil {
 		for _, e := range o.events {
@@ -112,12 +104,26 @@ func (o *outbox) sendAll(e *Engine) {
 		rest = rest[n:]
 		if errno != 0 {
 			o.failed = append(o.failed, failure{k, errno})
-			n-- // the descriptor is kept until that is dealt with
 		}
-		k.sends.Add(int32(-n))
+	}
+}
+
+// sent lets go of the sockets that packets have left from, and deals with those that could
+// not. The shard is locked.
+func (o *outbox) sent(s *shard) {
+	for i := range o.sends {
+		o.sends[i].socket.sends--
 	}
 	clear(o.sends)
 	o.sends, o.packets = o.sends[:0], o.packets[:0]
+	if len(o.failed) == 0 {
+		return
+	}
+	now := s.engine.now()
+	for _, fail := range o.failed {
+		s.refused(fail.socket, fail.errno, now, o)
+	}
+	o.failed = o.failed[:0]
 }
 
 // send sends packets from one socket.

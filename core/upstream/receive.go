@@ -241,6 +241,7 @@ func (s *shard) take(b *batch, o *outbox) {
 			s.refused(k, e.errno, now, o)
 		}
 	}
+	s.measure()
 	s.mu.Unlock()
 	b.n, b.errors = 0, b.errors[:0]
 	o.flush(s)
@@ -325,7 +326,7 @@ func (s *shard) poked() (end bool) {
 	}
 	for len(s.sockets) > 0 {
 		k := s.sockets[0]
-		for k.sends.Load() > 0 { // a packet is on its way out
+		for k.sends > 0 { // a packet is on its way out
 			s.mu.Unlock()
 			runtime.Gosched()
 			s.mu.Lock()

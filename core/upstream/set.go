@@ -103,10 +103,6 @@ func (s *Set) ask(q *Question, budget time.Duration, done func(Answer)) bool {
 	case s.refuses(q, servers):
 		done(Answer{Err: ErrMute})
 		return true
-	case e.inFlight.Add(1) > int64(e.options.MaxInFlight):
-		e.inFlight.Add(-1)
-		done(Answer{Err: ErrOverload})
-		return true
 	}
 	shard := e.shards[0]
 	if n := uint32(len(e.shards)); n > 1 {

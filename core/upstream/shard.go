@@ -23,15 +23,19 @@ type shard struct {
 	conns     map[*conn]struct{}
 	flights   []*flight // unused
 	lingering int
-	asks      uint64  // since the shard began
-	bunch     uint64  // queries that leave together
-	held      *outbox // of questions while the engine is held; nil for none
-	heldAt    int64   // when the first of these was asked: it is about now for all of them
+	room      int             // questions that are counted as in flight, and are not
+	waits     int             // queries over UDP without a reply
+	times     []time.Duration // of replies that came together, and are not measured yet
+	timesOf   *server         // whose these are
+	asks      uint64          // since the shard began
+	bunch     uint64          // queries that leave together
+	held      *outbox         // of questions while the engine is held; nil for none
+	heldAt    int64           // when the first of these was asked: it is about now for all of them
 	scratch   [64]byte
 	due       []*flight
 
-	holds   atomic.Bool  // held is not nil
-	awaited atomic.Int32 // queries over UDP without a reply; written under the lock
+	holds   atomic.Bool // held is not nil
+	awaited atomic.Bool // there are queries over UDP without a reply; written under the lock
 
 	tended bool          // by somebody else than our own goroutine
 	rests  chan struct{} // closed when that has stopped; nil where nobody waits for it
@@ -48,6 +52,8 @@ const (
 	housekeeping = 250 * time.Millisecond // while anything is open
 	turnMost     = 128                    // flights looked at under one hold of the lock
 	idleForever  = int64(1) << 62
+	roomMost     = 64 // questions
+	roomShare    = 16 // of MaxInFlight, one part for all shards' room
 )
 
 func newShard(e *Engine, index int) (*shard, error) {
@@ -61,10 +67,9 @@ func newShard(e *Engine, index int) (*shard, error) {
 // begin starts a flight; it ends with one call of done.
 func (s *shard) begin(q *Question, servers []*server, budget time.Duration, done func(Answer)) {
 	s.mu.Lock()
-	if s.closed {
+	if err := s.enter(); err != nil {
 		s.mu.Unlock()
-		s.engine.inFlight.Add(-1)
-		done(Answer{Err: net.ErrClosed})
+		done(Answer{Err: err})
 		return
 	}
 	s.asks++
@@ -81,6 +86,32 @@ func (s *shard) begin(q *Question, servers []*server, budget time.Duration, done
 		o.flush(s)
 		outboxes.Put(o)
 	}
+}
+
+// enter counts a question that begins, unless that may not be.
+func (s *shard) enter() error {
+	e := s.engine
+	switch {
+	case s.closed:
+		return net.ErrClosed
+	case s.room > 0:
+		s.room--
+	case e.inFlight.Add(1) > int64(e.options.MaxInFlight):
+		e.inFlight.Add(-1)
+		return ErrOverload
+	}
+	return nil
+}
+
+// leave undoes enter. What a shard has counted it counts for the next question, some at
+// most, so that in the common way of things nothing is written that all shards look at.
+func (s *shard) leave() {
+	e := s.engine
+	if s.room < min(roomMost, e.options.MaxInFlight/(roomShare*len(e.shards))) {
+		s.room++
+		return
+	}
+	e.inFlight.Add(-1)
 }
 
 // flight returns an empty one.
@@ -241,5 +272,5 @@ func (s *shard) close() {
 func (s *shard) finishClosed(f *flight, o *outbox) {
 	o.done = append(o.done, completion{f.done, Answer{Err: net.ErrClosed}})
 	f.done = nil
-	s.engine.inFlight.Add(-1)
+	s.leave()
 }

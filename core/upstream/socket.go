@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -34,8 +33,8 @@ type socket struct {
 	fd      int
 	server  *server
 	table   table
-	live    int          // queries without a reply that somebody wants
-	sends   atomic.Int32 // packets on their way out: the descriptor is kept
+	live    int // queries without a reply that somebody wants
+	sends   int // packets on their way out: the descriptor is kept
 	sent    int
 	born    int64
 	last    int64 // when the last query was sent
@@ -183,7 +182,7 @@ func (s *shard) closeSocket(k *socket) {
 
 // closable reports whether nobody needs a socket any more.
 func (k *socket) closable(now int64) bool {
-	return k.retired && k.live == 0 && k.sends.Load() == 0 && now-k.last > int64(socketGrace)
+	return k.retired && k.live == 0 && k.sends == 0 && now-k.last > int64(socketGrace)
 }
 
 // send writes one datagram without blocking. A raw system call will do: it only

@@ -29,7 +29,7 @@ func (t *Tender) FD() int {
 }
 
 // Awaits reports whether replies are to be expected.
-func (t *Tender) Awaits() bool { return t.shard.awaited.Load() != 0 }
+func (t *Tender) Awaits() bool { return t.shard.awaited.Load() }
 
 // Turn takes replies that have come, some sixty at most, and calls back who asked. It
 // does not wait.
