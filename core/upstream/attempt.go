@@ -98,6 +98,9 @@ func (s *shard) overUDP(f *flight, a *attempt, now int64, o *outbox) error {
 	k.sends++
 	from := len(o.packets)
 	o.packets = f.appendQuery(o.packets, a.id, f.mixOf(a), a.edns)
+	if a.edns && o == s.held {
+		o.packets = f.even(o.packets, from)
+	}
 	o.sends = append(o.sends, datagram{k, from, len(o.packets)})
 	return nil
 }

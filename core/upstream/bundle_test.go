@@ -13,7 +13,10 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
+
+	"github.com/strata-dns/strata/core/wire"
 )
 
 // TestPack finds each packet in one message, with segments that the kernel cuts where
@@ -150,6 +153,61 @@ func TestHold(t *testing.T) {
 				t.Errorf("asked %d, answered %d, want %d", st.Asked, st.Answered, count)
 			}
 		})
+	}
+}
+
+// TestEven: questions that leave together, and carry an option, have one of few lengths, and
+// say what they said; others are as short as they can be.
+func TestEven(t *testing.T) {
+	for _, tt := range []struct{ held, options, even bool }{{true, true, true}, {true, false, false}, {false, true, false}} {
+		e := newEngine(t, Options{Shards: 1})
+		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		s := newSet(t, e, Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()})
+		if tt.held {
+			e.Hold()
+		}
+		const count = 2*evenBlock + 1
+		for i := range count {
+			q := question(strings.Repeat("x", 1+i%60) + "." + fmt.Sprint(i) + ".example")
+			if tt.options {
+				q.Options = wire.AppendOption(nil, 65001, []byte("trail"))
+			}
+			s.Ask(q, func(Answer) {})
+		}
+		if tt.held {
+			e.Release()
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		lengths := map[int]bool{}
+		for range count {
+			buf := make([]byte, 2048)
+			n, err := conn.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m dns.Msg
+			if err := m.Unpack(buf[:n]); err != nil || m.IsEdns0() == nil {
+				t.Fatalf("%x: %v", buf[:n], err)
+			}
+			lengths[n] = true
+			options := m.IsEdns0().Option
+			if got := len(options) > 0 && string(options[0].(*dns.EDNS0_LOCAL).Data) == "trail"; got != tt.options {
+				t.Errorf("%+v: options %v", tt, options)
+			}
+			if tt.even && n%evenBlock != 0 {
+				t.Errorf("%d octets", n)
+			}
+			if !tt.even && len(options) > 1 {
+				t.Errorf("%+v: options %v", tt, options)
+			}
+		}
+		if few := len(lengths) <= 4; few != tt.even {
+			t.Errorf("%+v: %d lengths", tt, len(lengths))
+		}
 	}
 }
 

@@ -29,21 +29,39 @@ func (f *flight) appendQuery(dst []byte, id uint16, mix uint64, edns bool) []byt
 }
 
 // pad fills the query that begins at start of msg up to a multiple of padBlock octets,
-// so that its length does not tell the name (RFC 7830, RFC 8467 §4.1). The OPT record
-// is the last there is.
+// so that its length does not tell the name (RFC 7830, RFC 8467 §4.1).
 func (f *flight) pad(msg []byte, start int) []byte {
+	return f.lengthen(msg, start, optionPadding, padBlock)
+}
+
+// even fills a query that leaves with others up to a multiple of evenBlock octets: of one
+// size they are one message, which the kernel cuts. Not by padding, upon which the reply is
+// padded, too (RFC 7830 §4), but by an option that says nothing to anybody (RFC 6891
+// §6.1.2, §9); and only where one of ours goes along anyway.
+func (f *flight) even(msg []byte, start int) []byte {
+	if len(f.options()) == 0 || (len(msg)-start)%evenBlock == 0 {
+		return msg
+	}
+	return f.lengthen(msg, start, optionEven, evenBlock)
+}
+
+// lengthen adds an option of zeros, so that a query that begins at start of msg becomes as long
+// as a multiple of block. The OPT record is the last there is.
+func (f *flight) lengthen(msg []byte, start int, option uint16, block int) []byte {
 	var zeros [padBlock]byte
 	length := start + wire.HeaderLen + len(f.name()) + 4 + optFixed - 2
-	n := -(len(msg) - start + 4) & (padBlock - 1)
-	msg = wire.AppendOption(msg, optionPadding, zeros[:n])
+	n := -(len(msg) - start + 4) & (block - 1)
+	msg = wire.AppendOption(msg, option, zeros[:n])
 	binary.BigEndian.PutUint16(msg[length:], uint16(len(msg)-length-2))
 	return msg
 }
 
 const (
-	padBlock      = 128 // octets
-	optFixed      = 11  // octets of an OPT record in front of its options
+	padBlock      = 128 // octets; a power of two, as is the next
+	evenBlock     = 32
+	optFixed      = 11 // octets of an OPT record in front of its options
 	optionPadding = 12
+	optionEven    = 65314 // of those for local use, next to wire.OptionTrail
 )
 
 // mixCase makes capitals of letters of a folded name. Length octets are below
