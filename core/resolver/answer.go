@@ -29,6 +29,10 @@ type answerer struct {
 	accompanied bool           // which somebody else tells
 	began       time.Time      // the first of these
 	ruling      policy.Verdict // of the last query that rules decided
+	queue       plane.Queue    // of this batch, where a query of it waits
+	batcher     plane.Batcher  // the same, where it is one
+	lates       []*lateReply   // that nobody uses
+	room        room
 	q           wire.Query
 }
 
@@ -51,6 +55,7 @@ func (a *answerer) Answer(batch []plane.Packet, late plane.Queue) {
 			a.tally[kind]++
 		}
 	}
+	a.leaveRoom()
 	a.counts.add(&a.tally, &a.cookies)
 	if !a.accompanied {
 		a.release()
@@ -105,14 +110,13 @@ func (a *answerer) answer(p *plane.Packet, late plane.Queue) ([]byte, int) {
 	case a.vain():
 		return a.unheard(p, limit)
 	}
-	place, ok := a.rules.InFlight.Take(p.Client.Addr())
+	share, ok := a.share(p.Client.Addr())
 	if !ok {
 		return a.crowded(p, limit)
 	}
 	p.Late = true
-	a.hold()
-	way := a.late(p, late)
-	way.share = share{a.rules.InFlight, place}
+	a.hold(late)
+	way := a.late(p, share)
 	waiter, ask := a.meet(p, limit, way)
 	a.r.cache.Wait(q, p.Data, limit, a.now, waiter)
 	if ask != nil {

@@ -3,7 +3,6 @@ package resolver
 import (
 	"encoding/binary"
 	"fmt"
-	"sync"
 
 	"github.com/miekg/dns"
 
@@ -20,16 +19,17 @@ func (r *Resolver) fetch(q *cache.Question, done func(msg []byte, err error)) {
 		r.follow(q, head, target, done)
 		return
 	}
-	o, ok := outings.Get().(*outing)
+	o, ok := q.Kept.(*outing)
 	if !ok {
 		o = new(outing)
 		o.back = o.answered
+		q.Kept = o
 	}
 	o.r, o.q, o.done = r, q, done
 	r.route.Ask(q, o.back)
 }
 
-// An outing is a question that the route was given.
+// An outing is a question that the route was given. It is kept with the question.
 type outing struct {
 	r    *Resolver
 	q    *cache.Question
@@ -37,14 +37,10 @@ type outing struct {
 	back func(a upstream.Answer) // made once, with the outing
 }
 
-// outings are those that are back.
-var outings sync.Pool
-
 // answered takes what the route brings, once.
 func (o *outing) answered(a upstream.Answer) {
 	r, q, done := o.r, o.q, o.done
 	o.r, o.q, o.done = nil, nil, nil
-	outings.Put(o)
 	r.traces.note(q, a)
 	switch {
 	case a.Err != nil:

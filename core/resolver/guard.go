@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"net/netip"
+
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/wire"
@@ -64,7 +66,56 @@ type share struct {
 	place policy.Place
 }
 
-func (s share) giveBack() { s.of.Leave(s.place) }
+// giveBack gives n of them back.
+func (s share) giveBack(n int) { s.of.LeaveAll(s.place, n) }
+
+// shares are n of one client.
+type shares struct {
+	share
+	n int
+}
+
+// room is what a worker has taken of a client's limit ahead of queries of the same batch: who
+// asks for much asks for several things at once.
+type room struct {
+	client netip.Addr
+	share
+	n int
+}
+
+const takenAhead = 16
+
+// share gives what a query that is about to wait has of its client's limit; false where
+// there is nothing left.
+func (a *answerer) share(client netip.Addr) (share, bool) {
+	limit := a.rules.InFlight
+	if limit == nil {
+		return share{}, true
+	}
+	ahead := 0
+	if client == a.room.client {
+		if a.room.n > 0 && a.room.of == limit {
+			a.room.n--
+			return a.room.share, true
+		}
+		ahead = takenAhead
+	}
+	a.leaveRoom()
+	place, n := limit.TakeSome(client, 1+ahead)
+	if n == 0 {
+		return share{}, false
+	}
+	a.room = room{client, share{limit, place}, n - 1}
+	return a.room.share, true
+}
+
+// leaveRoom gives back what was taken ahead.
+func (a *answerer) leaveRoom() {
+	if a.room.n > 0 {
+		a.room.giveBack(a.room.n)
+		a.room.n = 0
+	}
+}
 
 // bare is a reply without records.
 func (a *answerer) bare(p *plane.Packet, rcode, limit int, ede uint16, text string) []byte {

@@ -1,10 +1,18 @@
 package resolver
 
-import "time"
+import (
+	"time"
+
+	"github.com/strata-dns/strata/core/plane"
+)
 
 // hold begins the wait for upstream of a batch's queries: what they ask leaves
 // together, at the batch's end, and so do replies that turn out not to be late.
-func (a *answerer) hold() {
+func (a *answerer) hold(late plane.Queue) {
+	if a.queue != late {
+		a.queue = late
+		a.batcher, _ = late.(plane.Batcher)
+	}
 	if a.held {
 		return
 	}

@@ -1,10 +1,7 @@
 package resolver
 
 import (
-	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/observe"
@@ -13,21 +10,28 @@ import (
 
 // A lateReply is the way back of a query that waits.
 type lateReply struct {
-	queue plane.Queue
-	to    plane.Return
-	r     *Resolver
-	began time.Time
-	seen  *observe.Late // nil where nobody looks
-	share share
+	queue   plane.Queue
+	batcher plane.Batcher // the same, where it is one
+	to      plane.Return
+	r       *Resolver
+	began   time.Time
+	seen    *observe.Late // nil where nobody looks
+	share   share
 }
 
-// lateReplies are those that were delivered.
-var lateReplies = sync.Pool{New: func() any { return new(lateReply) }}
+const (
+	latesKept  = 1024 // those that were delivered, for reuse
+	latesTaken = 32   // by a worker at once
+)
 
 // late makes the way back of the query that is being answered.
-func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
-	l := lateReplies.Get().(*lateReply)
-	*l = lateReply{queue: queue, to: p.Return, r: a.r, began: a.began}
+func (a *answerer) late(p *plane.Packet, share share) *lateReply {
+	if len(a.lates) == 0 {
+		a.lates = a.r.post.spare(a.lates)
+	}
+	l := a.lates[len(a.lates)-1]
+	a.lates = a.lates[:len(a.lates)-1]
+	l.queue, l.batcher, l.to, l.r, l.began, l.share = a.queue, a.batcher, p.Return, a.r, a.began, share
 	if a.seen {
 		l.seen = a.tap.Late(&a.q, p)
 	}
@@ -36,15 +40,11 @@ func (a *answerer) late(p *plane.Packet, queue plane.Queue) *lateReply {
 
 // Deliver implements cache.Waiter.
 func (l *lateReply) Deliver(reply []byte, how cache.State) {
-	l.share.giveBack()
 	waited := l.r.post.since(l.began)
-	l.r.waited[how].Observe(waited.Seconds())
 	if l.seen != nil {
 		l.seen.Answer(reply, l.began.Add(waited), lateSource+int(how))
 	}
-	l.r.post.deliver(l.queue, &l.to, reply)
-	l.queue, l.seen = nil, nil
-	lateReplies.Put(l)
+	l.r.post.deliver(l, reply, how, waited)
 }
 
 // lateName says where a late reply came from.
@@ -53,18 +53,4 @@ func lateName(how cache.State) string {
 		return "upstream"
 	}
 	return how.String()
-}
-
-// newWaits makes the histogram of how long askers waited for what memory had not, and
-// its parts by outcome.
-func newWaits() (h *prometheus.HistogramVec, by [cache.Failure + 1]prometheus.Observer) {
-	h = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "strata_resolver_answer_seconds",
-		Help:    "Seconds that askers waited whom memory could not answer, by what they got: upstream, stale, failure.",
-		Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 1.5, 2, 2.5, 5},
-	}, []string{"outcome"})
-	for _, how := range []cache.State{cache.Hit, cache.Stale, cache.Failure} {
-		by[how] = h.WithLabelValues(lateName(how))
-	}
-	return h, by
 }

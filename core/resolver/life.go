@@ -20,7 +20,7 @@ func (r *Resolver) Attach(d *daemon.Daemon, engine *upstream.Engine) {
 	d.AddStatus("resolver", r.Status)
 	d.AddStatus("upstreams", func() any { return upstreamStatus(engine) })
 	d.AddCommand(r.Commands()...)
-	d.Registry().MustRegister(r, r.waits, r.observer, upstreamMetrics{engine})
+	d.Registry().MustRegister(r, &r.post, r.observer, upstreamMetrics{engine})
 	d.Add(daemon.Func("observers", r.observer.Run))
 	d.OnHandover(r.save)
 	d.Add(daemon.Func("cache", func(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/plane"
 )
 
@@ -12,12 +13,14 @@ import (
 // together, by queue: none waits longer than for the batch that its answer came in.
 type post struct {
 	holders atomic.Int32
-	owed    atomic.Int64 // replies that are kept
 	moment  atomic.Int64 // when the answers came that are delivered, ns from started; 0: look at the clock
 
-	mu   sync.Mutex
-	bags []*bag // one a queue
-	free []*bag
+	mu    sync.Mutex
+	owed  int    // replies that are kept
+	bags  []*bag // one a queue
+	free  []*bag
+	lates []*lateReply // that were delivered
+	waits waits
 }
 
 // A bag is late replies of one queue.
@@ -26,6 +29,7 @@ type bag struct {
 	replies []plane.Packet // as many as ends, or more that were; Data is set when the bag is full: text may move
 	ends    []int          // of each in text
 	text    []byte
+	shares  []shares // of the clients' limits, to be given back
 }
 
 const (
@@ -64,34 +68,74 @@ func (p *post) release() {
 	}
 }
 
-// deliver sends a reply, at once or with the batch. A client that is gone is not an
-// error.
-func (p *post) deliver(queue plane.Queue, to *plane.Return, reply []byte) {
-	batcher, ok := queue.(plane.Batcher)
-	if !ok || p.holders.Load() == 0 {
-		_ = queue.Deliver(*to, reply)
+// deliver sends a reply, at once or with the batch, and keeps its way back for reuse. A
+// client that is gone is not an error.
+func (p *post) deliver(l *lateReply, reply []byte, how cache.State, waited time.Duration) {
+	if l.batcher == nil || p.holders.Load() == 0 {
+		l.share.giveBack(1)
+		_ = l.queue.Deliver(l.to, reply)
+		p.mu.Lock()
+		p.end(l, how, waited)
+		p.mu.Unlock()
 		return
 	}
-	if full := p.keep(batcher, to, reply); full != nil {
+	p.mu.Lock()
+	full := p.keep(l, reply)
+	p.end(l, how, waited)
+	p.mu.Unlock()
+	if full != nil {
 		p.send(full)
 	}
+}
+
+// end counts a reply, whose way back is used no more.
+func (p *post) end(l *lateReply, how cache.State, waited time.Duration) {
+	p.waits.add(how, waited)
+	l.queue, l.batcher, l.seen = nil, nil, nil
+	if len(p.lates) < latesKept {
+		p.lates = append(p.lates, l)
+	}
+}
+
+// spare adds ways back that nobody uses, one at least.
+func (p *post) spare(to []*lateReply) []*lateReply {
+	p.mu.Lock()
+	from := max(0, len(p.lates)-latesTaken)
+	to = append(to, p.lates[from:]...)
+	clear(p.lates[from:])
+	p.lates = p.lates[:from]
+	p.mu.Unlock()
+	if len(to) == 0 {
+		to = append(to, new(lateReply))
+	}
+	return to
+}
+
+// owing is how many replies are kept.
+func (p *post) owing() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(p.owed)
 }
 
 // keep puts a reply into its queue's bag, and gives that when it is full. Who holds
 // looks for bags behind everybody who found him holding, but for those who are in
 // this very function: hence the second look.
-func (p *post) keep(queue plane.Batcher, to *plane.Return, reply []byte) *bag {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b, at := p.bag(queue)
+func (p *post) keep(l *lateReply, reply []byte) *bag {
+	b, at := p.bag(l.batcher)
 	n := len(b.ends)
 	if n == len(b.replies) {
 		b.replies = append(b.replies, plane.Packet{})
 	}
-	b.replies[n].Return = *to
+	b.replies[n].Return = l.to
 	b.text = append(b.text, reply...)
 	b.ends = append(b.ends, len(b.text))
-	p.owed.Add(1)
+	if last := len(b.shares) - 1; last >= 0 && b.shares[last].share == l.share {
+		b.shares[last].n++
+	} else {
+		b.shares = append(b.shares, shares{l.share, 1})
+	}
+	p.owed++
 	if len(b.ends) < bagMost && p.holders.Load() > 0 {
 		return nil
 	}
@@ -134,11 +178,15 @@ func (p *post) send(b *bag) {
 		b.replies[i].Data = b.text[from:end]
 		from = end
 	}
+	for _, s := range b.shares { // before their clients ask again
+		s.giveBack(s.n)
+	}
+	clear(b.shares)
 	_ = b.queue.DeliverAll(b.replies[:len(b.ends)])
-	p.owed.Add(-int64(len(b.ends)))
-	b.queue, b.ends, b.text = nil, b.ends[:0], b.text[:0]
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.owed -= len(b.ends)
+	b.queue, b.ends, b.text, b.shares = nil, b.ends[:0], b.text[:0], b.shares[:0]
 	if len(p.free) < bagsKept {
 		p.free = append(p.free, b)
 	}

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/listen"
@@ -37,8 +35,6 @@ type Resolver struct {
 	ballast  []byte
 	circles  circles
 	observer *observe.Observer // of single queries
-	waits    *prometheus.HistogramVec
-	waited   [cache.Failure + 1]prometheus.Observer // parts of waits
 
 	mu      sync.Mutex
 	workers []*counts // of answerers there were, in order
@@ -69,7 +65,6 @@ func New(o Options) (*Resolver, error) {
 		r.decliner, _ = o.Route.(Decliner)
 	}
 	r.ballast = newBallast()
-	r.waits, r.waited = newWaits()
 	var err error
 	if r.observer, err = observe.New(observe.Options{Version: "strata " + daemon.Version, Sources: sources(), Log: o.Log, JSON: o.JSON}, o.Observe); err != nil {
 		return nil, err
@@ -118,7 +113,7 @@ func (r *Resolver) Forget(domains []string) {
 }
 
 // Waiting is how many askers wait for upstream, or for their replies to leave.
-func (r *Resolver) Waiting() int64 { return r.cache.Stats().Waiting + r.post.owed.Load() }
+func (r *Resolver) Waiting() int64 { return r.cache.Stats().Waiting + r.post.owing() }
 
 // Worker makes the handler of one worker, whose queries come in at an address.
 func (r *Resolver) Worker(at netip.AddrPort) plane.Handler {
