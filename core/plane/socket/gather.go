@@ -27,7 +27,7 @@ const (
 	gatherFor   = 32 // datagrams worth waiting for
 	gatherWorth = 4  // datagrams a wait must bring
 	gatherPause = 50 // windows to leave it when it did not
-	gatherRest  = 35 * time.Microsecond
+	gatherRest  = 45 * time.Microsecond
 )
 
 // started is what the clock of the hot path counts from: reading the monotonic
