@@ -7,28 +7,24 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // An aside is what was moved off a CPU, and how to move it back.
 type aside struct {
 	back       []func() error
 	interrupts int
-	threads    int // of the kernel
 }
 
 // setAside has the kernel do its own work on one CPU alone, as an operator has it who gives the
-// others to lcores: devices' interrupts, unbound workqueues, and threads of the kernel that are
-// bound to no CPU. What may not be moved stays. restore undoes it.
+// others to lcores: devices' interrupts and unbound workqueues. What may not be moved stays.
+// restore undoes it. Threads of the kernel stay where they are: with those that write the disk
+// behind the generator, etcd has fewer changes.
 func setAside(cpu int) (restore func(), what string) {
 	a := new(aside)
 	a.moveInterrupts("/proc/irq", cpu)
 	queues := a.write("/sys/devices/virtual/workqueue/cpumask", mask(cpu))
-	a.moveThreads(cpu)
-	what = fmt.Sprintf("%d devices' interrupts and %d threads of the kernel have CPU %d alone meanwhile", a.interrupts, a.threads, cpu)
+	what = fmt.Sprintf("%d devices' interrupts have CPU %d alone meanwhile", a.interrupts, cpu)
 	if queues {
 		what += ", and so have unbound workqueues"
 	}
@@ -74,41 +70,4 @@ func (a *aside) moveInterrupts(dir string, cpu int) {
 			a.interrupts++
 		}
 	}
-}
-
-// kernelThreads is the parent of them all.
-const kernelThreads = 2
-
-// moveThreads moves the kernel's threads that may use several CPUs.
-func (a *aside) moveThreads(cpu int) {
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		if parent, _, err := parseStat(data); err != nil || parent != kernelThreads {
-			continue
-		}
-		if id, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil && a.moveThread(id, cpu) {
-			a.threads++
-		}
-	}
-}
-
-func (a *aside) moveThread(id, cpu int) bool {
-	var before, one unix.CPUSet
-	if unix.SchedGetaffinity(id, &before) != nil || before.Count() < 2 {
-		return false
-	}
-	if one.Set(cpu); unix.SchedSetaffinity(id, &one) != nil {
-		return false
-	}
-	a.back = append(a.back, func() error {
-		if err := unix.SchedSetaffinity(id, &before); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("restore the CPUs of thread %d: %w", id, err)
-		}
-		return nil
-	})
-	return true
 }
