@@ -64,7 +64,7 @@ func member(t testing.TB) *Member {
 
 func client(t testing.TB, endpoints ...string) *Client {
 	t.Helper()
-	c, err := Open(Options{Endpoints: endpoints, Log: testLog(t)})
+	c, err := Open(Options{Endpoints: endpoints, Log: testLog(t), Timeout: 20 * time.Second}) // on a busy machine etcd takes its time
 	if err != nil {
 		t.Fatal(err)
 	}
