@@ -14,15 +14,19 @@ import (
 
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/resolver"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // freeAddress is one that UDP and TCP can have.
 func freeAddress(t *testing.T) netip.AddrPort {
 	t.Helper()
-	packets, streams := openPorts(t)
-	_ = packets.Close()
-	_ = streams.Close()
-	return netip.MustParseAddrPort(streams.Addr().String())
+	var ports stack.Ports
+	t.Cleanup(ports.Release)
+	port, err := ports.Take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return netip.MustParseAddrPort(stack.Loopback(port))
 }
 
 // start runs a whole recursor at an address until the test ends, and gives that of

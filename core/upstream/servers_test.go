@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 func rcode(code int) answerUDP {
@@ -247,12 +247,13 @@ func TestDeadServerCostsOneHedge(t *testing.T) {
 }
 
 func TestRefusedGoesElsewhereAtOnce(t *testing.T) {
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	var ports stack.Ports // none that the kernel gives to clients
+	t.Cleanup(ports.Release)
+	port, err := ports.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
-	_ = conn.Close()
+	nobody := Server{Addr: netip.MustParseAddrPort(stack.Loopback(port))}
 	good := serve(t, "127.0.0.1", answers("192.0.2.1"), nil)
 	e := newEngine(t, Options{})
 	s := newSet(t, e, nobody, good.Server)
@@ -266,13 +267,17 @@ func TestRefusedGoesElsewhereAtOnce(t *testing.T) {
 	if !statsOf(t, s, 0).Down {
 		t.Fatal("refused, and not backed off")
 	}
-	alone := newSet(t, e, nobody)
-	began = time.Now()
-	if _, err := ask(t, alone, question("www.example.com")); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Fatalf("got %v", err)
+	fastest := time.Hour
+	for range 5 { // a busy machine may be slow at some of them
+		alone := newSet(t, e, nobody)
+		began = time.Now()
+		if _, err := ask(t, alone, question("www.example.com")); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Fatalf("got %v", err)
+		}
+		fastest = min(fastest, time.Since(began))
 	}
-	if took := time.Since(began); took > 250*time.Millisecond { // then it would be sent again
-		t.Fatalf("refusal took %s", took)
+	if fastest > 250*time.Millisecond { // then it would be sent again
+		t.Fatalf("refusal took %s", fastest)
 	}
 }
 

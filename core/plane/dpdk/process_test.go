@@ -249,8 +249,8 @@ func TestCannotWait(t *testing.T) {
 		t.Run(driver, func(t *testing.T) {
 			c := command(t, lastCPU(), "--vdev="+driver+"0,"+arguments)
 			c.Env = append(c.Env, idleKey+"=interrupt")
-			want := "port " + driver + "0: driver " + driver + " has no receive interrupts: set dpdk.idle to backoff or poll\n"
-			if out, err := c.CombinedOutput(); err == nil || !strings.HasSuffix(string(out), want) || strings.Count(string(out), "\n") != 1 {
+			want := "port " + driver + "0: driver " + driver + " has no receive interrupts: set dpdk.idle to backoff or poll"
+			if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), want) || strings.Count(string(out), "\n") != 1 { // behind it may stand what the EAL complains of
 				t.Errorf("%v: %s\nwant %q", err, out, want)
 			}
 		})
