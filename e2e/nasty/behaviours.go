@@ -156,10 +156,7 @@ func refusal(code int) func(*dns.Msg) {
 var garbled = map[string]func(q *Query) []byte{
 	"name-loop": func(q *Query) []byte {
 		m := q.Reply(Evil, nil)
-		at := len(q.Wire) - 11 // behind the question, where there is an OPT record
-		if q.Msg.IsEdns0() == nil {
-			at = len(q.Wire)
-		}
+		at := 12 + len(q.Msg.Question[0].Name) + 1 + 4 // the answer's owner, behind header and question
 		binary.BigEndian.PutUint16(m[at:], 0xc000|uint16(at))
 		return m
 	},
