@@ -73,6 +73,7 @@ func TestConfigProblems(t *testing.T) {
 		{zone + "allow: [10.0.0.1/8]", "allow[0]", "10.0.0.0/8 is meant"},
 		{zone + "policy: {synth: [{kind: site, zone: dc.example, to: \"{site}.example\"}]}", "policy.synth[0].to", "site"},
 		{zone + "cache: {size: 1}", "cache.size", "too little"},
+		{zone + "cache: {size: 0, file: /tmp/cache}", "cache.file", "would hold nothing"},
 		{zone + "listen: []", "listen", "missing; where queries"},
 		{zone + "tcp: {idle: 0s}", "tcp.idle", "such as"},
 		{zone + "nothing: 1", "nothing", "unknown"},

@@ -230,10 +230,13 @@ func (b *builder) soa(msg []byte) *wire.Record {
 // entry packs what was written.
 func (b *builder) entry(key uint64, now Instant, life uint32) *entry {
 	text := b.out[wire.HeaderLen:]
-	e := room(len(text) + 2*len(b.ttls))
+	e := b.room(len(text) + 2*len(b.ttls))
 	e.data = append(e.data, text...)
 	for _, at := range b.ttls {
 		e.data = binary.BigEndian.AppendUint16(e.data, at)
+	}
+	if b.passing {
+		b.text = e.data
 	}
 	e.key, e.stored, e.life, e.view = key, now, life, b.question.View
 	e.nameLen, e.answers, e.rest = uint8(len(b.question.Name)), uint16(b.answers), uint16(b.rest)

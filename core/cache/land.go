@@ -30,7 +30,9 @@ func (c *Cache) land(f *flight, msg []byte, err error) {
 	now := c.landing()
 	var e *entry
 	if err == nil {
-		e, err = c.understand(&f.question, f.key, msg, now)
+		b := c.builder(c.opts.Off)
+		defer builders.Put(b)
+		e, err = c.build(b, &f.question, f.key, msg, now)
 	}
 	if err != nil {
 		c.tally(err)
@@ -42,7 +44,7 @@ func (c *Cache) land(f *flight, msg []byte, err error) {
 	if f.refresh {
 		c.count.refreshed.Add(1)
 	}
-	if e.life > 0 && f.flushed == c.flushed.Load() {
+	if e.life > 0 && !c.opts.Off && f.flushed == c.flushed.Load() {
 		c.keep(e, now)
 	}
 	if e.life == 0 {

@@ -23,6 +23,10 @@ type Options struct {
 	// 64 MiB by default, at least 64 KiB.
 	Size int64
 
+	// Off has no answer remembered: it goes to those who ask while upstream is asked.
+	// Failures are remembered as ever (RFC 9520 §3.2), in as much as Size is at least.
+	Off bool
+
 	Fetch Fetch // asks upstream; required
 
 	// Prefetch refreshes an entry that is asked for in the last tenth of its
@@ -71,7 +75,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Fetch == nil {
 		return o, errors.New("new cache: no Fetch given")
 	}
-	o.Size = orDefault(o.Size, 64<<20)
+	if o.Size = orDefault(o.Size, 64<<20); o.Off {
+		o.Size = minSize
+	}
 	o.StaleFor = orDefault(o.StaleFor, 24*time.Hour)
 	o.ClientTimer = orDefault(o.ClientTimer, 1800*time.Millisecond)
 	o.Budget = orDefault(o.Budget, max(4*time.Second, o.ClientTimer))

@@ -36,6 +36,15 @@ func room(n int) *entry {
 	return new(entry).write(make([]byte, n))
 }
 
+// room gives an empty entry: one of its own, or the builder's.
+func (b *builder) room(n int) *entry {
+	if !b.passing {
+		return room(n)
+	}
+	b.passed = entry{}
+	return b.passed.write(b.text)
+}
+
 // write has data be in a piece of memory.
 func (e *entry) write(at []byte) *entry {
 	e.data = at[:0]

@@ -45,6 +45,10 @@ type builder struct {
 	ede           uint16
 	answers, rest int
 	trimmed       int
+
+	passing bool  // the entry is gone before the builder is used again: memory of its own is not made
+	passed  entry // such a one
+	text    []byte
 }
 
 // staleLife is how long, in ms, what upstream gave as stale is fresh: longer would
@@ -59,8 +63,20 @@ var builders = sync.Pool{New: func() any { return new(builder) }}
 // understand makes an entry of what upstream sent for a question, or says what
 // is wrong with it. Nothing of msg is kept.
 func (c *Cache) understand(q *Question, key uint64, msg []byte, now Instant) (*entry, error) {
-	b := builders.Get().(*builder)
+	b := c.builder(false)
 	defer builders.Put(b)
+	return c.build(b, q, key, msg, now)
+}
+
+// builder gives one that nobody uses, to be put back.
+func (c *Cache) builder(passing bool) *builder {
+	b := builders.Get().(*builder)
+	b.passing = passing
+	return b
+}
+
+// build is understand with a builder.
+func (c *Cache) build(b *builder, q *Question, key uint64, msg []byte, now Instant) (*entry, error) {
 	b.reset(q)
 	life, ok := b.addresses(msg)
 	if !ok {

@@ -11,7 +11,7 @@ import (
 
 // CacheConfig is the section cache.
 type CacheConfig struct {
-	Size     config.Size   `mapstructure:"size"`      // of memory for answers
+	Size     config.Size   `mapstructure:"size"`      // of memory for answers; 0: none are kept
 	StaleFor time.Duration `mapstructure:"stale_for"` // how old an answer may be given when nobody answers; 0: none
 	Prefetch bool          `mapstructure:"prefetch"`  // fetch anew what is asked for in the last tenth of its TTL
 	File     string        `mapstructure:"file"`      // kept over a restart; "": not
@@ -26,8 +26,11 @@ type NegativeCap struct {
 
 // Validate finds what types alone do not.
 func (c *CacheConfig) Validate(report *config.Report) {
-	if c.Size < 64<<10 {
-		report.Add("size", "%s is too little; at least 64KiB", c.Size)
+	if c.Size > 0 && c.Size < 64<<10 {
+		report.Add("size", "%s is too little; at least 64KiB, or 0 for keeping no answers", c.Size)
+	}
+	if c.Size == 0 && c.File != "" {
+		report.Add("file", "%s would hold nothing: with a size of 0 no answers are kept", c.File)
 	}
 	if c.StaleFor < 0 {
 		report.Add("stale_for", "%s is negative; 0 for no stale answers", c.StaleFor)
@@ -46,7 +49,7 @@ func (c *CacheConfig) Validate(report *config.Report) {
 
 // options are the cache's, from the config. A client waits for budget in all.
 func (c *CacheConfig) options(budget time.Duration) (cache.Options, error) {
-	o := cache.Options{Size: int64(c.Size), Prefetch: c.Prefetch, StaleFor: c.StaleFor, ClientTimer: budget, Budget: budget + surrender}
+	o := cache.Options{Size: int64(c.Size), Off: c.Size == 0, Prefetch: c.Prefetch, StaleFor: c.StaleFor, ClientTimer: budget, Budget: budget + surrender}
 	if c.StaleFor == 0 {
 		o.StaleFor = -1
 	}
