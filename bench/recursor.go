@@ -30,6 +30,9 @@ var forwarders = []Contender{
 	{Name: "Strata", Ours: true, Program: "recursor", Version: []string{"version"},
 		Files: map[string]string{"recursor-forward.yaml": "recursor.yaml"},
 		Args:  []string{"serve", "--config", "{{.Dir}}/recursor.yaml"}},
+	{Name: "Strata with the smallest cache", Ours: true, Part: true, Program: "recursor", Version: []string{"version"},
+		Files: map[string]string{"recursor-smallest.yaml": "recursor.yaml"},
+		Args:  []string{"serve", "--config", "{{.Dir}}/recursor.yaml"}},
 	{Name: "dnsdist without cache", Package: "dnsdist", Program: "dnsdist", Version: []string{"--version"},
 		Files: map[string]string{"dnsdist-forward.conf": "dnsdist.conf"},
 		Args:  []string{"--supervised", "--disable-syslog", "-C", "{{.Dir}}/dnsdist.conf"}},
@@ -78,7 +81,7 @@ func recursorMisses(ctx context.Context, set Setting, command string) (*Run, err
 	load := Load{File: file, Clients: set.Clients, Outstanding: set.InFlight, Seconds: set.Seconds}
 	t.run.Settings = append(set.sentences(),
 		fmt.Sprintf("%d names in random order, none asked for twice while it is measured, all forwarded to the same %s on CPU %d, beside dnsperf: `%s`.", forwarded, name, set.LoadCPU, set.portable(behind.Command)),
-		"dnsdist and CoreDNS have no cache; ours has the smallest there can be, 64 KiB. Ours has one worker; dnsdist has one thread for queries and one for the replies of its one server.")
+		"Nobody keeps an answer (ours: `cache: {size: 0}`) but where the row says so: with 64 KiB, the least there can be. Ours has one worker; dnsdist has one thread for queries and one for the replies of its one server.")
 	t.run.Commands = set.commands(load, set.latencyLoad(load))
 	err = t.rounds(ctx, Seat{Origin: origin, Upstream: behind.Seat.Port}, func(ctx context.Context, round int, c Contender, s *Server, _ time.Time) error {
 		if _, err := s.ready(ctx, forwarded-1, time.Minute); err != nil {
