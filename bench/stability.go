@@ -138,12 +138,14 @@ func dpdkStability(ctx context.Context, set Setting, command string) (*Run, erro
 	if err := errors.Join(writeZone(zone, set.Large), writeEach(names, set.Large)); err != nil {
 		return nil, err
 	}
+	restore, what := setAside(set.LoadCPU)
+	defer restore()
 	span := 12 * set.Seconds
 	m.run.Settings = append(m.run.Settings,
 		fmt.Sprintf("%d s each. A zone of %d hosts from a file, all asked alike, and in the same table %s from etcd: `authoritative records import` writes its %d records anew, each with another address, every %v. etcd is a member embedded in a second authoritative. All that has CPU %d, with the generator.",
 			span, set.Large, changeZone, changesAtOnce, changePeriod, set.LoadCPU),
 		fmt.Sprintf("The echo loop (C, swaps addresses and ports, sets QR) polls alone in its process; beside it an authoritative with the same zones on sockets takes the same changes on CPU %d, so that the generator is disturbed alike.", set.LoadCPU),
-		"For both alike: devices' interrupts, the kernel's threads and other programs may have any CPU.",
+		"For both alike: "+what+".",
 		"deviation: standard deviation of the replies of each second over their mean. Longest between polls: as each loop counts itself, of the last minute. Polls 500 µs late, and later: all since the loop began, in which nobody asks for some seconds. What is over the echo loop's is taken round by round.")
 	changes, err := newChange(ctx, set, m.paths[memifHits])
 	if err != nil {
