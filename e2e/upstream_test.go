@@ -232,7 +232,7 @@ func TestFailureSaysWhy(t *testing.T) {
 		if reply.Rcode != rcode || !slices.Contains(extended(reply), ede) {
 			t.Errorf("%s: want %s with extended error %d, got after %s\n%v", name, dns.RcodeToString[rcode], ede, took, reply)
 		}
-		if took < least {
+		if took < least-2*time.Millisecond { // the cache's clock counts milliseconds
 			t.Errorf("%s is answered after %s", name, took)
 		}
 		machine.inTime(t, name+" was answered", took, most)
