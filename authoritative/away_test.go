@@ -107,9 +107,9 @@ func TestEtcdAway(t *testing.T) {
 		defer snap.Close()
 		return snap.Count == 2
 	})
-	if n.metric("strata_snapshot_timestamp_seconds") == "" || n.metric("strata_snapshot_failures_total") != "0" {
-		t.Error("no metrics of the snapshot")
-	}
+	until(t, "the metrics tell of the snapshot, too", func() bool { // a moment after the file is there
+		return n.metric("strata_snapshot_timestamp_seconds") != "" && n.metric("strata_snapshot_failures_total") == "0"
+	})
 }
 
 // Without etcd and without a snapshot the server isn't ready and says why; a

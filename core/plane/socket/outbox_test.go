@@ -159,8 +159,16 @@ func TestGather(t *testing.T) {
 	if g.wait != 0 || g.nap(-1) {
 		t.Fatal("waits after silence")
 	}
-	if began := time.Now(); !g.rest() || time.Since(began) < gatherRest {
-		t.Fatal("takes no rest amid many")
+	longest := time.Duration(0)
+	for range 20 { // a signal ends one early
+		began := time.Now()
+		if !g.rest() {
+			t.Fatal("takes no rest amid many")
+		}
+		longest = max(longest, time.Since(began))
+	}
+	if longest < gatherRest {
+		t.Fatalf("rests for %v at most", longest)
 	}
 	now = load(g, now, 100, 4, 5)
 	if g.wait != 100*time.Microsecond {
