@@ -127,7 +127,7 @@ func newCanary(name []byte) []byte {
 // what we ask it.
 func (a *answerer) circled(client netip.Addr) bool {
 	r, q := a.r, &a.q
-	if r.engine == nil || !r.circles.sent.Load() && !r.circles.old(r.cache, a.now) || !r.circles.among(client, r.engine, a.now) {
+	if r.engine == nil || !r.circles.among(client, r.engine, a.now) {
 		return false
 	}
 	aloft := r.cache.Aloft(q, a.now)
