@@ -6,22 +6,6 @@ import (
 	"github.com/strata-dns/strata/core/wire"
 )
 
-// Eldest is when the question was asked that has been in the air for longest; now where there
-// is none.
-func (c *Cache) Eldest(now Instant) Instant {
-	for i := range c.flights.lots {
-		l := &c.flights.lots[i]
-		l.mu.Lock()
-		for stage := range l.lines { // both are in order of opening
-			if f := l.lines[stage].head; f != nil {
-				now = min(now, f.opened)
-			}
-		}
-		l.mu.Unlock()
-	}
-	return now
-}
-
 // Aloft tells for how long a query's question has been in the air; negative where it
 // is not.
 func (c *Cache) Aloft(q *wire.Query, now Instant) time.Duration {

@@ -123,22 +123,3 @@ func TestFlightsAreUsedAgain(t *testing.T) {
 		t.Errorf("%+v is used twice; %d left", f, l.spares)
 	}
 }
-
-// TestEldest: the oldest flight of all lots, also one that is late, else the present.
-func TestEldest(t *testing.T) {
-	c := &Cache{}
-	c.flights.init(1_000_000, 2_000_000) // 1 and 2 ms
-	if got := c.Eldest(7); got != 7 {
-		t.Errorf("%d without flights", got)
-	}
-	for i, opened := range []Instant{5, 3, 6} {
-		f := &flight{question: Question{Name: name(i), Type: 1, Class: 1}, key: uint64(i), opened: opened}
-		c.flights.add(c.flights.lot(f.key), f)
-	}
-	if got := c.Eldest(7); got != 3 {
-		t.Errorf("%d, want 3", got)
-	}
-	if c.flights.late(c.flights.lot(1), 7) == nil || c.Eldest(7) != 3 {
-		t.Errorf("%d behind the client timer, want 3", c.Eldest(7))
-	}
-}

@@ -22,9 +22,6 @@ type circles struct {
 	servers atomic.Pointer[map[netip.Addr]bool] // addresses that are asked
 	renewed atomic.Int64                        // the cache's Instant at which servers was made
 
-	looked atomic.Int64 // the cache's Instant when it was asked for its eldest question
-	eldest atomic.Int64 // and when that had been asked
-
 	meetings atomic.Int32 // that are asked about
 
 	sent   atomic.Bool // a canary ever was
@@ -42,27 +39,6 @@ const (
 	canaryOut    = 2 * time.Second
 	suspectAfter = 250 * time.Millisecond // most servers have answered by then, and others ask us again soon
 )
-
-const (
-	eldestEvery = cache.Instant(50) // ms between looks, at least
-	eldestSlack = 50 * time.Millisecond
-)
-
-// old reports whether a question may have been in the air for so long that it makes
-// somebody suspect. Mostly there is none such, and none is asked for: what was not old at
-// the last look cannot have become so before a while has passed.
-func (c *circles) old(memory *cache.Cache, now cache.Instant) bool {
-	const enough = cache.Instant((suspectAfter - eldestSlack) / time.Millisecond)
-	if now-cache.Instant(c.eldest.Load()) < enough {
-		return false
-	}
-	if last := c.looked.Load(); last != 0 && now-cache.Instant(last) < eldestEvery || !c.looked.CompareAndSwap(last, int64(now)) {
-		return true
-	}
-	eldest := memory.Eldest(now)
-	c.eldest.Store(int64(eldest))
-	return now-eldest >= enough
-}
 
 // among reports whether a client has the address of a server that is asked.
 func (c *circles) among(client netip.Addr, engine *upstream.Engine, now cache.Instant) bool {

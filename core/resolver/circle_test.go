@@ -9,7 +9,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/wire"
 )
 
@@ -97,39 +96,5 @@ func TestCircleProven(t *testing.T) {
 	}
 	if long := wire.MustName(strings.Repeat("a123456789.", 22)); newCanary(long) != nil {
 		t.Error("a name without room has a canary")
-	}
-}
-
-// TestOld: while no question has been in the air for long, nobody is suspected; one that has
-// is seen at the latest a moment behind the time from which it counts.
-func TestOld(t *testing.T) {
-	silent := make(chan func([]byte, error), 1)
-	memory, err := cache.New(cache.Options{Fetch: func(_ *cache.Question, done func([]byte, error)) { silent <- done }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(memory.Close)
-	var c circles
-	const suspect = cache.Instant(suspectAfter / time.Millisecond)
-	for now := cache.Instant(1000); now < 3000; now++ {
-		if c.old(memory, now) {
-			t.Fatalf("at %d ms something is old, and nothing is in the air", now)
-		}
-	}
-	packet := wire.AppendQuery(nil, 1, wire.FlagRD, wire.MustName("www.example"), wire.TypeA, wire.ClassIN, nil)
-	var q wire.Query
-	q.Parse(packet)
-	const asked = cache.Instant(3000)
-	memory.Wait(&q, packet, wire.MinUDP, asked, waiterFunc(func([]byte, source) {}))
-	for now := asked; now < asked+3*suspect; now++ {
-		if old := c.old(memory, now); old && now-asked < suspect/2 || !old && now-asked >= suspect {
-			t.Fatalf("old behind %d ms: %v", now-asked, old)
-		}
-	}
-	(<-silent)(nil, errAliases)
-	for now := asked + 3*suspect; c.old(memory, now); now++ {
-		if now > asked+5*suspect {
-			t.Fatal("what has ended is old")
-		}
 	}
 }
