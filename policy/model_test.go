@@ -162,8 +162,8 @@ func TestLikeTheModel(t *testing.T) {
 			return rapid.SliceOfNDistinct(drawDotted(1, 3), 0, most, rapid.ID).Draw(t, what)
 		}
 		var c Config
-		for i, zone := range names("zones", 4) {
-			list := []*[]string{&c.Transparent, &c.Static, &c.Refused}[i%3]
+		for _, zone := range names("zones", 4) {
+			list := rapid.SampledFrom([]*[]string{&c.Transparent, &c.Static, &c.Refused}).Draw(t, "kind")
 			*list = append(*list, zone)
 		}
 		c.BlockAAAA, c.Search, c.Junk.Keep = names("aaaa", 3), names("search", 2), names("keep", 1)
@@ -181,10 +181,11 @@ func TestLikeTheModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := newModel(c, env)
+		ruled := slices.Concat(data, c.BlockAAAA, c.Transparent, c.Static, c.Refused)
 		for range 60 {
 			name := drawDotted(1, 6).Draw(t, "name")
-			if len(data) > 0 && rapid.IntRange(0, 9).Draw(t, "of data") == 0 { // few are by chance
-				name = rapid.SampledFrom(data).Draw(t, "data name")
+			if len(ruled) > 0 && rapid.IntRange(0, 4).Draw(t, "of a rule") == 0 { // few are by chance
+				name = rapid.SampledFrom(ruled).Draw(t, "ruled name")
 			}
 			typ := rapid.SampledFrom([]uint16{wire.TypeA, wire.TypeAAAA, wire.TypeMX}).Draw(t, "type")
 			var q wire.Query
