@@ -252,13 +252,7 @@ func client(t *testing.T, endpoint string) *store.Client {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	var ports stack.Ports
-	t.Cleanup(ports.Release)
-	port, err := ports.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stack.Loopback(port)
+	return stack.Loopback(stack.FreePort(t))
 }
 
 func write(t *testing.T, path, text string) {

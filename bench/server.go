@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // A Server is one running contender.
@@ -200,30 +201,8 @@ func (s *Server) tail() string {
 	return strings.Join(lines[max(0, len(lines)-3):], " | ")
 }
 
-// Ports are taken from below those that the kernel gives to clients (32768 and up):
-// one that connects to a port where nobody listens just then must not get that very
-// port for its own.
-const (
-	lowestPort  = 10_000
-	highestPort = 32_000
-)
+// ports are all that were given out: none is given twice.
+var ports stack.Ports
 
-// freePort finds a port that is free for both UDP and TCP on loopback. Nothing
-// holds it until the server binds it, so another program could take it;
-// then the server fails to start and says so.
-func freePort() (int, error) {
-	for range 100 {
-		port := lowestPort + rand.IntN(highestPort-lowestPort)
-		tcp, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		udp, err := net.ListenPacket("udp4", tcp.Addr().String())
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return port, nil
-		}
-	}
-	return 0, errors.New("find a free port: none is free for both UDP and TCP")
-}
+// freePort finds a port that is free for both UDP and TCP.
+func freePort() (int, error) { return ports.Take() }

@@ -9,9 +9,5 @@ import (
 // freeLoopback is a loopback address whose port is free, and stays so but for who is told of it.
 func freeLoopback(t *testing.T) string {
 	t.Helper()
-	var ports stack.Ports
-	t.Cleanup(ports.Release)
-	port, err := ports.Take()
-	must(t, err)
-	return stack.Loopback(port)
+	return stack.Loopback(stack.FreePort(t))
 }

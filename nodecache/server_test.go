@@ -58,13 +58,7 @@ func answererBy(t *testing.T, address string, before func()) netip.AddrPort {
 // freePort finds a port that UDP and TCP can have.
 func freePort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	var ports stack.Ports
-	t.Cleanup(ports.Release)
-	port, err := ports.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return netip.MustParseAddrPort(stack.Loopback(port))
+	return netip.MustParseAddrPort(stack.Loopback(stack.FreePort(t)))
 }
 
 // A lines is a log that can be read while it is written.

@@ -20,13 +20,7 @@ import (
 // freeAddress is one that UDP and TCP can have.
 func freeAddress(t *testing.T) netip.AddrPort {
 	t.Helper()
-	var ports stack.Ports
-	t.Cleanup(ports.Release)
-	port, err := ports.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return netip.MustParseAddrPort(stack.Loopback(port))
+	return netip.MustParseAddrPort(stack.Loopback(stack.FreePort(t)))
 }
 
 // start runs a whole recursor at an address until the test ends, and gives that of

@@ -119,15 +119,9 @@ func (p *process) restart(t testing.TB) *process {
 // freeURLs gives addresses that nobody listens on.
 func freeURLs(t testing.TB, n int) []string {
 	t.Helper()
-	var ports stack.Ports
-	t.Cleanup(ports.Release)
 	urls := make([]string, n)
 	for i := range urls {
-		port, err := ports.Take()
-		if err != nil {
-			t.Fatal(err)
-		}
-		urls[i] = "http://" + stack.Loopback(port)
+		urls[i] = "http://" + stack.Loopback(stack.FreePort(t))
 	}
 	return urls
 }

@@ -101,12 +101,8 @@ func TestHold(t *testing.T) {
 	for _, refused := range []bool{false, true} {
 		t.Run(fmt.Sprintf("refused %v", refused), func(t *testing.T) {
 			e := newEngine(t, Options{Shards: 1})
-			conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = conn.Close() })
-			s := newSet(t, e, Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()})
+			conn, server := listen(t)
+			s := newSet(t, e, server)
 
 			const count = 40
 			var answered sync.WaitGroup
@@ -156,17 +152,24 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// listen gives a server that answers nothing by itself.
+func listen(t *testing.T) (*net.UDPConn, Server) {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn, Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
+}
+
 // TestEven: questions that leave together, and carry an option, have one of few lengths, and
 // say what they said; others are as short as they can be.
 func TestEven(t *testing.T) {
 	for _, tt := range []struct{ held, options, even bool }{{true, true, true}, {true, false, false}, {false, true, false}} {
 		e := newEngine(t, Options{Shards: 1})
-		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		s := newSet(t, e, Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()})
+		conn, server := listen(t)
+		s := newSet(t, e, server)
 		if tt.held {
 			e.Hold()
 		}

@@ -247,13 +247,7 @@ func TestDeadServerCostsOneHedge(t *testing.T) {
 }
 
 func TestRefusedGoesElsewhereAtOnce(t *testing.T) {
-	var ports stack.Ports // none that the kernel gives to clients
-	t.Cleanup(ports.Release)
-	port, err := ports.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := Server{Addr: netip.MustParseAddrPort(stack.Loopback(port))}
+	nobody := Server{Addr: netip.MustParseAddrPort(stack.Loopback(stack.FreePort(t)))} // none that the kernel gives to clients
 	good := serve(t, "127.0.0.1", answers("192.0.2.1"), nil)
 	e := newEngine(t, Options{})
 	s := newSet(t, e, nobody, good.Server)

@@ -86,13 +86,9 @@ func TestMute(t *testing.T) {
 // TestFloodOfSilentServers has a flood of questions to a server that says nothing
 // refused but for some; those of others' names still wait, and tell when it is back.
 func TestFloodOfSilentServers(t *testing.T) {
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
+	conn, server := listen(t)
 	e := newEngine(t, Options{Budget: time.Second})
-	s := newSet(t, e, Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()})
+	s := newSet(t, e, server)
 	var refused, asked atomic.Int32
 	flood := func(n int) {
 		for range n {
@@ -177,15 +173,11 @@ func reflectWhile(conn *net.UDPConn, yes func() bool) {
 // all: few of them are asked again. Once it answers they all are.
 func TestRepeatsToSilentServers(t *testing.T) {
 	const questions = 1000
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
+	conn, server := listen(t)
 	var alive atomic.Bool
 	go reflectWhile(conn, alive.Load)
 	e := newEngine(t, Options{Budget: 30 * time.Second})
-	s := newSet(t, e, Server{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()})
+	s := newSet(t, e, server)
 	began := time.Now()
 	answers := make(chan error, questions)
 	for i := range questions {

@@ -67,6 +67,25 @@ func (p *Ports) Release() {
 	p.locks = nil
 }
 
+// A Test is what FreePort needs of a testing.T.
+type Test interface {
+	Helper()
+	Cleanup(f func())
+	Fatal(args ...any)
+}
+
+// FreePort takes one port until a test ends.
+func FreePort(t Test) int {
+	t.Helper()
+	var ports Ports
+	t.Cleanup(ports.Release)
+	port, err := ports.Take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
 // HasIPv6 tells whether this machine has an IPv6 loopback address.
 func HasIPv6() bool {
 	_, err := os.Stat("/proc/net/if_inet6")

@@ -224,13 +224,7 @@ control: ""
 // free is a port that nobody has just now.
 func free(t *testing.T) string {
 	t.Helper()
-	var ports stack.Ports
-	t.Cleanup(ports.Release)
-	port, err := ports.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(port)
+	return strconv.Itoa(stack.FreePort(t))
 }
 
 // last is the CPU that serves.

@@ -285,13 +285,7 @@ func TestFlagsOverFile(t *testing.T) {
 
 // The pages of a real process.
 func TestAdminOfProcess(t *testing.T) {
-	var ports stack.Ports
-	defer ports.Release()
-	port, err := ports.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := stack.Loopback(port)
+	address := stack.Loopback(stack.FreePort(t))
 	p := program(t, "control: SOCKET\nadmin: "+address+"\n", "serve")
 	p.begin(t)
 	for _, path := range []string{"/", "/livez", "/readyz", "/metrics", "/status", "/debug/pprof/"} {
