@@ -42,3 +42,24 @@ func TestOrderAnnotations(t *testing.T) {
 		}
 	}
 }
+
+// The order comes to etcd with the addresses, changes and goes with the annotation, and
+// nothing is left to be written.
+func TestOrderWritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	text := func(annotations string) string {
+		return strings.Replace(service("spec: {clusterIP: None}")+slice("IPv4", "", "{addresses: [172.16.1.1]}, {addresses: [172.16.1.2]}"),
+			"{name: web,", "{name: web, annotations: {"+annotations+"},", 1)
+	}
+	addresses := []string{"web.shop.svc.cluster.local. 5 A 172.16.1.1", "web.shop.svc.cluster.local. 5 A 172.16.1.2",
+		"172-16-1-1.web.shop.svc.cluster.local. 5 A 172.16.1.1", "172-16-1-2.web.shop.svc.cluster.local. 5 A 172.16.1.2"}
+	s := b.state(0, text("strata-dns.io/order: shuffle"))
+	w := b.writer(s, 0.3, nil)
+	b.holds(owner, append(addresses, "web.shop.svc.cluster.local. 5 ORDER shuffle")...)
+	s.Change(0, objects(t, text("strata-dns.io/max-answers: \"1\"")), nil)
+	b.holds(owner, append(addresses, "web.shop.svc.cluster.local. 5 ORDER max=1")...)
+	s.Change(0, objects(t, text("")), nil)
+	b.holds(owner, addresses...)
+	until(t, func() bool { return w.Ready() && s.Counts().Pending == 0 }, func() string { return w.Reason() })
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/strata-dns/strata/authoritative/store"
+	"github.com/strata-dns/strata/core/zone"
 )
 
 // takeDirty takes at most n RRsets that are to be written, all of a name's
@@ -39,7 +40,7 @@ func (s *State) takeDirty(n int, owner string) (edits []store.Edit, position int
 }
 
 // types are those of the RRsets there are.
-var types = [...]uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypePTR, dns.TypeSRV, dns.TypeTXT}
+var types = [...]uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypePTR, dns.TypeSRV, dns.TypeTXT, zone.TypeOrder}
 
 // edit makes the RRset in etcd what it should be now.
 func (s *State) edit(key, owner string) store.Edit {
