@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/spf13/pflag"
 )
 
 func writeConfig(t *testing.T, text string) string {
@@ -115,5 +116,25 @@ func TestLookupOwnServer(t *testing.T) {
 	}
 	if _, _, errs := runProgram(t, "lookup", "a.example", "--config", writeConfig(t, "listen: []\n")); errs == "" {
 		t.Error("a config without listen has a server")
+	}
+}
+
+// A service's own keys go without their section's name, those that all have do not.
+func TestOwnSection(t *testing.T) {
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	for _, name := range []string{"admin", "monitor.admin", "monitor.manifests", "monitor.external.zone", "probe.tries"} {
+		flags.String(name, "", "")
+	}
+	shorten(flags, "monitor")
+	if err := flags.Parse([]string{"--manifests", "a", "--external.zone=b", "--admin", "c", "--monitor.admin", "d", "--probe.tries", "e"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"monitor.manifests": "a", "monitor.external.zone": "b", "admin": "c", "monitor.admin": "d", "probe.tries": "e"} {
+		if got, err := flags.GetString(name); got != want || err != nil || !flags.Changed(name) {
+			t.Errorf("--%s is %q, not %q, %v", name, got, want, err)
+		}
+	}
+	if err := flags.Parse([]string{"--tries", "f"}); err == nil {
+		t.Error("another section's key was taken")
 	}
 }

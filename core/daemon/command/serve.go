@@ -1,12 +1,15 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/daemon/config"
@@ -23,7 +26,22 @@ func (s *Spec[C]) serviceCommand(service Service[C]) *cobra.Command {
 	s.addConfigFlag(cmd)
 	config.Flags(cmd.Flags(), new(C))
 	cmd.Flags().Bool("linger", false, "when another process has taken over, stay until told to end, or until nobody answers: for supervisors that start again what ends")
+	shorten(cmd.Flags(), service.Name)
 	return cmd
+}
+
+// shorten lets a service's flags go without the name of its own section, --manifests for
+// --monitor.manifests, but for those that are keys of all, such as --admin.
+func shorten(flags *pflag.FlagSet, section string) {
+	whole := map[string]string{}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if key, ok := strings.CutPrefix(f.Name, section+"."); ok && flags.Lookup(key) == nil {
+			whole[key] = f.Name
+		}
+	})
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(cmp.Or(whole[name], name))
+	})
 }
 
 // run builds a service and runs it until it is told to stop.
