@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
@@ -108,7 +109,8 @@ func (t *tree) validate(checks []func(*Report), sources map[string]string) {
 	}
 	for _, found := range report.found {
 		problem := Problem{t.file, t.line(found.key), found.key, found.text}
-		if source, ok := sources[found.key]; ok {
+		setting, _, _ := strings.Cut(found.key, "[") // a list comes from one place with all its items
+		if source, ok := sources[setting]; ok {
 			problem.File, problem.Line = source, 0
 		}
 		if problem.File == "" {

@@ -109,6 +109,9 @@ func TestProblems(t *testing.T) {
 		"text for keys":        {"log: debug\n", `:1: log: found "debug", expected keys: level, format`},
 		"keys for a number":    {"workers: {a: 1}\n", `:1: workers: found keys, expected a whole number`},
 		"nothing for a number": {"workers:\n", `:1: workers: found nothing, expected a whole number`},
+		"nothing for an item":  {"stubs:\n  -\n  - {nams: [a]}\n", ":2: stubs[0]: found nothing, expected keys: names, servers\nFILE:3: stubs[1].nams: unknown key, did you mean \"names\"?"},
+		"nothing for a name":   {"policy:\n  search:\n    - # example.com\n", `:3: policy.search[0]: found nothing, expected text`},
+		"an empty address":     {"listen: [\"127.0.0.1:53\", \"\"]\n", `:1: listen[1]: found "", expected an address with port, such as 10.0.0.1:53 or [2001:db8::1]:53`},
 		"enumeration":          {"policy: {synth: [{kind: ip},\n  {kind: up}]}\n", `:2: policy.synth[1].kind: found "up", expected one of: ip, site`},
 		"log level":            {"log: {level: loud}\n", `:1: log.level: found "loud", expected a log level: debug, info, warn or error`},
 		"key of two lines":     {"\"a\\nb\": 1\n", `:1: a\nb: unknown key; there are: listen, workers, admin, control, takeover, log, upstreams, stubs, cache, policy`},
@@ -221,10 +224,19 @@ func TestOverrideProblems(t *testing.T) {
 	if err == nil || err.Error() != "environment STRATA_WORKERS: workers: -2 is too few; 0 means one a CPU" {
 		t.Errorf("got %v", err)
 	}
+	os.Unsetenv("STRATA_WORKERS")
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	config.Flags(flags, new(nodecacheShape))
 	if err := flags.Parse([]string{"--cache.size=huge"}); err == nil {
 		t.Error("a flag took a wrong size")
+	}
+	if err := flags.Parse([]string{"--upstreams=10.0.0.1:53,10.0.0.1:53"}); err != nil {
+		t.Fatal(err)
+	}
+	twice := func(report *config.Report) { report.Add("upstreams[1]", "stands in the list twice") }
+	err = config.Load("testdata/nodecache.yaml", new(nodecacheShape), flags, twice)
+	if err == nil || err.Error() != "flag --upstreams: upstreams[1]: stands in the list twice" {
+		t.Errorf("got %v", err)
 	}
 }
 

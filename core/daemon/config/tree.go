@@ -123,11 +123,26 @@ func (t *tree) list(n *yaml.Node, typ reflect.Type, key string) (any, bool) {
 	for i, item := range n.Content {
 		itemKey := fmt.Sprintf("%s[%d]", key, i)
 		t.lines[itemKey] = item.Line
-		if value, ok := t.value(item, typ.Elem(), itemKey); ok {
+		if value, ok := t.item(item, typ.Elem(), itemKey); ok {
 			list = append(list, value)
 		}
 	}
 	return list, true
+}
+
+// item reads an item of a list, which is never nothing: left out, it would have those
+// behind it counted wrongly; taken as it is, it would be an address that is none.
+func (t *tree) item(n *yaml.Node, typ reflect.Type, key string) (any, bool) {
+	if n.Tag == "!!null" {
+		t.at(n, key, "found nothing, expected %s", expect(typ))
+		return nil, false
+	}
+	value, ok := t.value(n, typ, key)
+	if address, is := value.(interface{ IsValid() bool }); is && !address.IsValid() { // those of net/netip read "" so
+		t.at(n, key, "found %s, expected %s", found(n), expect(typ))
+		return nil, false
+	}
+	return value, ok
 }
 
 func (t *tree) section(n *yaml.Node, typ reflect.Type, key string) (any, bool) {
