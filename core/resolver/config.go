@@ -1,8 +1,12 @@
 package resolver
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon/config"
@@ -24,10 +28,16 @@ type NegativeCap struct {
 	Max   *time.Duration `mapstructure:"max"` // 0: not at all; must be given
 }
 
+// maxSize is more than any host gives its cache. Tables grow with the size from the start.
+const maxSize = 1 << 40
+
 // Validate finds what types alone do not.
 func (c *CacheConfig) Validate(report *config.Report) {
 	if c.Size > 0 && c.Size < 64<<10 {
 		report.Add("size", "%s is too little; at least 64KiB, or 0 for keeping no answers", c.Size)
+	}
+	if c.Size > maxSize {
+		report.Add("size", "%s is too much; at most %s", c.Size, config.Size(maxSize))
 	}
 	if c.Size == 0 && c.File != "" {
 		report.Add("file", "%s would hold nothing: with a size of 0 no answers are kept", c.File)
@@ -36,8 +46,8 @@ func (c *CacheConfig) Validate(report *config.Report) {
 		report.Add("stale_for", "%s is negative; 0 for no stale answers", c.StaleFor)
 	}
 	for i, n := range c.Negative {
-		if _, err := wire.ParseName(n.Under); err != nil {
-			report.Add(fmt.Sprintf("negative[%d].under", i), "%v", err)
+		if _, err := wire.ParseName(n.Under); err != nil || n.Under == "" {
+			report.Add(fmt.Sprintf("negative[%d].under", i), "%v", cmp.Or(err, errNoName))
 		}
 		if here := fmt.Sprintf("negative[%d].max", i); n.Max == nil {
 			report.Add(here, "missing; a time such as 1s, or 0s for never remembering")
@@ -49,6 +59,9 @@ func (c *CacheConfig) Validate(report *config.Report) {
 
 // options are the cache's, from the config. A client waits for budget in all.
 func (c *CacheConfig) options(budget time.Duration) (cache.Options, error) {
+	if machine := memory(); c.Size > machine {
+		return cache.Options{}, fmt.Errorf("cache.size: %s is more than the memory of this machine, %s", c.Size, machine)
+	}
 	o := cache.Options{Size: int64(c.Size), Off: c.Size == 0, Prefetch: c.Prefetch, StaleFor: c.StaleFor, ClientTimer: budget, Budget: budget + surrender}
 	if c.StaleFor == 0 {
 		o.StaleFor = -1
@@ -61,4 +74,13 @@ func (c *CacheConfig) options(budget time.Duration) (cache.Options, error) {
 		o.Negative = append(o.Negative, cache.Cap{Under: under, Max: *n.Max})
 	}
 	return o, nil
+}
+
+// memory of the machine, in whole MiB.
+func memory() config.Size {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return math.MaxInt64
+	}
+	return config.Size(uint64(info.Totalram) * uint64(info.Unit) >> 20 << 20)
 }

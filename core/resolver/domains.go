@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,6 +20,8 @@ type Domains struct {
 	manner  string            // how the servers are asked, where their answers differ by it
 }
 
+var errNoName = errors.New("no name given")
+
 // maxServers is how many servers an upstream.Set takes.
 const maxServers = 64
 
@@ -33,6 +36,9 @@ func ValidateDomains(list []Domains, key string, listen []netip.AddrPort, report
 		for j, n := range d.Names {
 			here := fmt.Sprintf("%s.names[%d]", at, j)
 			name, err := wire.ParseName(n)
+			if err == nil && n == "" { // the root is written as a dot
+				err = errNoName
+			}
 			if err != nil {
 				report.Add(here, "%q: %v", n, err)
 				continue

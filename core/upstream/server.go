@@ -21,12 +21,12 @@ func (t Transport) String() string { return [...]string{"udp", "tcp", "tls"}[t] 
 
 // A Server is one address to ask, and how.
 type Server struct {
-	Addr      netip.AddrPort
-	Transport Transport
-	TLSName   string // TLS only: the name its certificate must have
+	Addr      netip.AddrPort `mapstructure:"-"` // a config has a server as one text, and no keys
+	Transport Transport      `mapstructure:"-"`
+	TLSName   string         `mapstructure:"-"` // TLS only: the name its certificate must have
 	// Mix0x20 mixes the case of names at random and wants it back exactly
 	// (draft-vixie-dnsext-dns0x20). Only for servers that copy the question.
-	Mix0x20 bool
+	Mix0x20 bool `mapstructure:"-"`
 }
 
 func (s Server) String() string {
