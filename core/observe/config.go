@@ -2,6 +2,8 @@ package observe
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon/config"
@@ -69,6 +71,13 @@ func (c *Config) Validate(report *config.Report) {
 	}
 	if c.Top.Sample > 0 && (c.Top.Size < 1 || c.Top.Size > maxTop) {
 		report.Add("top.size", "%d; how many names are kept, from 1 to %d", c.Top.Size, maxTop)
+	}
+	if folder := filepath.Dir(c.QueryLog.File); c.QueryLog.Sample > 0 && c.QueryLog.File != "" {
+		if info, err := os.Stat(folder); err != nil {
+			report.Add("query_log.file", "%v; make the folder", err)
+		} else if !info.IsDir() {
+			report.Add("query_log.file", "%s is no folder", folder)
+		}
 	}
 	if len(c.Dnstap.Socket) > maxSocket {
 		report.Add("dnstap.socket", "a path of %d octets, sockets take at most %d", len(c.Dnstap.Socket), maxSocket)

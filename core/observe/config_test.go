@@ -25,6 +25,9 @@ func TestValidate(t *testing.T) {
 		"dnstap: {socket: x, messages: []}\n":                        {":1: dnstap.messages: none;"},
 		"dnstap: {socket: " + strings.Repeat("x", 108) + "}\n":       {":1: dnstap.socket: a path of 108 octets"},
 		"dnstap: {messages: [client_query, clientquery]}\n":          {`:1: dnstap.messages[1]: "clientquery" is none of client_query, client_response`},
+		"query_log: {sample: 1, file: /nonexistent/q.log}\n":         {":1: query_log.file: stat /nonexistent: no such file or directory; make the folder"},
+		"query_log: {sample: 1, file: /dev/null/q.log}\n":            {":1: query_log.file: "},
+		"query_log: {sample: 0, file: /nonexistent/q.log}\n":         nil,
 		"top: {sample: 0, size: 0}\nquery_log: {sample: 1}\n":        nil,
 	} {
 		file := filepath.Join(t.TempDir(), "c.yaml")
