@@ -15,6 +15,7 @@ import (
 // A server is a running nodecache. It is its resolver's Route.
 type server struct {
 	log      *slog.Logger
+	started  *Config // that it was started with: what reloads do not take up is as it says
 	config   *Config // that was last taken up; under the daemon's turn of reloads
 	engine   *upstream.Engine
 	resolver *resolver.Resolver
@@ -53,7 +54,7 @@ func addAddresses(d *daemon.Daemon, c node.Config) (*node.Node, error) {
 
 // newServer makes a server that does not listen yet.
 func newServer(c *Config, log *slog.Logger) (*server, error) {
-	s := &server{log: log, config: c}
+	s := &server{log: log, started: c, config: c}
 	rules, err := c.rules()
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	s.resolver.SetRules(rules) // behind the routes, which know all views of them
 	s.resolver.Forget(resolver.Moved(old.Stubs, c.Stubs))
 	s.resolver.Forget(resolver.Rewritten(old.Policy, c.Policy))
-	resolver.Reloaded(s.log, old, c, live...)
+	resolver.Reloaded(s.log, s.started, c, live...)
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/strata-dns/strata/core/cache"
 	"github.com/strata-dns/strata/core/daemon"
+	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
@@ -168,6 +169,16 @@ func TestServeAndReload(t *testing.T) {
 	see("x.refused.example.", "REFUSED")
 	if !strings.Contains(log.String(), "keys=[cache.size]") {
 		t.Errorf("what needs a restart is not said: %s", log.String())
+	}
+	for _, size := range []config.Size{2 << 20, c.Cache.Size} { // still so, and as it runs again
+		again := fresh
+		again.Cache.Size = size
+		if err := reload(&again); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(log.String(), "keys=[cache.size]"); got != 2 {
+			t.Errorf("%d bytes: told %d times in all that the size needs a restart, want 2", size, got)
+		}
 	}
 }
 

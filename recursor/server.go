@@ -17,6 +17,7 @@ import (
 // A server is a running recursor. It is its resolver's Route.
 type server struct {
 	log      *slog.Logger
+	started  *Config // that it was started with: what reloads do not take up is as it says
 	config   *Config // that was last taken up; under the daemon's turn of reloads
 	engine   *upstream.Engine
 	resolver *resolver.Resolver
@@ -44,7 +45,7 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 
 // newServer makes a server that neither listens nor checks yet.
 func newServer(c *Config, log *slog.Logger) (*server, error) {
-	s := &server{log: log, config: c}
+	s := &server{log: log, started: c, config: c}
 	s.routes.Store(&routes{})
 	rules, err := c.rules()
 	if err != nil {
@@ -141,6 +142,6 @@ func (s *server) reload(_ context.Context, c *Config) error {
 		was = policy.Config{}
 	}
 	s.resolver.Forget(resolver.Rewritten(was, c.Policy))
-	resolver.Reloaded(s.log, old, c, live...)
+	resolver.Reloaded(s.log, s.started, c, live...)
 	return nil
 }

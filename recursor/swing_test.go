@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/failover"
 )
@@ -240,6 +242,38 @@ func TestReload(t *testing.T) {
 		return ok && subnet.Family == 2
 	}) {
 		t.Errorf("options: %v", e)
+	}
+}
+
+// TestReloadNamesRestarts is told at each reload what differs from what runs, and not
+// what differs from the reload before.
+func TestReloadNamesRestarts(t *testing.T) {
+	t.Parallel()
+	home := serve(t, "192.0.2.1")
+	c := settings(home, home)
+	c.External.Sites, c.Zones = nil, ours(resolver.Domains{Names: []string{"ours.example"}, Servers: resolver.Plain(home.addr)})
+	log := &lines{}
+	s, err := newServer(c, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for i, tt := range []struct {
+		size config.Size
+		told int // in all
+	}{{2 << 20, 1}, {2 << 20, 2}, {c.Cache.Size, 2}} {
+		fresh := *c
+		fresh.Cache.Size = tt.size
+		if err := s.reload(t.Context(), &fresh); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(log.String(), "keys=[cache.size]"); got != tt.told {
+			t.Errorf("reload %d: told %d times, want %d\n%s", i, got, tt.told, log)
+		}
 	}
 }
 

@@ -9,10 +9,11 @@ import (
 	"github.com/strata-dns/strata/policy"
 )
 
-// Restart names the keys whose values differ between two configs of one type but
-// are only read at the start: all but those at and below the ones that are live.
-func Restart[C any](old, fresh *C, live ...string) (keys []string) {
-	return differing(nil, reflect.ValueOf(old).Elem(), reflect.ValueOf(fresh).Elem(), "", live)
+// Restart names the keys whose values differ between the config that a process was
+// started with and a fresh one, but are only read at the start: all but those at and
+// below the ones that are live.
+func Restart[C any](started, fresh *C, live ...string) (keys []string) {
+	return differing(nil, reflect.ValueOf(started).Elem(), reflect.ValueOf(fresh).Elem(), "", live)
 }
 
 func differing(keys []string, old, fresh reflect.Value, at string, live []string) []string {
@@ -37,9 +38,9 @@ func differing(keys []string, old, fresh reflect.Value, at string, live []string
 	return keys
 }
 
-// Reloaded says what a reload could not take up.
-func Reloaded[C any](log *slog.Logger, old, fresh *C, live ...string) {
-	if keys := Restart(old, fresh, live...); len(keys) > 0 {
+// Reloaded says what a reload could not take up, at each reload until a restart does.
+func Reloaded[C any](log *slog.Logger, started, fresh *C, live ...string) {
+	if keys := Restart(started, fresh, live...); len(keys) > 0 {
 		log.Warn("some keys have changed that are only read at the start: restart to take them up", "keys", keys)
 	}
 }
