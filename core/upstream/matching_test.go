@@ -100,8 +100,9 @@ func TestMixedCaseIsWantedBack(t *testing.T) {
 	if err := m.Unpack(a.Msg); err != nil || m.Question[0].Name != name+"." {
 		t.Fatalf("handed over with question %v, %v", m.Question, err)
 	}
-	if st := statsOf(t, s, 0); st.Mismatches != 1 {
-		t.Fatalf("%d mismatches", st.Mismatches)
+	// The other case has it ask once more, unless the right one is read along with it.
+	if st, asked := statsOf(t, s, 0), f.udpCount(); st.Mismatches < 1 || asked > 2 || int(st.Mismatches) > asked {
+		t.Fatalf("%d mismatches, %d asked", st.Mismatches, asked)
 	}
 	var q dns.Msg
 	if err := q.Unpack(f.query(0)); err != nil || q.Question[0].Name == name+"." {
