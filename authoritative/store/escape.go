@@ -2,7 +2,10 @@ package store
 
 import "errors"
 
-var errEscape = errors.New("bad %xx escape")
+var (
+	errEscape  = errors.New("bad %xx escape")
+	errCapital = errors.New("a capital: labels are written in lower case, and their escapes too")
+)
 
 // plain says which octets stand for themselves in a part of a key; all others
 // are written %xx.

@@ -98,6 +98,9 @@ func (k keys) parse(key, arena []byte) (name []byte, typ uint16, owner []byte, g
 		length := len(arena)
 		arena = append(arena, 0)
 		if arena, err = unescape(arena, labels[cut+1:], labelPlain); err != nil {
+			if hasCapital(labels[cut+1:]) { // what people write; no escape would make it right
+				err = errCapital
+			}
 			return nil, 0, nil, arena, fmt.Errorf("%w: label %q: %w", ErrKey, labels[cut+1:], err)
 		}
 		n := len(arena) - length - 1
@@ -105,7 +108,7 @@ func (k keys) parse(key, arena []byte) (name []byte, typ uint16, owner []byte, g
 			return nil, 0, nil, arena, fmt.Errorf("%w: label of %d octets", ErrKey, n)
 		}
 		if hasCapital(arena[length+1:]) {
-			return nil, 0, nil, arena, fmt.Errorf("%w: capital in label %q", ErrKey, arena[length+1:])
+			return nil, 0, nil, arena, fmt.Errorf("%w: label %q: %w", ErrKey, arena[length+1:], errCapital)
 		}
 		arena[length] = byte(n)
 		labels = labels[:max(cut, 0)]

@@ -73,6 +73,16 @@ func TestKeyBad(t *testing.T) {
 	}
 }
 
+// A capital in a label is called that, also where it is escaped.
+func TestKeyCapital(t *testing.T) {
+	for key, want := range map[string]bool{"Org": true, "%4frg": true, "org%2F": true, "org%2": false} {
+		_, _, _, _, err := newKeys("strata/v1/").parse([]byte("/strata/v1/records/"+key+"/A/static"), nil)
+		if got := errors.Is(err, errCapital); got != want {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
 // Types begin with a capital and are letters, digits and hyphens, or the ranges
 // of names would not hold.
 func TestTypesStandInKeys(t *testing.T) {
