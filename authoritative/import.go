@@ -15,6 +15,7 @@ import (
 
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/core/zone"
 )
 
 func (r *records) importCommand() *cobra.Command {
@@ -93,9 +94,11 @@ type master struct {
 func (m *master) records(yield func(store.Record, error) bool) {
 	zp := dns.NewZoneParser(&m.lines, wire.NameString(m.apex), m.path)
 	zp.SetDefaultTTL(m.ttl)
+	m.lines.generating.TTL, m.lines.generating.Known = m.ttl, true
 	zp.SetIncludeAllowed(true)
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 		if rr.Header().Rrtype != dns.TypeSOA {
+			m.lines.generating.Settle(rr.Header())
 			rec, err := m.record(rr)
 			if err == nil && (rec.Type == wire.TypeA || rec.Type == wire.TypeAAAA) {
 				rec.Probe, err = probeOf(zp.Comment())
@@ -170,6 +173,9 @@ type lineReader struct {
 	begun   int  // line in which the record began; of a directive that made some, its line
 	next    bool // another record may begin
 	comment bool
+
+	directive  bool // what is being read is one
+	generating zone.Generating
 }
 
 // ReadByte implements io.ByteReader.
@@ -177,13 +183,19 @@ func (l *lineReader) ReadByte() (byte, error) {
 	b, err := l.r.ReadByte()
 	switch {
 	case err != nil:
+		l.generating.See('\n')
 	case b == '\n':
+		l.generating.See(b)
 		l.line++
 		l.comment = false
+		l.next, l.directive = l.next || l.directive, false
+	case b > ' ' && b != ';' && l.next && !l.comment:
+		l.begun, l.next, l.directive = l.line, false, b == '$'
+		l.generating.Begin(b)
+	case l.directive:
+		l.generating.See(b)
 	case b == ';':
 		l.comment = true
-	case b > ' ' && l.next && !l.comment:
-		l.begun, l.next = l.line, b == '$'
 	}
 	return b, err
 }

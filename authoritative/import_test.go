@@ -37,6 +37,8 @@ func TestMasterForEtcd(t *testing.T) {
 		{"a A 10.0.0.1\n$GENERATE 1-2 g$.sub A 10.0.0.$\n", "", "z:2: g1.sub.test. is in none"},
 		{"a A 10.0.0.1\nx.sub A 10.0.0.2\n", "", "z:2: x.sub.test. is in none of the zones kept in etcd: test (names are given in full); the records of zone sub.test are in sub"},
 		{"a A 10.0.0.1\nwww.elsewhere. A 10.0.0.2\n", "", "z:2: www.elsewhere. is not in zone test."},
+		{"$ORIGIN b.test.\n$TTL 5\n; x\n\nwww.elsewhere. A 10.0.0.2\n", "", "z:5: www.elsewhere. is not in zone test."},
+		{"$GENERATE 1-1 g$ A 10.0.0.$\n$TTL 5\n$GENERATE 2-2 g$ A 10.0.0.$\na A 10.0.0.3\n", "g1.test.\t60\tIN\tA\t10.0.0.1, g2.test.\t5\tIN\tA\t10.0.0.2, a.test.\t5\tIN\tA\t10.0.0.3", ""},
 		{"a TXT (x\n", "", "z:"},
 		{"$INCLUDE /nonexistent\n", "", "z:1: "},
 	} {

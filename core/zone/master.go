@@ -202,6 +202,7 @@ func (l *loader) record(tx *Tx, rr dns.RR) error {
 	if h.Class != dns.ClassINET {
 		return at.wrap(fmt.Errorf("class %s: only IN is served", dns.Class(h.Class)))
 	}
+	l.files.top().generating.Settle(h)
 	if h.Ttl > 1<<31-1 {
 		return at.wrap(fmt.Errorf("TTL %d is above 2147483647 (RFC 2181 §8)", h.Ttl))
 	}

@@ -111,13 +111,14 @@ func (i *included) Close() error {
 // A lineCounter knows the line the parser has read to, and where the record
 // being read began. The parser takes it as an io.ByteReader, octet by octet.
 type lineCounter struct {
-	r         *bufio.Reader
-	path      string
-	line      int
-	start     int // line in which the record begins, 0: it has not yet
-	last      int // line of the last directive: $GENERATE's records stand there
-	comment   bool
-	directive bool
+	r          *bufio.Reader
+	path       string
+	line       int
+	start      int // line in which the record begins, 0: it has not yet
+	last       int // line of the last directive: $GENERATE's records stand there
+	comment    bool
+	directive  bool
+	generating Generating
 
 	plain  *plainLines // reads the lines that need no parser; nil in included files
 	before []byte      // what the parser is given before it reads on
@@ -158,7 +159,9 @@ func (c *lineCounter) ReadByte() (byte, error) {
 	}
 	switch {
 	case err != nil:
+		c.generating.See('\n')
 	case b == '\n':
+		c.generating.See(b)
 		c.line++
 		c.comment = false
 		if c.directive {
@@ -169,7 +172,10 @@ func (c *lineCounter) ReadByte() (byte, error) {
 			c.comment = true
 		} else {
 			c.start, c.directive = c.line, b == '$'
+			c.generating.Begin(b)
 		}
+	case c.directive:
+		c.generating.See(b)
 	}
 	return b, err
 }
