@@ -31,6 +31,16 @@ type Config struct {
 	API      API        `mapstructure:"api"`
 }
 
+// What a reload takes up, and what a command has no use for: no change of these needs
+// a restart of it.
+var (
+	liveServe = []string{"zones", "views", "api", "log.level", "monitor", "brake", "anycast",
+		"probe.name", "probe.interval", "probe.timeout", "probe.tries", "probe.sockets", "probe.lease", "probe.brake", "probe.reference", "probe.admin", "probe.control"}
+	liveMonitor = append([]string{"probe"}, liveBeside...)
+	liveProbe   = append([]string{"zones", "monitor", "brake"}, liveBeside...)
+	liveBeside  = []string{"listen", "workers", "admin", "control", "takeover", "plane", "dpdk", "max_udp", "views", "memory", "snapshot", "tcp", "anycast", "api", "log.level"}
+)
+
 // A Zone is one zone and where its records come from.
 type Zone struct {
 	Name   string        `mapstructure:"name"`

@@ -183,7 +183,7 @@ func buildMonitor(_ context.Context, d *daemon.Daemon, c *Config) (func(context.
 	d.Add(&recorder{Writer: writer, client: client}, source)
 	d.Registry().MustRegister(writer)
 	d.AddStatus("monitor", func() any { return writer.Status() })
-	return checked(d.Log()), nil
+	return checked(d.Log(), c, liveMonitor), nil
 }
 
 // A recorder is a Writer with a client of its own.
@@ -200,9 +200,10 @@ func (r *recorder) Run(ctx context.Context) error {
 
 // checked is the reload of who takes up no more than log.level: what is wrong with the
 // config is said all the same.
-func checked(log *slog.Logger) func(context.Context, *Config) error {
-	return func(context.Context, *Config) error {
-		log.Info("config is right; log.level is taken up, other keys need a restart")
+func checked(log *slog.Logger, started *Config, live []string) func(context.Context, *Config) error {
+	return func(_ context.Context, c *Config) error {
+		log.Info("config is right; log.level is taken up")
+		config.Reloaded(log, started, c, live...)
 		return nil
 	}
 }

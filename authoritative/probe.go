@@ -137,7 +137,7 @@ func buildProbe(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Co
 	d.Add(&proberTask{Prober: prober, client: client})
 	d.Registry().MustRegister(prober)
 	d.AddStatus("probe", func() any { return prober.Status() })
-	return checked(d.Log()), nil
+	return checked(d.Log(), c, liveProbe), nil
 }
 
 // A proberTask is a Prober with a client of its own.

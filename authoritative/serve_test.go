@@ -284,6 +284,27 @@ func TestReloadZones(t *testing.T) {
 	}
 }
 
+// What a reload cannot take up is named each time, and not what only the monitor or the
+// prober goes by; once it is as it was, no restart is needed.
+func TestReloadNames(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "org")
+	write(t, file, orgZone)
+	zones := fmt.Sprintf("zones: [{name: example.org, source: file, file: %s}]\n", file)
+	n := serve(t, zones).awaitReady()
+	for changed, more := range []string{"", "max_udp: 1400\nmonitor: {ttl: 7s}\nbrake: {max_delete: 0.5}\nprobe: {tries: 2, expire: 6m}\n"} {
+		n.rewrite(zones + more)
+		n.does("ctl", "reload")
+		n.does("ctl", "reload")
+		n.rewrite(zones)
+		n.does("ctl", "reload")
+		const warning = "restart to take them up"
+		if got := strings.Count(n.log.String(), warning); got != 2*changed || strings.Count(n.log.String(), `keys="[max_udp probe.expire]"`) != got {
+			t.Errorf("%d times, want %d, in\n%s", got, 2*changed, n.log)
+		}
+	}
+}
+
 // Files with errors: at the start the end, at a reload everything stays as it was.
 func TestBadMasterFiles(t *testing.T) {
 	t.Parallel()

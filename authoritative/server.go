@@ -9,6 +9,7 @@ import (
 
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/daemon"
+	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/plane"
 	"github.com/strata-dns/strata/core/zone"
 )
@@ -46,6 +47,7 @@ func newServer(log *slog.Logger, maxUDP int) (*server, error) {
 // build makes the server of a config. Zones from files and from the snapshot are
 // in memory before the first query is taken.
 func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context, *Config) error, error) {
+	started := c
 	s, err := newServer(d.Log(), c.MaxUDP)
 	if err != nil {
 		return nil, err
@@ -79,7 +81,13 @@ func build(_ context.Context, d *daemon.Daemon, c *Config) (func(context.Context
 	if err := s.listen(d, c); err != nil {
 		return nil, err
 	}
-	return func(_ context.Context, c *Config) error { return s.reload(c) }, nil
+	return func(_ context.Context, c *Config) error {
+		err := s.reload(c)
+		if err == nil {
+			config.Reloaded(s.log, started, c, liveServe...)
+		}
+		return err
+	}, nil
 }
 
 // worker makes the handler of one worker, stream that of one worker's streams.

@@ -152,7 +152,7 @@ func (s *server) reload(c *Config) error {
 	if err := takeViews(); err != nil {
 		return err
 	}
-	s.log.Info("zones taken up; other keys need a restart", "zones", len(c.Zones))
+	s.log.Info("zones taken up", "zones", len(c.Zones))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/strata-dns/strata/core/daemon"
+	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/nodecache/node"
@@ -98,7 +99,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	s.resolver.SetRules(rules) // behind the routes, which know all views of them
 	s.resolver.Forget(resolver.Moved(old.Stubs, c.Stubs))
 	s.resolver.Forget(resolver.Rewritten(old.Policy, c.Policy))
-	resolver.Reloaded(s.log, s.started, c, live...)
+	config.Reloaded(s.log, s.started, c, live...)
 	return nil
 }
 

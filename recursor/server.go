@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/strata-dns/strata/core/daemon"
+	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/policy"
@@ -142,6 +143,6 @@ func (s *server) reload(_ context.Context, c *Config) error {
 		was = policy.Config{}
 	}
 	s.resolver.Forget(resolver.Rewritten(was, c.Policy))
-	resolver.Reloaded(s.log, s.started, c, live...)
+	config.Reloaded(s.log, s.started, c, live...)
 	return nil
 }

@@ -4,34 +4,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
-	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/policy"
 )
-
-func TestRestart(t *testing.T) {
-	type settings struct {
-		config.Base `mapstructure:",squash"`
-		Cache       CacheConfig   `mapstructure:"cache"`
-		Policy      policy.Config `mapstructure:"policy"`
-		ECS         netip.Prefix  `mapstructure:"ecs"`
-	}
-	old := settings{Cache: CacheConfig{Size: 1, StaleFor: time.Hour}}
-	fresh := old
-	if keys := Restart(&old, &fresh); len(keys) != 0 {
-		t.Errorf("nothing changed, got %q", keys)
-	}
-	fresh.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:53")}
-	fresh.Log.Format, fresh.Log.Level = "json", 4
-	fresh.Cache.StaleFor = time.Minute
-	fresh.Policy.BlockAAAA = []string{"example"}
-	fresh.ECS = netip.MustParsePrefix("192.0.2.0/24")
-	want := []string{"listen", "log.format", "cache.stale_for", "ecs"}
-	if keys := Restart(&old, &fresh, "policy", "log.level"); !slices.Equal(keys, want) {
-		t.Errorf("got %q, want %q", keys, want)
-	}
-}
 
 func TestMoved(t *testing.T) {
 	a, b := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:53")
