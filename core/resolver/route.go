@@ -31,8 +31,9 @@ type Decliner interface {
 // of it, cut at labels.
 type Routes struct {
 	targets   []*Target // by place in the list of domains
-	everybody map[string]int
-	views     *Views
+	everybody map[string]*Target
+	own       map[uint32]map[string]*Target // of views, those of a moment ago among them
+	left      map[uint32]*departed
 	lengths   [wire.MaxName + 1]bool // of names given, to anybody: most suffixes have another
 	gone      *Target                // for views of an earlier configuration: there is nobody to ask
 }
@@ -40,46 +41,67 @@ type Routes struct {
 // A Target is the servers of one entry in a list of domains.
 type Target struct {
 	*upstream.Set
-	Place int // in the list
+	Manner string // in which they are asked, as Domains.Asked has it
 }
 
-// OpenRoutes opens a set of servers for each entry in a list of domains.
-func OpenRoutes(engine *upstream.Engine, list []Domains) (*Routes, error) {
-	by := entriesByName(list)
-	r := &Routes{everybody: by.everybody(), views: NewViews(list)}
-	for name := range by {
-		r.lengths[len(name)] = true
+// OpenRoutes opens a set of servers for each entry in a list of domains. before are the
+// routes that these are to replace, nil for none: of its views, those that the list
+// does not have keep their servers for as long as a question may have been on its way.
+func OpenRoutes(engine *upstream.Engine, list []Domains, before *Routes) (*Routes, error) {
+	by, views := entriesByName(list), NewViews(list)
+	r := &Routes{own: map[uint32]map[string]*Target{}, left: map[uint32]*departed{}}
+	open := func(servers []upstream.Server, manner string) (*Target, error) {
+		set, err := engine.Set(servers, upstream.SetOptions{})
+		return &Target{set, manner}, err
 	}
-	set, err := engine.Set(nil, upstream.SetOptions{})
-	if err != nil {
+	var err error
+	if r.gone, err = open(nil, ""); err != nil {
 		return nil, err
 	}
-	r.gone = &Target{set, -1}
-	for i, d := range list {
-		if set, err = engine.Set(d.Servers, upstream.SetOptions{}); err != nil {
+	for _, d := range list {
+		to, err := open(d.Servers, d.manner)
+		if err != nil {
 			r.Close()
 			return nil, fmt.Errorf("route for %q: %w", d.Names, err)
 		}
-		r.targets = append(r.targets, &Target{set, i})
+		r.targets = append(r.targets, to)
+	}
+	r.everybody = r.placed(by.everybody())
+	for number, places := range views.all() {
+		r.own[number] = r.placed(places)
+	}
+	if err := r.inherit(before, open); err != nil {
+		r.Close()
+		return nil, err
 	}
 	return r, nil
 }
 
+// placed are the targets of domains that have places in the list.
+func (r *Routes) placed(places map[string]int) map[string]*Target {
+	by := map[string]*Target{}
+	for name, place := range places {
+		by[name] = r.targets[place]
+		r.lengths[len(name)] = true
+	}
+	return by
+}
+
 // Find gives whom to ask about a folded name in a view, nil where nobody is named.
 func (r *Routes) Find(view uint32, name []byte) *Target {
-	var own map[string]int
+	var own map[string]*Target
 	if view != 0 {
-		if own = r.views.entries(view); own == nil {
+		if own = r.own[view]; own == nil {
 			return r.gone
 		}
 	}
 	for {
 		if r.lengths[len(name)] {
-			if place, ok := own[string(name)]; ok {
-				return r.targets[place]
+			if to := own[string(name)]; to != nil {
+				return to
 			}
-			if place, ok := r.everybody[string(name)]; ok {
-				return r.targets[place]
+			if to := r.everybody[string(name)]; to != nil {
+				return to
 			}
 		}
 		if name[0] == 0 {
@@ -96,5 +118,8 @@ func (r *Routes) Close() {
 	}
 	for _, to := range r.targets {
 		to.Close()
+	}
+	for _, d := range r.left {
+		d.close()
 	}
 }

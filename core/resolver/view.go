@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -156,12 +157,18 @@ func (v *Views) Of(client netip.Addr) uint32 {
 	return v.numbers[v.prefixes.Find(client)]
 }
 
-// entries are those that hold in a view instead of everybody's; nil for none such.
-func (v *Views) entries(number uint32) map[string]int {
-	if v == nil || v.views[number] == nil {
-		return nil
+// all are the views' entries, by number.
+func (v *Views) all() iter.Seq2[uint32, map[string]int] {
+	return func(yield func(uint32, map[string]int) bool) {
+		if v == nil {
+			return
+		}
+		for number, one := range v.views {
+			if !yield(number, one.entries) {
+				return
+			}
+		}
 	}
-	return v.views[number].entries
 }
 
 // Name says whose view it is: its clients, "" where everybody else's.

@@ -102,7 +102,7 @@ func TestServerOfAnotherSubnet(t *testing.T) {
 	f := serve(t, "127.0.0.1",
 		func(f *fake, query []byte, from netip.AddrPort) { f.send(wrong(query), from) },
 		func(c net.Conn, query []byte) { sendTCP(c, wrong(query)) })
-	s := newSet(t, newEngine(t, Options{}), f.Server)
+	s := newSet(t, newEngine(t, Options{Budget: 3 * time.Second}), f.Server)
 	began := time.Now()
 	a, err := ask(t, s, subnetQuestion())
 	if !errors.Is(err, ErrReply) && !errors.Is(err, ErrTimeout) {
