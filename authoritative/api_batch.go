@@ -25,8 +25,12 @@ type resultJSON struct {
 	Revisions []int64 `json:"revisions,omitempty"` // of the changes' records, in their order; 0: gone
 }
 
-func resultOf(res store.Result, revisions []int64) resultJSON {
-	return resultJSON{res.Written, res.Deleted, res.Unchanged, res.Revision, revisions}
+func resultOf(res store.Result, steps []store.Step) resultJSON {
+	out := resultJSON{Written: res.Written, Deleted: res.Deleted, Unchanged: res.Unchanged, Revision: res.Revision}
+	for _, step := range steps {
+		out.Revisions = append(out.Revisions, step.To)
+	}
+	return out
 }
 
 // batch makes all changes of a body in one transaction, or none.
@@ -58,12 +62,12 @@ func (a *api) batch(r *request) (reply, error) {
 			expected = append(expected, store.Expected{Record: edit.Record, Revision: *c.IfRevision})
 		}
 	}
-	res, revisions, err := a.client.WriteTogether(r.Context(), expected, edits...)
+	res, steps, err := a.client.WriteTogether(r.Context(), expected, edits...)
 	if err != nil {
 		return reply{}, err
 	}
 	a.say(r, res, fmt.Sprintf("%d changes from %s on", len(edits), edits[0].Record))
-	return reply{status: http.StatusOK, body: resultOf(res, revisions)}, nil
+	return reply{status: http.StatusOK, body: resultOf(res, steps)}, nil
 }
 
 var ops = map[string]store.Op{"add": store.Add, "remove": store.Remove, "set": store.Set}

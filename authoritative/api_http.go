@@ -42,8 +42,9 @@ func refuse(status int, format string, args ...any) error {
 type request struct {
 	*http.Request
 	*apiConfig
-	by   *bearer
-	path []string // below apiPath/<collection>
+	by    *bearer
+	path  []string // below apiPath/<collection>
+	query url.Values
 }
 
 // A reply is what is answered in JSON, with the ETag of a record's revision.
@@ -55,11 +56,17 @@ type reply struct {
 
 type handler func(*api, *request) (reply, error)
 
+// A route is what is done, and what the query may say.
+type route struct {
+	do    handler
+	query []string
+}
+
 // routes are what there is: by collection and number of parts behind it.
-var routes = map[string]map[string]handler{
-	"records/0": {"GET": (*api).list, "POST": (*api).batch},
-	"records/2": {"GET": (*api).get, "PUT": (*api).put, "DELETE": (*api).remove},
-	"history/1": {"GET": (*api).history},
+var routes = map[string]map[string]route{
+	"records/0": {"GET": {(*api).list, []string{"zone", "under", "name", "type", "owner", "limit", "after"}}, "POST": {do: (*api).batch}},
+	"records/2": {"GET": {(*api).get, []string{"owner"}}, "PUT": {do: (*api).put}, "DELETE": {do: (*api).remove}},
+	"history/1": {"GET": {do: (*api).history}},
 }
 
 // ServeHTTP implements http.Handler.
@@ -114,16 +121,40 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, now *apiConfig, by 
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	do := methods[method]
-	if do == nil {
+	what, ok := methods[method]
+	if !ok {
 		w.Header().Set("Allow", allowed(methods))
 		return reply{}, refuse(http.StatusMethodNotAllowed, "%s is not for %s; %s are", r.Method, r.URL.Path, allowed(methods))
 	}
+	values, err := what.values(r.URL)
+	if err != nil {
+		return reply{}, err
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	return do(a, &request{r, now, by, path})
+	return what.do(a, &request{r, now, by, path, values})
 }
 
-func allowed(methods map[string]handler) string {
+// values reads a query that holds nothing unknown: who asks for another owner's record
+// to be written must not be answered as if that were done.
+func (r route) values(u *url.URL) (url.Values, error) {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "query: %v", err)
+	}
+	for key, all := range values {
+		switch {
+		case !slices.Contains(r.query, key) && len(r.query) == 0:
+			return nil, refuse(http.StatusBadRequest, "query: %q is unknown; there is none of this", key)
+		case !slices.Contains(r.query, key):
+			return nil, refuse(http.StatusBadRequest, "query: %q is unknown; known: %s", key, strings.Join(r.query, ", "))
+		case len(all) > 1:
+			return nil, refuse(http.StatusBadRequest, "query: %s stands twice", key)
+		}
+	}
+	return values, nil
+}
+
+func allowed(methods map[string]route) string {
 	var names []string
 	for name := range methods {
 		if names = append(names, name); name == http.MethodGet {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -68,18 +67,11 @@ func (a *api) list(r *request) (reply, error) {
 
 // pageQuery reads what a list is asked for.
 func (r *request) pageQuery() (q store.PageQuery, err error) {
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return q, refuse(http.StatusBadRequest, "query: %v", err)
-	}
 	q = store.PageQuery{Under: []byte{0}, Limit: defaultPage}
 	var typ uint16
 	var exact []byte
-	for key, all := range values {
-		value := all[0]
-		if len(all) > 1 {
-			return q, refuse(http.StatusBadRequest, "query: %s stands twice", key)
-		}
+	for key := range r.query {
+		value := r.query.Get(key)
 		switch key {
 		case "zone", "under", "name":
 			if q.Under, err = wire.ParseName(value); key == "name" {
@@ -94,20 +86,23 @@ func (r *request) pageQuery() (q store.PageQuery, err error) {
 			}
 		case "after":
 			q.After, err = placeOf(value)
-		default:
-			return q, refuse(http.StatusBadRequest, "query: %q is unknown; known: zone, under, name, type, owner, limit, after", key)
 		}
 		if err != nil {
 			return q, refuse(http.StatusBadRequest, "query: %s: %v", key, err)
 		}
 	}
-	if values.Has("zone") && (values.Has("under") || values.Has("name")) || values.Has("under") && values.Has("name") {
+	if r.query.Has("zone") && (r.query.Has("under") || r.query.Has("name")) || r.query.Has("under") && r.query.Has("name") {
 		return q, refuse(http.StatusBadRequest, "query: zone, under and name exclude each other")
 	}
 	if err := r.mayRead(q.Under); err != nil {
 		return q, err
 	}
-	owner := values.Get("owner")
+	if r.query.Has("zone") || r.query.Has("name") {
+		if _, err := r.conf.etcdZone(q.Under); err != nil {
+			return q, refuse(http.StatusNotFound, "%v", err)
+		}
+	}
+	owner := r.query.Get("owner")
 	q.Keep = func(rec store.Record) bool {
 		return r.by.may(rec.Name) && (owner == "" || rec.Owner == owner) && (typ == 0 || rec.Type == typ) &&
 			(exact == nil || string(exact) == string(rec.Name))
@@ -166,7 +161,7 @@ func (r *request) record(owner string) (store.Record, error) {
 
 // get answers what one owner, the token's if no other is asked for, has at a name.
 func (a *api) get(r *request) (reply, error) {
-	owner := r.URL.Query().Get("owner")
+	owner := r.query.Get("owner")
 	if owner == "" {
 		owner = r.by.Owner
 	}
@@ -209,17 +204,20 @@ func (a *api) put(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	res, revisions, err := a.client.WriteTogether(r.Context(), expected, store.Edit{Op: store.Set, Record: rec})
+	res, steps, err := a.client.WriteTogether(r.Context(), expected, store.Edit{Op: store.Set, Record: rec})
 	if err != nil {
 		return reply{}, err
 	}
 	a.say(r, res, rec.String())
-	body, err := jsonOf(rec, revisions[0])
+	if rec.Probe == store.NoProbe { // as it is kept
+		rec.Probe = ""
+	}
+	body, err := jsonOf(rec, steps[0].To)
 	status := http.StatusOK
-	if len(expected) > 0 && expected[0].Revision == store.Absent {
+	if steps[0].From == store.Absent {
 		status = http.StatusCreated
 	}
-	return reply{status, revisions[0], body}, err
+	return reply{status, steps[0].To, body}, err
 }
 
 // record makes a record of the token's owner.
@@ -232,7 +230,9 @@ func (v *valueJSON) record(r *request, name, typ string) (store.Record, error) {
 		return store.Record{}, fmt.Errorf("ttl %d is not in 0..%d (RFC 2181 §8)", ttl, store.MaxTTL)
 	}
 	rec, err := r.conf.newRecord(r.by.Owner, name, typ, uint32(ttl), v.Data)
-	rec.Probe = v.Probe
+	if err == nil {
+		err = takeProbe(&rec, v.Probe)
+	}
 	return rec, err
 }
 

@@ -164,6 +164,16 @@ func TestAPIRefuses(t *testing.T) {
 		{call{"GET", "/records?after=MSB4", teamToken, "", nil}, 400, "no place where a page ended"},
 		{call{"GET", "/records?zone=prd.example.com&name=x", teamToken, "", nil}, 400, "exclude each other"},
 		{call{"GET", "/records?zone=a&zone=b", teamToken, "", nil}, 400, "zone stands twice"},
+		{call{"GET", "/records?zone=example.net", allToken, "", nil}, 404, "in none of the zones kept in etcd"},
+		{call{"GET", there + "?owner=a&owner=b", teamToken, "", nil}, 400, "owner stands twice"},
+		{call{"GET", there + "?type=A", teamToken, "", nil}, 400, `query: \"type\" is unknown; known: owner`},
+		{call{"PUT", there + "?owner=other", teamToken, good, nil}, 400, `query: \"owner\" is unknown; there is none of this`},
+		{call{"DELETE", there + "?owner=other", teamToken, "", nil}, 400, `query: \"owner\" is unknown`},
+		{call{"POST", "/records?owner=other", teamToken, change(`"name":"a.prd.example.com","type":"A","data":["10.0.0.1"]`), nil}, 400, `query: \"owner\" is unknown`},
+		{call{"GET", "/history/there.prd.example.com?after=1", teamToken, "", nil}, 400, `query: \"after\" is unknown`},
+		{call{"PUT", there, teamToken, `{"data":["10.0.0.9"],"probe":"gopher:70"}`, nil}, 422, `probe: \"gopher:70\": not a way to probe`},
+		{call{"PUT", "/records/there.prd.example.com/TXT", teamToken, `{"data":["x"],"probe":"icmp"}`, nil}, 422, "probe is for addresses, and TXT records have none"},
+		{call{"POST", "/records", teamToken, change(`"name":"a.prd.example.com","type":"A","data":["10.0.0.1"],"probe":"tcp"`), nil}, 422, "changes[0]: probe:"},
 	} {
 		got := n.call(tc.call)
 		if got.status != tc.status || !strings.Contains(got.body, tc.want) {
@@ -236,14 +246,14 @@ func TestAPIRecords(t *testing.T) {
 	is("if it is as it was", put, 200, `"ttl":300`)
 	stale := n.call(call{"PUT", path, teamToken, `{"data":["10.0.0.4"]}`, map[string]string{"If-Match": tag}})
 	is("and once more", stale, 412, `"revision":`+strings.Trim(put.header.Get("ETag"), `"`))
-	is("another owner", n.call(call{"PUT", path, allToken, `{"data":["10.0.0.9"]}`, nil}), 200, `"owner":"ops"`)
+	is("another owner", n.call(call{"PUT", path, allToken, `{"data":["10.0.0.9"],"probe":"none"}`, nil}), 201, `"owner":"ops"`, `"data":["10.0.0.9"],"revision"`)
 	n.answers("www.prd.example.com", dns.TypeA, "10.0.0.3, 10.0.0.9")
 	is("both owners'", n.call(call{"GET", path + "?owner=ops", teamToken, "", nil}), 200, "10.0.0.9")
 	is("remove", n.call(call{"DELETE", path, teamToken, "", map[string]string{"If-Match": put.header.Get("ETag")}}), 200, `"deleted":1`)
 	n.answers("www.prd.example.com", dns.TypeA, "10.0.0.9")
 
-	is("odd names", n.call(call{"PUT", "/records/0%2F25.prd.example.com/PTR", teamToken, `{"data":["a.example.com"]}`, nil}), 200, `"name":"0/25.prd.example.com."`)
-	is("wildcard", n.call(call{"PUT", "/records/*.w.prd.example.com/TXT", teamToken, `{"data":["\"a; b\""]}`, nil}), 200)
+	is("odd names", n.call(call{"PUT", "/records/0%2F25.prd.example.com/PTR", teamToken, `{"data":["a.example.com"]}`, nil}), 201, `"name":"0/25.prd.example.com."`)
+	is("wildcard", n.call(call{"PUT", "/records/*.w.prd.example.com/TXT", teamToken, `{"data":["\"a; b\""]}`, nil}), 201)
 	n.answers("x.w.prd.example.com", dns.TypeTXT, `"a; b"`)
 
 	history := n.call(call{"GET", "/history/www.prd.example.com", teamToken, "", nil})

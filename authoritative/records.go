@@ -104,8 +104,8 @@ func (r *records) addCommand() *cobra.Command {
 			if err != nil {
 				return store.Result{}, err
 			}
-			if err := r.probing(&rec); err != nil {
-				return store.Result{}, err
+			if err := takeProbe(&rec, r.probe); err != nil {
+				return store.Result{}, fmt.Errorf("--%w", err)
 			}
 			if c.Flags().Changed("ttl") {
 				return client.Add(ctx, rec)
@@ -141,18 +141,18 @@ func (r *records) removeCommand() *cobra.Command {
 	return c
 }
 
-// probing takes up the flag --probe.
-func (r *records) probing(rec *store.Record) error {
-	if r.probe == "" {
+// takeProbe takes up how a record's addresses are to be probed; "": nothing is said of it.
+func takeProbe(rec *store.Record, how string) error {
+	if how == "" {
 		return nil
 	}
 	if rec.Type != dns.TypeA && rec.Type != dns.TypeAAAA {
-		return fmt.Errorf("--probe is for addresses, and %s records have none", store.TypeString(rec.Type))
+		return fmt.Errorf("probe is for addresses, and %s records have none", store.TypeString(rec.Type))
 	}
-	if _, err := probe.Parse(r.probe); err != nil && r.probe != store.NoProbe {
-		return fmt.Errorf("--probe: %w", err)
+	if _, err := probe.Parse(how); err != nil && how != store.NoProbe {
+		return fmt.Errorf("probe: %w", err)
 	}
-	rec.Probe = r.probe
+	rec.Probe = how
 	return nil
 }
 

@@ -25,6 +25,10 @@ const (
 	Present int64 = -1
 )
 
+// A Step is what edits made of an RRset: its revision before and afterwards, Absent where
+// there is none.
+type Step struct{ From, To int64 }
+
 // ErrRevision is an RRset that is not as it was expected. The error is a [RevisionError].
 var ErrRevision = errors.New("the record has changed")
 
@@ -54,10 +58,9 @@ func (e *RevisionError) Is(target error) bool { return target == ErrRevision }
 
 // WriteTogether makes all edits in one transaction or none, if all that is expected
 // holds when they are made; of what is expected each must be of a name that is edited.
-// revisions are those that the edits' RRsets have afterwards, in the order of the
-// edits, Absent for what is gone. Errors: Write's, ErrTooMany and ErrRevision (nothing
-// was changed).
-func (c *Client) WriteTogether(ctx context.Context, expected []Expected, edits ...Edit) (res Result, revisions []int64, err error) {
+// steps are those of the edits' RRsets, in the order of the edits. Errors: Write's,
+// ErrTooMany and ErrRevision (nothing was changed).
+func (c *Client) WriteTogether(ctx context.Context, expected []Expected, edits ...Edit) (res Result, steps []Step, err error) {
 	for _, e := range edits {
 		if err := e.check(); err != nil {
 			return Result{}, nil, fmt.Errorf("write to etcd: %w", err)
@@ -85,16 +88,16 @@ func (c *Client) WriteTogether(ctx context.Context, expected []Expected, edits .
 	}
 	for _, e := range edits {
 		s := seen.slots[c.keys.key(e.Name, e.Type, e.Owner)]
+		step := Step{From: s.mod, To: s.mod}
 		switch {
 		case !s.present():
-			revisions = append(revisions, Absent)
+			step.To = Absent
 		case s.changed():
-			revisions = append(revisions, res.Revision)
-		default:
-			revisions = append(revisions, s.mod)
+			step.To = res.Revision
 		}
+		steps = append(steps, step)
 	}
-	return res, revisions, nil
+	return res, steps, nil
 }
 
 // expect compares an RRset's revision, before any edit of the view.

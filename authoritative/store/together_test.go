@@ -17,9 +17,9 @@ func TestWriteTogether(t *testing.T) {
 	c := client(t, member(t).Endpoints()...)
 	a := record(t, "a.example.org", "A", "static", 30, "10.0.0.1")
 	b := record(t, "b.example.org", "A", "static", 30, "10.0.0.2")
-	res, revisions, err := c.WriteTogether(t.Context(), []Expected{{a, Absent}}, Edit{Set, a}, Edit{Set, b})
-	if err != nil || res.Written != 2 || !slices.Equal(revisions, []int64{res.Revision, res.Revision}) {
-		t.Fatal(res, revisions, err)
+	res, steps, err := c.WriteTogether(t.Context(), []Expected{{a, Absent}}, Edit{Set, a}, Edit{Set, b})
+	if err != nil || res.Written != 2 || !slices.Equal(steps, []Step{{Absent, res.Revision}, {Absent, res.Revision}}) {
+		t.Fatal(res, steps, err)
 	}
 	first := res.Revision
 	other := record(t, "a.example.org", "A", "static", 30, "10.0.0.9")
@@ -46,9 +46,9 @@ func TestWriteTogether(t *testing.T) {
 	if got := stored(t, c); !slices.Equal(got, before) {
 		t.Errorf("%q, was %q", got, before)
 	}
-	res, revisions, err = c.WriteTogether(t.Context(), []Expected{{a, first}, {b, Present}}, Edit{Set, a}, Edit{Remove, b}, Edit{Add, record(t, "c.example.org", "A", "static", 30, "10.0.0.3")})
-	if err != nil || res.Unchanged != 1 || !slices.Equal(revisions, []int64{first, Absent, res.Revision}) {
-		t.Error(res, revisions, err)
+	res, steps, err = c.WriteTogether(t.Context(), []Expected{{a, first}, {b, Present}}, Edit{Set, a}, Edit{Remove, b}, Edit{Add, record(t, "c.example.org", "A", "static", 30, "10.0.0.3")})
+	if err != nil || res.Unchanged != 1 || !slices.Equal(steps, []Step{{first, first}, {first, Absent}, {Absent, res.Revision}}) {
+		t.Error(res, steps, err)
 	}
 	if res, _, err := c.WriteTogether(t.Context(), nil, edits(Add, many(t, MaxTogether, "example.org", "static"))...); err != nil || res.Written != MaxTogether {
 		t.Error(res, err)
