@@ -63,7 +63,7 @@ func newServer(c *Config, log *slog.Logger) (*server, error) {
 	if s.engine, err = c.Exchange.Engine(upstream.Options{}); err != nil {
 		return nil, err
 	}
-	fresh, err := s.open(c)
+	fresh, err := s.open(c, &routes{})
 	if err == nil {
 		s.routes.Store(fresh)
 		s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, Engine: s.engine, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: log, Observe: c.Observe, JSON: c.Log.Format == "json"})
@@ -84,7 +84,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
-	fresh, err := s.open(c)
+	fresh, err := s.open(c, s.routes.Load())
 	if err != nil {
 		return err
 	}
@@ -103,14 +103,14 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	return nil
 }
 
-// open opens sets for the config's servers. The engine keeps what it knows of
-// those that stay.
-func (s *server) open(c *Config) (*routes, error) {
+// open opens sets for the config's servers, to replace those of before. The engine keeps
+// what it knows of those that stay.
+func (s *server) open(c *Config, before *routes) (*routes, error) {
 	site, err := s.engine.Set(c.Upstreams, upstream.SetOptions{})
 	if err != nil {
 		return nil, err
 	}
-	stubs, err := resolver.OpenRoutes(s.engine, c.Stubs)
+	stubs, err := resolver.OpenRoutes(s.engine, c.Stubs, before.stubs)
 	if err != nil {
 		site.Close()
 		return nil, err

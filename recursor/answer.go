@@ -15,7 +15,6 @@ import (
 // in its chase.go.)
 type routes struct {
 	zones    *resolver.Routes // our own zones: their servers
-	listed   []Zone           // the same as in the config
 	external *external        // the rest of the world; nil where there is none
 }
 
@@ -34,7 +33,7 @@ func (s *server) Ask(q *cache.Question, done func(a upstream.Answer)) {
 		r.external.ask(s.resolver.Question(q, true), done)
 		return
 	}
-	question := s.resolver.Question(q, r.recursive(to)) // an authoritative server answers without recursion
+	question := s.resolver.Question(q, to.Manner == recursive) // an authoritative server answers without recursion
 	switch {
 	case to.Set.Try(&question, done):
 	case s.routes.Load() != r: // the set was closed as a reload replaced it a moment ago
@@ -58,10 +57,4 @@ func (s *server) Declines(view uint32, name []byte) bool {
 		return to.Refuses(name)
 	}
 	return r.external != nil && r.external.refuses(name)
-}
-
-// recursive reports whether a zone's servers resolve. (That of a view which is gone
-// has none.)
-func (r *routes) recursive(to *resolver.Target) bool {
-	return to.Place >= 0 && r.listed[to.Place].Recursive
 }

@@ -45,12 +45,15 @@ type Zone struct {
 	Recursive        bool `mapstructure:"recursive"` // the servers resolve: they are asked with RD set
 }
 
+// recursive is the manner in which zones' servers are asked that resolve.
+const recursive = "recursive"
+
 // domains are the zones' names and servers, in the same order.
 func (c *Config) domains() (list []resolver.Domains) {
 	for _, z := range c.Zones {
 		d := z.Domains
 		if z.Recursive {
-			d = d.Asked("recursive")
+			d = d.Asked(recursive)
 		}
 		list = append(list, d)
 	}

@@ -70,8 +70,7 @@ func (s *server) open(c *Config, rules resolver.Rules) (err error) {
 		}
 	}
 	s.routes.Store(r)
-	r.listed = c.Zones
-	if r.zones, err = resolver.OpenRoutes(s.engine, c.domains()); err != nil {
+	if r.zones, err = resolver.OpenRoutes(s.engine, c.domains(), nil); err != nil {
 		return err
 	}
 	if s.resolver, err = resolver.New(resolver.Options{Cache: c.Cache, Rules: rules, Route: s, Engine: s.engine, MaxUDP: c.MaxUDP, Budget: c.Exchange.Budget, Log: s.log, Observe: c.Observe, JSON: c.Log.Format == "json"}); err != nil {
@@ -118,7 +117,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	if (x == nil) != (len(c.External.Sites) == 0) {
 		return errRestart
 	}
-	zones, err := resolver.OpenRoutes(s.engine, c.domains())
+	zones, err := resolver.OpenRoutes(s.engine, c.domains(), s.routes.Load().zones)
 	if err != nil {
 		return err
 	}
@@ -135,7 +134,7 @@ func (s *server) reload(_ context.Context, c *Config) error {
 	old := s.config
 	s.config = c
 	certify()
-	s.routes.Swap(&routes{zones, c.Zones, x}).zones.Close()
+	s.routes.Swap(&routes{zones, x}).zones.Close()
 	s.resolver.SetRules(rules) // behind the routes, which know all views of them
 	s.resolver.Forget(resolver.Moved(old.domains(), c.domains()))
 	was := old.Policy

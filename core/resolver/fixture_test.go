@@ -160,13 +160,13 @@ func (s *nameServer) soa(name string) dns.RR {
 
 // A testRoute asks zones' servers, and others for the rest, as both binaries do.
 type testRoute struct {
-	zones    *Routes
+	zones    atomic.Pointer[Routes]
 	rest     *upstream.Set
 	resolver *Resolver
 }
 
 func (r *testRoute) find(view uint32, name []byte) *upstream.Set {
-	if to := r.zones.Find(view, name); to != nil {
+	if to := r.zones.Load().Find(view, name); to != nil {
 		return to.Set
 	}
 	return r.rest
@@ -234,9 +234,11 @@ func play(t testing.TB, p plot) *scene {
 	for name, n := range p.zones {
 		zones = append(zones, Domains{Names: []string{name}, Servers: Plain(n.addr)})
 	}
-	if route.zones, err = OpenRoutes(s.engine, zones); err != nil {
+	ours, err := OpenRoutes(s.engine, zones, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	route.zones.Store(ours)
 	rules.Views = NewViews(zones)
 	if p.cache.Size == 0 {
 		p.cache.Size, p.cache.StaleFor, p.cache.Prefetch = 4<<20, time.Hour, true

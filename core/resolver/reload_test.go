@@ -36,7 +36,7 @@ func TestRouteMatch(t *testing.T) {
 		{Names: []string{"example.com", "10.in-addr.arpa"}, Servers: Plain(up.addr)},
 		{Names: []string{"Prd.Example.com."}, Servers: Plain(up.addr)},
 	}
-	r, err := OpenRoutes(s.engine, list)
+	r, err := OpenRoutes(s.engine, list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,6 @@ type Target struct {
 // routes that these are to replace, nil for none: of its views, those that the list
 // does not have keep their servers for as long as a question may have been on its way.
 func OpenRoutes(engine *upstream.Engine, list []Domains, before *Routes) (*Routes, error) {
-	by, views := entriesByName(list), NewViews(list)
 	r := &Routes{own: map[uint32]map[string]*Target{}, left: map[uint32]*departed{}}
 	open := func(servers []upstream.Server, manner string) (*Target, error) {
 		set, err := engine.Set(servers, upstream.SetOptions{})
@@ -66,9 +65,9 @@ func OpenRoutes(engine *upstream.Engine, list []Domains, before *Routes) (*Route
 		}
 		r.targets = append(r.targets, to)
 	}
-	r.everybody = r.placed(by.everybody())
-	for number, places := range views.all() {
-		r.own[number] = r.placed(places)
+	r.everybody = r.placed(entriesByName(list).everybody())
+	for number, one := range NewViews(list).all() {
+		r.own[number] = r.placed(one.entries)
 	}
 	if err := r.inherit(before, open); err != nil {
 		r.Close()

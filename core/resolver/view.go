@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -157,18 +156,12 @@ func (v *Views) Of(client netip.Addr) uint32 {
 	return v.numbers[v.prefixes.Find(client)]
 }
 
-// all are the views' entries, by number.
-func (v *Views) all() iter.Seq2[uint32, map[string]int] {
-	return func(yield func(uint32, map[string]int) bool) {
-		if v == nil {
-			return
-		}
-		for number, one := range v.views {
-			if !yield(number, one.entries) {
-				return
-			}
-		}
+// all are the views by number, but for everybody else's.
+func (v *Views) all() map[uint32]*view {
+	if v == nil {
+		return nil
 	}
+	return v.views
 }
 
 // Name says whose view it is: its clients, "" where everybody else's.

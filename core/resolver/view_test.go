@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"pgregory.net/rapid"
@@ -35,7 +36,7 @@ func TestViewChoice(t *testing.T) {
 		with(one("192.0.2.4:53"), "own.example", "10.2.0.0/16"),
 		with(one("192.0.2.5:53"), "example"),
 	}
-	r, err := OpenRoutes(s.engine, list)
+	r, err := OpenRoutes(s.engine, list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +94,94 @@ func TestViewShared(t *testing.T) {
 	if n == 0 || n != v.Of(netip.MustParseAddr("10.2.0.1")) || v.Name(n) != "10.1.0.0/16 10.2.0.0/16" {
 		t.Errorf("%x %q", n, v.Name(n))
 	}
+}
+
+// TestViewDeparted replaces routes: a view that the new ones do not have keeps its
+// servers for a while, and all others are the new ones.
+func TestViewDeparted(t *testing.T) {
+	s := play(t, plot{})
+	one := func(at, name string, clients ...string) Domains {
+		return Domains{Names: []string{name}, Servers: Plain(netip.MustParseAddrPort(at)), Clients: prefixes(clients...)}
+	}
+	split, all, rest := one("192.0.2.2:53", "prd.example", "10.2.0.0/16").Asked("so"), one("192.0.2.1:53", "prd.example"), one("192.0.2.3:53", "example")
+	n := NewViews([]Domains{split}).Of(netip.MustParseAddr("10.2.0.1"))
+	routes := func(before *Routes, list ...Domains) *Routes {
+		t.Helper()
+		r, err := OpenRoutes(s.engine, list, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before.Close()
+		return r
+	}
+	see := func(r *Routes, view uint32, name, server, manner string) {
+		t.Helper()
+		to := r.Find(view, wireName(t, name))
+		if got := to.Servers(); len(got) != 1 || got[0].Addr.Addr().String() != server || to.Manner != manner {
+			t.Errorf("%s in view %x: %v, asked %q; want %s, %q", name, view, got, to.Manner, server, manner)
+		}
+	}
+	r := routes(routes(nil, all, split, rest), all, one("192.0.2.4:53", "example"))
+	see(r, 0, "a.prd.example.", "192.0.2.1", "")
+	see(r, n, "a.prd.example.", "192.0.2.2", "so")
+	see(r, n, "a.example.", "192.0.2.4", "")
+	until := r.left[n].until
+	if r = routes(r, rest); r.left[n].until != until {
+		t.Error("a reload after that prolongs it")
+	}
+	see(r, n, "a.prd.example.", "192.0.2.2", "so")
+	back := routes(r, all, split)
+	if see(back, n, "a.prd.example.", "192.0.2.2", "so"); back.left[n] != nil {
+		t.Error("a view that is back is to go")
+	}
+	r = routes(back, all)
+	r.left[n].release()
+	if to := r.Find(n, wireName(t, "prd.example.")); to == nil || len(to.Servers()) != 0 {
+		t.Error("its time over, the view has servers")
+	}
+	r.left[n].until = time.Now()
+	if r = routes(r, rest); r.left[n] != nil {
+		t.Error("its time over, the view is taken over")
+	}
+	r.Close()
+}
+
+// TestViewDepartsMeanwhile has a reload take a view out while a client of it waits for an
+// alias: it is followed in that view, and the next question is of the view that is.
+func TestViewDepartsMeanwhile(t *testing.T) {
+	split := func(address string) *nameServer {
+		return serve(t, "split.example. 1 SOA . . 1 1 1 1 1", "www.split.example. 1 A "+address)
+	}
+	everybody, own := Domains{Names: []string{"split.example"}, Servers: Plain(split("192.0.2.1").addr)}, Domains{Names: []string{"split.example"}, Servers: Plain(split("192.0.2.2").addr), Clients: prefixes("10.2.0.0/16")}
+	reloads := make(chan func(), 1)
+	far := serveBy(t, func(*dns.Msg) *dns.Msg {
+		select {
+		case reload := <-reloads:
+			reload()
+		default:
+		}
+		return nil
+	}, "far. 0 SOA . . 1 1 1 1 1", "in.far. 0 CNAME www.split.example.")
+	s := play(t, plot{rest: far, split: []Domains{everybody, own}})
+	reloads <- func() {
+		r := s.route.(*testRoute)
+		fresh, err := OpenRoutes(s.engine, []Domains{everybody}, r.zones.Load())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.zones.Swap(fresh).Close()
+		rules := *s.rules.Load()
+		rules.Views = NewViews([]Domains{everybody})
+		s.SetRules(rules)
+	}
+	for _, want := range []string{"A 192.0.2.2", "A 192.0.2.1"} {
+		m := s.query(query{name: "in.far.", typ: dns.TypeA, client: "10.2.0.1"})
+		if d := data(m); len(d) != 2 || d[1] != want {
+			t.Errorf("%v, want %s", m, want)
+		}
+	}
+	s.route.(*testRoute).zones.Load().Close()
 }
 
 // viewWorld is three views of two domains and a world without views whose aliases
