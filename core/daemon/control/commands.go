@@ -16,7 +16,7 @@ import (
 // A Command is something an operator can have done.
 type Command struct {
 	Name string // one or more lower-case words: "flush", "policy explain"
-	Args string // what follows the name, for the help: "[NAME [TYPE]]"
+	Args string // what follows the name, for the help: "[NAME [TYPE]]"; "": nothing may
 	Help string // one line, lower-case, no full stop
 	// Flags defines the flags that may stand among the arguments: --under ZONE.
 	// nil: there are none.
@@ -69,7 +69,8 @@ func (c *Commands) call(ctx context.Context, req Request, send func(Frame) error
 	return command.Run(ctx, call)
 }
 
-// parse takes the flags out of what follows a command's name.
+// parse takes the flags out of what follows a command's name. Words that a command has no
+// use for are an error: "failover release dc2" would release all the same.
 func (c *Command) parse(call *Call, args []string) error {
 	call.Flags = pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
 	call.Flags.Usage = func() {}
@@ -78,6 +79,9 @@ func (c *Command) parse(call *Call, args []string) error {
 	}
 	err := call.Flags.Parse(args)
 	call.Args = call.Flags.Args()
+	if err == nil && c.Args == "" && len(call.Args) > 0 {
+		return fmt.Errorf("%q is not understood", strings.Join(call.Args, " "))
+	}
 	return err
 }
 

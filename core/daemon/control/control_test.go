@@ -66,7 +66,7 @@ func testCommands() *Commands {
 			c.Printf("%q %q %v\n", c.Args, under, all)
 			return nil
 		}},
-		Command{Name: "policy", Help: "the policy", Run: func(_ context.Context, c *Call) error {
+		Command{Name: "policy", Args: "[WORD]", Help: "the policy", Run: func(_ context.Context, c *Call) error {
 			c.Printf("policy %v\n", c.Args)
 			return nil
 		}},
@@ -101,15 +101,16 @@ func TestCalls(t *testing.T) {
 		"no flags":        {args: []string{"drop", "--", "--all"}, out: "[\"--all\"] \"\" false\n"},
 		"unknown flag":    {args: []string{"drop", "--al"}, failed: "drop: unknown flag: --al; usage: drop [WORD] [--under ZONE] [--all]"},
 		"takes no flags":  {args: []string{"policy", "explain", "--all"}, failed: "policy explain: unknown flag: --all; usage: policy explain NAME"},
+		"takes nothing":   {args: []string{"data", "of", "it"}, failed: `data: "of it" is not understood; usage: data`},
 		"flag for help":   {args: []string{"drop", "--help"}, out: "drop [WORD] [--under ZONE] [--all]  with flags\n"},
 		"failure":         {args: []string{"fail"}, out: "so far\n", failed: "no further"},
 		"unknown":         {args: []string{"flsh", "x"}, failed: `no command "flsh x"; there are: help, data, drop, echo, fail, policy, policy explain`},
 		"data":            {args: []string{"data"}, out: "a: 1\nb:\n  - yes\n  - c: d\n    e:\n      - 1\n    f: 2\n  -\n    - 3\ne: none\nf: none\n"},
 		"data as JSON":    {args: []string{"data"}, json: true, out: `{"a":1,"b":[true,{"c":"d","e":[1],"f":2},[3]],"e":[],"f":null}` + "\n"},
-		"help of one":     {args: []string{"help", "policy"}, out: "policy               the policy\npolicy explain NAME  why a name is answered so\n"},
+		"help of one":     {args: []string{"help", "policy"}, out: "policy [WORD]        the policy\npolicy explain NAME  why a name is answered so\n"},
 		"help of unknown": {args: []string{"help", "x"}, failed: `no command "x"; there are: help, data, drop, echo, fail, policy, policy explain`},
 		"help as JSON":    {args: []string{"help", "fail"}, json: true, out: `[{"name":"fail","help":"fail half-way"}]` + "\n"},
-		"nothing is help": {out: "data                                some data\ndrop [WORD] [--under ZONE] [--all]  with flags\necho WORD...                        say it again\nfail                                fail half-way\npolicy                              the policy\npolicy explain NAME                 why a name is answered so\n"},
+		"nothing is help": {out: "data                                some data\ndrop [WORD] [--under ZONE] [--all]  with flags\necho WORD...                        say it again\nfail                                fail half-way\npolicy [WORD]                       the policy\npolicy explain NAME                 why a name is answered so\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
