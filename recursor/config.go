@@ -164,6 +164,15 @@ func (c *Config) rules() (resolver.Rules, error) {
 	return rules, err
 }
 
+// warn says what is allowed, and mostly meant otherwise.
+func (c *Config) warn(log *slog.Logger) {
+	for _, a := range c.Allow {
+		if p, err := netip.ParsePrefix(a); err == nil && p.Bits() == 0 {
+			log.Warn("whoever reaches this recursor may ask: an open resolver is used for attacks on others (RFC 5358)", "key", "allow", "prefix", a)
+		}
+	}
+}
+
 func summary(c *Config) []slog.Attr {
 	return []slog.Attr{
 		slog.String("site", c.Site), slog.Int("zones", len(c.Zones)), slog.Any("sites", c.siteNames()),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,6 +93,20 @@ func TestConfigProblems(t *testing.T) {
 		zone[:len(zone)-2] + ", {names: [a.example], servers: [\"192.0.2.3:53\"], clients: [10.2.0.0/16], recursive: true}, {names: [a.example], servers: [\"192.0.2.1:53\"], clients: [10.2.3.0/24]}]"} {
 		if _, err := load(t, lines); err != nil {
 			t.Errorf("%s: %v", lines, err)
+		}
+	}
+}
+
+// TestOpenResolver is warned of: whoever lets all the world ask is told so.
+func TestOpenResolver(t *testing.T) {
+	t.Parallel()
+	for allow, warned := range map[string]int{"": 0, "10.0.0.0/8 ::1": 0, "10.0.0.0/8 0.0.0.0/0": 1, "0.0.0.0/0 ::/0": 2} {
+		var log lines
+		c := defaults()
+		c.Allow = strings.Fields(allow)
+		c.warn(slog.New(slog.NewTextHandler(&log, nil)))
+		if got := strings.Count(log.String(), "open resolver"); got != warned {
+			t.Errorf("%q: warned %d times, want %d", allow, got, warned)
 		}
 	}
 }

@@ -58,6 +58,7 @@ func newServer(c *Config, log *slog.Logger) (*server, error) {
 	if err := s.open(c, rules); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	c.warn(log)
 	return s, nil
 }
 
