@@ -112,6 +112,30 @@ func TestEtcdAway(t *testing.T) {
 	})
 }
 
+// Etcd comes back without its data: what was known is answered, and it is said why that
+// is not what etcd has, until there is a record again.
+func TestEtcdEmptied(t *testing.T) {
+	t.Parallel()
+	url := "http://" + freeAddress(t)
+	_, m := etcdAt(t, t.TempDir(), url)
+	n := serve(t, fmt.Sprintf("zones: [{name: one.example, source: etcd}]\netcd: {endpoints: [%q]}\n", url)).awaitReady()
+	n.does("records", "add", "a.one.example", "A", "10.0.0.1")
+	n.answers("a.one.example", dns.TypeA, "10.0.0.1")
+	stopMember(t, m)
+	etcdAt(t, t.TempDir(), url)
+	until(t, "the loss is told", func() bool {
+		_, why := n.get("/readyz?verbose")
+		return strings.Contains(why, "[+] records from etcd: ready (etcd has lost its data; revision ")
+	})
+	if age := n.metric("strata_etcd_records_age_seconds"); age == "0" || age == "" {
+		t.Errorf("the records are %q seconds old", age)
+	}
+	n.answers("a.one.example", dns.TypeA, "10.0.0.1")
+	n.does("records", "add", "b.one.example", "A", "10.0.0.2")
+	n.answers("b.one.example", dns.TypeA, "10.0.0.2")
+	until(t, "age 0", func() bool { return n.metric("strata_etcd_records_age_seconds") == "0" })
+}
+
 // Without etcd and without a snapshot the server isn't ready and says why; a
 // snapshot that is damaged is as none.
 func TestNothingToAnswerFrom(t *testing.T) {

@@ -162,10 +162,13 @@ func (f *feeder) String() string { return f.s.named("records from etcd") }
 func (f *feeder) Reason() string { return f.s.freshness() }
 
 // age is how old the records may be that are answered from: the time since etcd was
-// last heard of, or since the snapshot was written; negative where there are none.
+// last heard of, lost its data, or since the snapshot was written; negative where there
+// are none.
 func (s *server) age() time.Duration {
 	w := s.watcher
-	switch at := s.restored.Load(); {
+	switch at, lost := s.restored.Load(), w.Lost(); {
+	case w.Synced() && !lost.IsZero():
+		return time.Since(lost)
 	case w.Synced() && w.Connected():
 		return 0
 	case w.Synced():
@@ -181,6 +184,8 @@ func (s *server) freshness() string {
 	w, revision := s.watcher, s.sink.revision.Load()
 	since := func() time.Duration { return time.Since(w.LastContact()).Round(time.Second) }
 	switch filled := s.sink.filled.Load(); {
+	case filled && w.Connected() && !w.Lost().IsZero():
+		return fmt.Sprintf("etcd has lost its data; revision %d is answered from until there are records again", revision)
 	case w.Synced() && w.Connected():
 		return fmt.Sprintf("as etcd has them, revision %d", revision)
 	case w.Synced():

@@ -29,7 +29,7 @@ var (
 	upDesc       = prometheus.NewDesc("strata_etcd_connected", "1 while etcd answers with a quorum.", nil, nil)
 	revisionDesc = prometheus.NewDesc("strata_etcd_revision", "The etcd revision that is answered from.", nil, nil)
 	ageDesc      = prometheus.NewDesc("strata_etcd_contact_age_seconds", "Time since etcd last answered.", nil, nil)
-	oldDesc      = prometheus.NewDesc("strata_etcd_records_age_seconds", "How old the records from etcd may be: 0 while they follow it, else since etcd last answered or, after a start without it, since the snapshot was written.", nil, nil)
+	oldDesc      = prometheus.NewDesc("strata_etcd_records_age_seconds", "How old the records from etcd may be: 0 while they follow it, else since etcd last answered or was found to have lost its data or, after a start without it, since the snapshot was written.", nil, nil)
 	clashesDesc  = prometheus.NewDesc("strata_records_clashes_total", "Times an owner put a CNAME beside another owner's records, or records beside its CNAME.", nil, nil)
 	skippedDesc  = prometheus.NewDesc("strata_etcd_values_skipped_total", "Values met in etcd that are not records of ours.", nil, nil)
 	outsideDesc  = prometheus.NewDesc("strata_records_outside_total", "Records met in etcd for zones not served from etcd here.", nil, nil)

@@ -40,6 +40,7 @@ type Watcher struct {
 	told      atomic.Int64              // revision the sink was told of last
 	seen      atomic.Int64              // revision up to which nothing is missing
 	contact   atomic.Pointer[time.Time] // nil: never
+	lost      atomic.Pointer[time.Time] // when etcd was found to have lost its data; nil: it has not
 	synced    atomic.Bool
 	connected atomic.Bool
 	rewound   atomic.Bool // etcd's revision is behind what was seen
@@ -92,6 +93,15 @@ func (w *Watcher) Revision() int64 { return w.told.Load() }
 // the time since is right also when the clock has jumped.
 func (w *Watcher) LastContact() time.Time {
 	if at := w.contact.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
+// Lost is since when etcd is known to have lost its data, and the sink keeps what it
+// held; zero: it has not, or there are records again. It has a monotonic reading.
+func (w *Watcher) Lost() time.Time {
+	if at := w.lost.Load(); at != nil {
 		return *at
 	}
 	return time.Time{}
@@ -155,6 +165,8 @@ func (w *Watcher) compare(ctx context.Context) error {
 			}
 		}
 		if w.holds && empty {
+			now := time.Now()
+			w.lost.CompareAndSwap(nil, &now)
 			return fmt.Errorf("compare with etcd: %w (from %d to %d)", errEmptied, w.seen.Load(), p.revision)
 		}
 		w.log.Warn("etcd's revision went back; taking what it has", "from", w.seen.Load(), "to", p.revision)
@@ -167,6 +179,7 @@ func (w *Watcher) compare(ctx context.Context) error {
 	done()
 	w.holds = count > 0
 	w.rewound.Store(false)
+	w.lost.Store(nil)
 	w.seen.Store(p.revision)
 	w.told.Store(p.revision)
 	if w.synced.CompareAndSwap(false, true) {

@@ -206,10 +206,12 @@ func TestWatchDataLost(t *testing.T) {
 			t.Fatalf("%q", got)
 		}
 	}
+	until(t, "loss told", func() bool { return !w.Lost().IsZero() })
 	if _, err := writer.Add(t.Context(), recs[1]); err != nil {
 		t.Fatal(err)
 	}
 	same(t, writer, sink)
+	until(t, "no loss told", func() bool { return w.Lost().IsZero() })
 	// And then it goes on as ever.
 	if _, err := writer.Add(t.Context(), recs[2]); err != nil {
 		t.Fatal(err)
