@@ -155,7 +155,7 @@ func TestQueryLogRotates(t *testing.T) {
 	rewrite(t, server.Config, file, "/nonexistent/queries.log")
 	must(t, server.Signal(syscall.SIGHUP))
 	within(t, "the refusal", func() bool {
-		return strings.HasSuffix(statusOf(t, s, server).Config.Reload.Error, "query_log.file: open /nonexistent/queries.log: no such file or directory")
+		return strings.HasSuffix(statusOf(t, s, server).Config.Reload.Error, "query_log.file: stat /nonexistent: no such file or directory; make the folder")
 	})
 	ask(t, server, "two.any.example.net", dns.TypeA)
 	within(t, "the old file's line", holds(file, "two.any.example.net."))

@@ -17,6 +17,7 @@ import (
 	"github.com/strata-dns/strata/core/daemon"
 	"github.com/strata-dns/strata/core/listen"
 	"github.com/strata-dns/strata/core/plane"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // A shout answers with capital letters, and says over what the query came.
@@ -149,14 +150,15 @@ func TestInherited(t *testing.T) {
 		child(t)
 		return
 	}
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	address := stack.Loopback(stack.FreePort(t))
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+	tcp, err := net.Listen("tcp", address)
 	if err != nil {
-		t.Skipf("the same port is not free for streams: %v", err)
+		t.Fatal(err)
 	}
 	defer tcp.Close()
 	uf, err := udp.File()

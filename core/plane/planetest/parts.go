@@ -376,36 +376,3 @@ func clientGone(t *testing.T, s Subject) {
 		want(t, c, flip(query(0, 40)))
 	}
 }
-
-// noAllocations measures Receive, Answer and Send, and Deliver.
-func noAllocations(t *testing.T, s Subject) {
-	if s.Allocates {
-		return
-	}
-	c := s.dial(t)
-	batch := make([]plane.Packet, 8)
-	q := query(1, 40)
-	const runs = 50
-	// What is asked is asked before, so that only the queue is measured; replies
-	// to this many fit the client's buffer.
-	for range runs + 1 {
-		ask(t, c, q)
-	}
-	allocated := testing.AllocsPerRun(runs, func() {
-		n, err := s.Queue.Receive(batch[:1])
-		if err != nil {
-			t.Fatalf("Receive: %v", err)
-		}
-		handle(invert).Answer(batch[:n], s.Queue)
-		if err := s.Queue.Send(batch[:n]); err != nil {
-			t.Fatalf("Send: %v", err)
-		}
-	})
-	if allocated != 0 {
-		t.Errorf("%v allocations for Receive, Answer and Send, want 0", allocated)
-	}
-	reply := query(2, 40)
-	if allocated := testing.AllocsPerRun(runs, func() { s.Queue.Deliver(batch[0].Return, reply) }); allocated != 0 {
-		t.Errorf("%v allocations for Deliver, want 0", allocated)
-	}
-}
