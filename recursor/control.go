@@ -35,13 +35,11 @@ func (x *external) commands() []control.Command {
 			if err := x.fleet.Pin(call.Args[0], time.Now()); err != nil {
 				return err
 			}
-			call.Printf("pinned to %s\n", call.Args[0])
-			return nil
+			return call.Value(x.fleet.Status(), func(w io.Writer) { fmt.Fprintf(w, "pinned to %s\n", call.Args[0]) })
 		}},
 		{Name: "failover release", Help: "let the checks decide again", Run: func(_ context.Context, call *control.Call) error {
 			x.fleet.Release(time.Now())
-			call.Printf("released\n")
-			return nil
+			return call.Value(x.fleet.Status(), func(w io.Writer) { fmt.Fprintln(w, "released") })
 		}},
 	}
 }

@@ -202,7 +202,11 @@ func run(t *testing.T, c *Config) *site {
 	})
 	s.ctl = func(args ...string) (string, error) {
 		var out bytes.Buffer
-		err := control.Do(ctx, path, control.Request{Args: args}, &out)
+		request := control.Request{Args: args, JSON: args[0] == "--json"}
+		if request.JSON {
+			request.Args = args[1:]
+		}
+		err := control.Do(ctx, path, request, &out)
 		return out.String(), err
 	}
 	return s

@@ -146,8 +146,11 @@ func TestPinAndRelease(t *testing.T) {
 			t.Errorf("%s: %v", words, err)
 		}
 	}
-	if _, err := s.ctl("failover", "release"); err != nil {
-		t.Fatal(err)
+	if out, err := s.ctl("--json", "failover", "pin", "dc2"); err != nil || !strings.Contains(out, `"pinned":"dc2"`) {
+		t.Fatal(out, err)
+	}
+	if out, err := s.ctl("--json", "failover", "release"); err != nil || !strings.Contains(out, `"mode":"home"`) {
+		t.Fatal(out, err)
 	}
 	if got := s.ask("www.example"); got != "192.0.2.1" {
 		t.Errorf("released: %s", got)

@@ -32,8 +32,7 @@ func (d *Daemon) commandReload(ctx context.Context, call *control.Call) error {
 	if err := d.Reload(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	call.Printf("reloaded %s\n", d.configFile)
-	return nil
+	return call.Value(d.LastReload(), func(w io.Writer) { fmt.Fprintf(w, "reloaded %s\n", d.configFile) })
 }
 
 func (d *Daemon) commandStats(_ context.Context, call *control.Call) error {

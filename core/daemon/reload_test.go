@@ -53,6 +53,10 @@ func TestReload(t *testing.T) {
 	if out, err := ctl(t, d, false, "reload"); err != nil || out != "reloaded test.yaml\n" {
 		t.Errorf("got %q, %v", out, err)
 	}
+	var reload Reload
+	if out, err := ctl(t, d, true, "reload"); err != nil || json.Unmarshal([]byte(out), &reload) != nil || reload.Success.IsZero() {
+		t.Errorf("got %q, %v", out, err)
+	}
 	if r := d.LastReload(); r.Failed || r.Error != "" || r.Success.Before(r.Attempt) {
 		t.Errorf("got %+v", r)
 	}
