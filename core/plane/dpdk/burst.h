@@ -90,9 +90,11 @@ struct strata_stats {
 };
 
 int strata_eal(int argc, char **argv, int log);
+int strata_eal_mark(const char *line);
 void strata_eal_end(int code);
 int strata_device(uint16_t nth, struct strata_device *d);
 int strata_open(struct strata_device *d, uint16_t queues, const char **what);
+uint64_t strata_buffers(const struct strata_device *d);
 void strata_stop(struct strata_device *d);
 void strata_close(struct strata_device *d);
 const char *strata_error(int code);

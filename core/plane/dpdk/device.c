@@ -44,6 +44,10 @@ int strata_eal(int argc, char **argv, int log)
 	return e;
 }
 
+// strata_eal_mark writes a line into the log, behind all that was said before; 0 where there is
+// no log.
+int strata_eal_mark(const char *line) { return stream && fprintf(stream, "%s\n", line) > 0 && !fflush(stream); }
+
 // strata_eal_end ends what strata_eal has begun, whether that went well or not.
 void strata_eal_end(int code)
 {
@@ -76,6 +80,10 @@ int strata_device(uint16_t nth, struct strata_device *d)
 		d->can_rx = info.rx_offload_capa;
 		d->can_tx = info.tx_offload_capa;
 		d->can_hash = info.flow_type_rss_offloads;
+		if (rte_is_zero_ether_addr(&mac)) { // a ring has none
+			mac.addr_bytes[0] = RTE_ETHER_LOCAL_ADMIN_ADDR;
+			mac.addr_bytes[5] = 1 + id;
+		}
 		memcpy(d->mac, mac.addr_bytes, sizeof(d->mac));
 		return 1;
 	}
@@ -130,6 +138,13 @@ int strata_open(struct strata_device *d, uint16_t queues, const char **what)
 	rte_eth_allmulticast_enable(d->id);
 	d->queues = queues;
 	return 0;
+}
+
+// strata_buffers is how many octets a port's buffers are; net_af_xdp has the kernel lock them
+// once for each queue.
+uint64_t strata_buffers(const struct strata_device *d)
+{
+	return d->pool ? (uint64_t)d->pool->populated_size * rte_mempool_calc_obj_size(d->pool->elt_size, d->pool->flags, NULL) : 0;
 }
 
 // strata_stats reads what the port has counted.

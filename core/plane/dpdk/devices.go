@@ -16,9 +16,10 @@ import (
 
 // A named is a device that DPDK's arguments ask for.
 type named struct {
-	name  string // of its port: net_tap0, 0000:3b:00.1
-	iface string // of this host, where a driver needs one
-	pci   bool
+	name    string // of its port: net_tap0, 0000:3b:00.1
+	iface   string // of this host, where a driver needs one
+	listens string // the path of the socket that net_memif makes
+	pci     bool
 }
 
 // devices are those that the arguments name.
@@ -56,7 +57,31 @@ func device(value string, pci bool) (d named) {
 			d.iface = iface
 		}
 	}
+	if strings.HasPrefix(d.name, "net_memif") {
+		d.listens = memifSocket(parts[1:])
+	}
 	return d
+}
+
+// memifSocket is the path of the socket that net_memif makes; "" where it makes none, or one
+// without a file.
+func memifSocket(arguments []string) (path string) {
+	path = "/run/memif.sock" // the driver's own
+	server, file := false, false
+	for _, a := range arguments {
+		switch key, value, _ := strings.Cut(a, "="); key {
+		case "socket":
+			path = value
+		case "role":
+			server = value == "server" || value == "master"
+		case "socket-abstract":
+			file = value == "no"
+		}
+	}
+	if !server || !file {
+		return ""
+	}
+	return path
 }
 
 // checkDevices refuses arguments that would have two ports of one device, or lcores of
@@ -65,6 +90,9 @@ func checkDevices(eal []string) error {
 	for _, a := range eal {
 		if a == "-h" || a == "--help" {
 			return fmt.Errorf("dpdk.eal has %q: DPDK would print its arguments and end", a)
+		}
+		if a == "--proc-type" || strings.HasPrefix(a, "--proc-type=") && a != "--proc-type=primary" {
+			return fmt.Errorf("dpdk.eal has %q: DPDK would wait for another process, whose ports it would use; this one takes ports of its own", a)
 		}
 		for _, option := range []string{"-l", "-c", "--lcores", "--main-lcore"} {
 			if a == option || strings.HasPrefix(a, option+"=") || len(option) == 2 && strings.HasPrefix(a, option) {
@@ -122,6 +150,21 @@ func (d named) trouble() string {
 		return "this process lacks CAP_NET_ADMIN"
 	}
 	return "its driver would not have it, or not with these arguments"
+}
+
+// lacks is what this process has not got of what a driver needs to start its port; "" where
+// nothing is known to be missing. buffers is how many octets of them the kernel is to lock.
+func lacks(driver string, buffers uint64) string {
+	switch {
+	case driver == "net_af_packet" && !may(unix.CAP_NET_ADMIN):
+		return "this process lacks CAP_NET_ADMIN"
+	case driver == "net_af_xdp" && !may(unix.CAP_IPC_LOCK):
+		var limit unix.Rlimit
+		if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) == nil && limit.Cur < buffers {
+			return fmt.Sprintf("its buffers are %d octets, and the memlock limit of this process, which lacks CAP_IPC_LOCK, is %d", buffers, limit.Cur)
+		}
+	}
+	return ""
 }
 
 // troublePCI looks at a card where the kernel shows them.

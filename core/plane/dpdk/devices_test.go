@@ -13,11 +13,12 @@ import (
 func TestDeviceArguments(t *testing.T) {
 	got := devices([]string{
 		"--no-pci", "--vdev=net_af_xdp0,iface=eth1,start_queue=0", "--vdev", "net_tap0,iface=dtap5", "-a", "3b:00.1", "-a0000:3b:00.2,arg=1",
-		"--allow=0000:3b:00.3", "--vdev-like", "--vdev",
+		"--allow=0000:3b:00.3", "--vdev-like", "--vdev=net_memif0,role=server,socket=/run/m,socket-abstract=no",
+		"--vdev=net_memif1,role=client,socket=/run/m,socket-abstract=no", "--vdev=net_memif2,role=server,socket=/run/m", "--vdev",
 	})
 	want := []named{
-		{"net_af_xdp0", "eth1", false}, {"net_tap0", "", false}, {"0000:3b:00.1", "", true}, {"0000:3b:00.2", "", true},
-		{"0000:3b:00.3", "", true},
+		{"net_af_xdp0", "eth1", "", false}, {"net_tap0", "", "", false}, {"0000:3b:00.1", "", "", true}, {"0000:3b:00.2", "", "", true},
+		{"0000:3b:00.3", "", "", true}, {"net_memif0", "", "/run/m", false}, {"net_memif1", "", "", false}, {"net_memif2", "", "", false},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
@@ -29,10 +30,13 @@ func TestDeviceArguments(t *testing.T) {
 		"--vdev=net_tap0 --vdev net_tap0,iface=b":                              "names device net_tap0 twice",
 		"-a 3b:00.1 --allow=0000:3b:00.1":                                      "names device 0000:3b:00.1 twice",
 		"--vdev=net_af_xdp0,iface=eth1 --vdev=net_af_packet0,iface=eth1":       "names interface eth1 twice, for net_af_xdp0 and net_af_packet0",
-		"--lcores=0@1":   `dpdk.eal has "--lcores=0@1": which CPUs poll is said by dpdk.lcores`,
-		"-l 1":           `dpdk.eal has "-l"`,
-		"-c3":            `dpdk.eal has "-c3"`,
-		"--main-lcore 1": `dpdk.eal has "--main-lcore"`,
+		"--lcores=0@1":          `dpdk.eal has "--lcores=0@1": which CPUs poll is said by dpdk.lcores`,
+		"-l 1":                  `dpdk.eal has "-l"`,
+		"-c3":                   `dpdk.eal has "-c3"`,
+		"--main-lcore 1":        `dpdk.eal has "--main-lcore"`,
+		"--proc-type=primary":   "",
+		"--proc-type=secondary": `dpdk.eal has "--proc-type=secondary": DPDK would wait for another process`,
+		"--proc-type auto":      `dpdk.eal has "--proc-type"`,
 	} {
 		err := checkDevices(strings.Fields(args))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

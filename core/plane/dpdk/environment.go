@@ -27,6 +27,7 @@ type environment struct {
 	once       sync.Once
 	log        *slog.Logger
 	lines      chan struct{} // closed behind the last line
+	marked     chan struct{} // a mark was read
 	mu         sync.Mutex
 	last       []string // lines of DPDK's log
 }
@@ -45,7 +46,7 @@ func startEnvironment(args []string, log *slog.Logger) (*environment, error) {
 		r.Close()
 		return nil, os.NewSyscallError("dup", err)
 	}
-	e := &environment{end: make(chan struct{}), ended: make(chan struct{}), log: log, lines: make(chan struct{})}
+	e := &environment{end: make(chan struct{}), ended: make(chan struct{}), log: log, lines: make(chan struct{}), marked: make(chan struct{})}
 	go e.read(r)
 	began := make(chan C.int)
 	go e.live(args, C.int(fd), began)
@@ -87,6 +88,9 @@ var harmless = []string{
 	"TELEMETRY:", "EAL: No available 1048576", "rte_pmd_memif_probe(): Failed to register mp action", "Rx Intr handle unset",
 }
 
+// mark is a line of ours in DPDK's log: what stands before it has been read when it is.
+const mark = "strata: so far"
+
 // usage begins what is printed behind arguments that are not understood: all that there are.
 const usage = "Usage: "
 
@@ -97,6 +101,10 @@ func (e *environment) read(r *os.File) {
 	explaining := false
 	for s := bufio.NewScanner(r); s.Scan(); {
 		line := strings.TrimSpace(s.Text())
+		if line == mark {
+			e.marked <- struct{}{}
+			continue
+		}
 		e.log.Debug("dpdk", "says", line)
 		if explaining = explaining || strings.HasPrefix(line, usage); explaining || line == "" || line == e.newest() {
 			continue
@@ -122,8 +130,21 @@ func (e *environment) newest() string {
 	return e.last[len(e.last)-1]
 }
 
+// catchUp waits until all that DPDK has said is read.
+func (e *environment) catchUp() {
+	line := C.CString(mark)
+	defer C.free(unsafe.Pointer(line))
+	if C.strata_eal_mark(line) != 0 {
+		select {
+		case <-e.marked:
+		case <-e.lines:
+		}
+	}
+}
+
 // said is the end of the log, to stand behind an error.
 func (e *environment) said() string {
+	e.catchUp()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.last) == 0 {

@@ -4,6 +4,7 @@ package dpdk
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -105,6 +106,22 @@ func TestPeersVanish(t *testing.T) {
 	for range times {
 		kill(meet(t, socket))
 	}
+	p.end(t)
+}
+
+// Who connects and is gone before a word was said leaves a plane that answers the next.
+func TestPeersTurnAway(t *testing.T) {
+	p, socket := serveMemif(t)
+	for all, until := 0, time.Now().Add(time.Minute); all < 100; {
+		switch c, err := net.Dial("unixpacket", socket); {
+		case err == nil:
+			c.Close()
+			all++
+		case !errors.Is(err, unix.EAGAIN) || time.Now().After(until): // those before it are to be taken first
+			t.Fatal(err)
+		}
+	}
+	kill(meet(t, socket))
 	p.end(t)
 }
 

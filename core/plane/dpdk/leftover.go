@@ -31,12 +31,14 @@ func clearSocket(path string, log *slog.Logger) error {
 	if i, err := os.Lstat(path); err != nil || i.Mode().Type() != fs.ModeSocket {
 		return nil // nothing is there, or something that the driver tells of
 	}
-	c, err := net.Dial("unixpacket", path)
-	if err == nil {
+	// A memif's socket is of another type: this does not disturb who has it.
+	switch c, err := net.Dial("unix", path); {
+	case err == nil:
 		c.Close()
 		return fmt.Errorf("another process listens on %s", path)
-	}
-	if !errors.Is(err, unix.ECONNREFUSED) {
+	case errors.Is(err, unix.EPROTOTYPE):
+		return fmt.Errorf("another process listens on %s", path)
+	case !errors.Is(err, unix.ECONNREFUSED):
 		return nil
 	}
 	if err := os.Remove(path); err != nil {

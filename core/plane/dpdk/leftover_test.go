@@ -51,7 +51,7 @@ func TestClearSocket(t *testing.T) {
 			defer l.Close()
 		}
 	}
-	for name, want := range map[string]string{"file": "", "none": "", "stream": "", "left": "", "served": "another process listens"} {
+	for name, want := range map[string]string{"file": "", "none": "", "left": "", "served": "another process listens", "stream": "another process listens"} {
 		err := clearSocket(path(name), slog.New(slog.DiscardHandler))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", name, err)

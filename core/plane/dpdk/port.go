@@ -65,7 +65,11 @@ func (p *port) check(o *Options) error {
 func (p *port) open(queues int) error {
 	var what *C.char
 	if code := C.strata_open(&p.device, C.uint16_t(queues), &what); code != 0 {
-		return fmt.Errorf("port %s: %s: %s", p, C.GoString(what), reason(code))
+		why := reason(code)
+		if lack := lacks(p.driver(), uint64(queues)*uint64(C.strata_buffers(&p.device))); lack != "" {
+			why = lack + ": " + why
+		}
+		return fmt.Errorf("port %s: %s: %s", p, C.GoString(what), why)
 	}
 	return nil
 }

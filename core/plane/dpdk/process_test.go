@@ -227,15 +227,27 @@ func TestForbidden(t *testing.T) {
 	if err != nil {
 		t.Skip("needs setpriv, to have fewer capabilities")
 	}
-	for device, want := range map[string]string{
-		"net_af_packet0,iface=" + portName: "device net_af_packet0 cannot be had: this process lacks CAP_NET_RAW",
-		"net_tap0":                         "device net_tap0 cannot be had: this process lacks CAP_NET_ADMIN",
+	for _, c := range []struct{ lacking, device, want string }{
+		{"-net_raw,-net_admin", "net_af_packet0,iface=" + portName, "device net_af_packet0 cannot be had: this process lacks CAP_NET_RAW"},
+		{"-net_admin", "net_af_packet0,iface=" + portName, "port net_af_packet0: start it: this process lacks CAP_NET_ADMIN: "},
+		{"-net_raw,-net_admin", "net_tap0", "device net_tap0 cannot be had: this process lacks CAP_NET_ADMIN"},
+		{"-ipc_lock", "net_af_xdp0,iface=" + portName, "and the memlock limit of this process, which lacks CAP_IPC_LOCK, is 1000000: "},
+		// What DPDK says of it stands behind, however late it is read.
+		{"-ipc_lock", "net_af_xdp0,iface=" + portName, "Failed to create umem"},
 	} {
-		c := command(t, lastCPU(), "--vdev="+device)
-		c.Args, c.Path = append([]string{"setpriv", "--bounding-set=-net_raw,-net_admin", c.Path}, c.Args[1:]...), setpriv
-		if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
-			t.Errorf("%v: %s\nwant %q", err, out, want)
+		p := command(t, lastCPU(), "--vdev="+c.device)
+		p.Args, p.Path = append([]string{"setpriv", "--bounding-set=" + c.lacking, "prlimit", "--memlock=1000000", p.Path}, p.Args[1:]...), setpriv
+		if out, err := p.CombinedOutput(); err == nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("without %s: %v: %s\nwant %q", c.lacking, err, out, c.want)
 		}
+	}
+}
+
+// TestRing: a port that has no Ethernet address gets one.
+func TestRing(t *testing.T) {
+	needInside(t)
+	if said := start(t, "--vdev=net_ring0").end(t); !strings.Contains(said, "port {Name:net_ring0 Driver:net_ring ") {
+		t.Error(said)
 	}
 }
 

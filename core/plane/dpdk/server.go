@@ -73,6 +73,9 @@ func open(o Options) (s *server, err error) {
 	if s.kernel, err = shareInterfaces(&o); err != nil {
 		return nil, err
 	}
+	if err := clearSockets(o.EAL, o.Log); err != nil {
+		return nil, errors.Join(err, s.kernel.end())
+	}
 	if s.eal, err = startEnvironment(arguments(&o, first(&threads.home), huge), o.Log); err != nil {
 		return nil, errors.Join(err, s.kernel.end())
 	}
