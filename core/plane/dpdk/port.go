@@ -66,12 +66,20 @@ func (p *port) open(queues int) error {
 	var what *C.char
 	if code := C.strata_open(&p.device, C.uint16_t(queues), &what); code != 0 {
 		why := reason(code)
-		if lack := lacks(p.driver(), uint64(queues)*uint64(C.strata_buffers(&p.device))); lack != "" {
+		if lack := p.lacks(queues); lack != "" {
 			why = lack + ": " + why
 		}
 		return fmt.Errorf("port %s: %s: %s", p, C.GoString(what), why)
 	}
 	return nil
+}
+
+// lacks is what was missing when the port could not be opened, if that is known.
+func (p *port) lacks(queues int) string {
+	if p.device.pool == nil {
+		return "too few huge pages are free, or -m in dpdk.eal is too little: it takes about 25 MB for each queue"
+	}
+	return lacks(p.driver(), uint64(queues)*uint64(C.strata_buffers(&p.device)))
 }
 
 // read asks the port what it has counted.
