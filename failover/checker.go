@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,9 +144,12 @@ func (c *Checker) ask(ctx context.Context, server Server, q Question) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.DeadlineExceeded) {
 		err = cause
 	}
-	over := "UDP"
-	if q.Stream {
-		over = "TCP"
+	over := " over UDP"
+	switch {
+	case strings.Contains(server.Address, "://"): // tls://…, whatever the question says
+		over = ""
+	case q.Stream:
+		over = " over TCP"
 	}
-	return fmt.Errorf("ask %s for %s %s over %s: %w", server.Address, q.Name, q.Type, over, err)
+	return fmt.Errorf("ask %s for %s %s%s: %w", server.Address, q.Name, q.Type, over, err)
 }

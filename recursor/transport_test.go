@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,6 +83,9 @@ func TestTransports(t *testing.T) {
 			}
 			home.rcode.Store(dns.RcodeServerFailure)
 			s.until("swung", func() bool { return s.mode() == "swung" })
+			if e := s.external().fleet.Status().Sites[0].Servers[0].LastError; !strings.HasPrefix(e, "ask "+to.Text()+" for ") || strings.Contains(e, " over ") {
+				t.Errorf("because of %q", e)
+			}
 			s.until("the other site answers", func() bool { return s.ask("www.example") == "192.0.2.2" })
 		})
 	}
