@@ -93,7 +93,7 @@ func (s *scan) head() (*dns.Msg, error) {
 			answer = append(answer, m.Answer[i])
 		}
 	}
-	m.Rcode, m.Answer, m.Extra = dns.RcodeSuccess, answer, nil
+	m.Rcode, m.Answer, m.Extra = dns.RcodeSuccess, answer, aged(m)
 	if s.soa { // it is about a name that others answer for
 		m.Ns = nil
 	}
@@ -157,6 +157,20 @@ func questionText(name []byte, q *cache.Question) string {
 	return string(binary.BigEndian.AppendUint32(text, q.View))
 }
 
+// aged is what marks an answer as an expired one (RFC 8914 §4.4, §4.20), nil where none of
+// what it is made of is: memory keeps such an answer for a moment only, and says so too.
+func aged(parts ...*dns.Msg) []dns.RR {
+	for _, m := range parts {
+		if code, ok := extendedError(m); ok && (code == wire.EDEStaleAnswer || code == wire.EDEStaleNXDomain) {
+			return []dns.RR{&dns.OPT{
+				Hdr:    dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT, Class: wire.DefaultUDP},
+				Option: []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: code}},
+			}}
+		}
+	}
+	return nil
+}
+
 // join puts what was found about an alias's target behind the alias.
 func join(head *dns.Msg, target, reply []byte) ([]byte, error) {
 	tail := new(dns.Msg)
@@ -169,6 +183,7 @@ func join(head *dns.Msg, target, reply []byte) ([]byte, error) {
 		return nil, targetFault(target, tail)
 	}
 	head.Rcode = tail.Rcode // of the last name (RFC 6604 §3)
+	head.Extra = aged(head, tail)
 	head.AuthenticatedData = head.AuthenticatedData && tail.AuthenticatedData
 	head.Answer = append(head.Answer, tail.Answer...)
 	head.Ns = append(head.Ns, tail.Ns...) // proofs of both; the cache leaves out the rest

@@ -236,3 +236,40 @@ func TestAuthenticChains(t *testing.T) {
 		}
 	}
 }
+
+// TestAliasOfExpired has an alias lead to what only memory knows any more: the whole answer
+// is marked as expired, when it is made and when memory gives it.
+func TestAliasOfExpired(t *testing.T) {
+	t.Parallel()
+	ours := serve(t, "ours. 1 SOA . . 1 1 1 1 1", "www.ours. 1 A 192.0.2.1")
+	s := play(t, plot{
+		rest:  serve(t, "far. 60 SOA . . 1 1 1 1 60", "in.far. 60 CNAME www.ours.", "none.far. 60 CNAME none.ours."),
+		zones: map[string]*nameServer{"ours": ours},
+	})
+	codes := map[string]uint16{"www.ours.": wire.EDEStaleAnswer, "none.ours.": wire.EDEStaleNXDomain}
+	for name := range codes {
+		if m := s.ask(name, dns.TypeA); ede(m) != -1 {
+			t.Fatal(m)
+		}
+	}
+	ours.stop()
+	for name, code := range codes {
+		for deadline := time.Now().Add(patience); ede(s.ask(name, dns.TypeA)) != int(code); {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s never expires", name)
+			}
+		}
+	}
+	for range 2 {
+		m := s.ask("in.far.", dns.TypeA)
+		see(t, m, dns.RcodeSuccess, "CNAME www.ours.", "A 192.0.2.1")
+		if ede(m) != int(wire.EDEStaleAnswer) {
+			t.Errorf("extended error %d", ede(m))
+		}
+		m = s.ask("none.far.", dns.TypeA)
+		see(t, m, dns.RcodeNameError, "CNAME none.ours.")
+		if ede(m) != int(wire.EDEStaleNXDomain) {
+			t.Errorf("what there is not: extended error %d", ede(m))
+		}
+	}
+}
