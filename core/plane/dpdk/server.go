@@ -32,6 +32,8 @@ type server struct {
 	keeper  sync.WaitGroup // of the other threads, until resting is closed
 	resting chan struct{}
 	serving atomic.Bool
+	lost    atomic.Bool // an interface
+	unwatch func()      // nil: nobody watches the interfaces
 	failed  chan error
 	reading sync.Mutex // the queues' memory is there to who holds it
 	gone    bool
@@ -171,6 +173,7 @@ func (s *server) start() {
 		return
 	}
 	s.keeper.Go(func() { s.threads.keep(s.resting) })
+	s.unwatch = s.watchInterfaces()
 	for i, q := range s.queues {
 		s.workers.Go(func() {
 			if err := s.work(i, q); err != nil {
@@ -199,8 +202,8 @@ func (s *server) work(i int, q *queue) error {
 	}
 }
 
-// Ready implements Plane.
-func (s *server) Ready() bool { return s.serving.Load() }
+// Ready implements Plane: it polls, and its interfaces are there.
+func (s *server) Ready() bool { return s.serving.Load() && !s.lost.Load() }
 
 // String names the ports: "dpdk net_af_xdp0".
 func (s *server) String() string {
@@ -270,6 +273,9 @@ func (s *server) Close() error {
 	defer s.begin.Unlock()
 	if !s.gone {
 		close(s.resting)
+		if s.unwatch != nil {
+			s.unwatch()
+		}
 		s.keeper.Wait()
 		return s.giveBack()
 	}

@@ -186,6 +186,14 @@ func (i *Interface) share(addresses []netip.Addr) error {
 	return nil
 }
 
+// Attached tells whether the program is still that of the interface, which l is.
+func (i *Interface) Attached(l netlink.Link) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	x := l.Attrs().Xdp
+	return x != nil && x.Attached && ebpf.ProgramID(x.ProgId) == i.program
+}
+
 // watch shares anew when the kernel's addresses have changed, until Close.
 func (i *Interface) watch(addresses []netip.Addr) {
 	for {

@@ -1,0 +1,77 @@
+//go:build dpdk
+
+package dpdk
+
+import (
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A written is a log that is read while it is written.
+type written struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (w *written) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Builder.Write(b)
+}
+
+func (w *written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Builder.String()
+}
+
+// A plane whose interface is taken away is ready no more, and says why.
+func TestInterfaceGone(t *testing.T) {
+	needInside(t)
+	const name = "gone0"
+	for _, args := range []string{"link add " + name + " type veth peer name gone1", "link set " + name + " up"} {
+		if err := ip(strings.Fields(args)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log written
+	s := &server{kernel: new(kernel), resting: make(chan struct{}), options: Options{
+		EAL: []string{"--vdev=net_af_packet0,iface=" + name, "--vdev=net_af_packet1,iface=" + portName}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	}}
+	s.serving.Store(true)
+	before := s.served()
+	if len(before) != 2 {
+		t.Fatalf("%d interfaces", len(before))
+	}
+	end := s.watchInterfaces()
+	defer s.keeper.Wait()
+	defer end()
+	defer close(s.resting)
+	if err := ip("link", "set", name, "name", "gone2"); err != nil { // what it is called is nothing to the driver
+		t.Fatal(err)
+	}
+	for _, i := range before {
+		if i.look(s.options.Log, &s.lost); !s.Ready() {
+			t.Fatalf("not ready: %s", log.String())
+		}
+	}
+	if err := ip("link", "del", "gone2"); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(time.Minute); s.Ready(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("still ready after a minute")
+		}
+	}
+	for until := time.Now().Add(time.Minute); !strings.Contains(log.String(), "port=net_af_packet0 interface=gone0"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("the log: %s", log.String())
+		}
+	}
+	if said := log.String(); strings.Count(said, "\n") != 1 {
+		t.Errorf("the log: %s", said)
+	}
+}
