@@ -51,13 +51,13 @@ func (w *Watcher) ask(ctx context.Context) (int64, error) {
 	within := min(w.c.opts.Timeout, 3*time.Second)
 	etcd, err := w.c.conn()
 	if err != nil {
-		return 0, fault(ctx, "ask etcd", w.c.opts.DialTimeout, "", err)
+		return 0, w.c.fault(ctx, "ask etcd", w.c.opts.DialTimeout, "", err)
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), within)
 	defer cancel()
 	resp, err := etcd.Get(timed, w.c.keys.records, clientv3.WithKeysOnly())
 	if err != nil {
-		return 0, fault(ctx, "ask etcd", within, "", err)
+		return 0, w.c.fault(ctx, "ask etcd", within, "", err)
 	}
 	return resp.Header.Revision, nil
 }

@@ -44,7 +44,8 @@ type Client struct {
 
 	skipped  atomic.Uint64
 	openings openings
-	looked   atomic.Int64 // revision of the last fenced write; 0: it has to be read first
+	looked   atomic.Int64           // revision of the last fenced write; 0: it has to be read first
+	refused  atomic.Pointer[string] // why TLS gave no connection the last time; nil: it did not say
 
 	mu     sync.Mutex
 	etcd   *clientv3.Client // nil until the first use that succeeded
@@ -144,7 +145,8 @@ func (c *Client) conn() (*clientv3.Client, error) {
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second,
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(c.reconnect()),
-			grpc.WithStaticStreamWindowSize(credit), grpc.WithStaticConnWindowSize(credit)},
+			grpc.WithStaticStreamWindowSize(credit), grpc.WithStaticConnWindowSize(credit),
+			grpc.WithChainUnaryInterceptor(c.heed)},
 		Logger: zapToSlog(c.log, "etcd client", hush),
 	})
 	if err != nil {

@@ -81,12 +81,12 @@ func (c *Client) MoveFence(ctx context.Context, fence Fence) error {
 	}
 	etcd, err := c.conn()
 	if err != nil {
-		return fault(ctx, "move fence", c.opts.DialTimeout, nothingChanged, err)
+		return c.fault(ctx, "move fence", c.opts.DialTimeout, nothingChanged, err)
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
 	defer cancel()
 	if _, err := etcd.Put(timed, c.keys.fence(fence.Name), fenceText(fence.Position)); err != nil {
-		return fault(ctx, "move fence", c.opts.Timeout, outcomeUnknown, err)
+		return c.fault(ctx, "move fence", c.opts.Timeout, outcomeUnknown, err)
 	}
 	return nil
 }

@@ -192,7 +192,7 @@ func (c *Client) writeHealth(ctx context.Context, by *Registration, edits []Heal
 func (c *Client) tryHealth(ctx context.Context, by *Registration, edits []HealthEdit) (done int64, current []Health, err error) {
 	etcd, err := c.conn()
 	if err != nil {
-		return 0, nil, fault(ctx, "write health", c.opts.DialTimeout, nothingChanged, err)
+		return 0, nil, c.fault(ctx, "write health", c.opts.DialTimeout, nothingChanged, err)
 	}
 	cmps := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(by.key), "=", by.revision)}
 	var puts, gets []clientv3.Op
@@ -215,7 +215,7 @@ func (c *Client) tryHealth(ctx context.Context, by *Registration, edits []Health
 	defer cancel()
 	resp, err := etcd.Txn(timed).If(cmps...).Then(puts...).Else(gets...).Commit()
 	if err != nil {
-		return 0, nil, fault(ctx, "write health", c.opts.Timeout, outcomeUnknown, err)
+		return 0, nil, c.fault(ctx, "write health", c.opts.Timeout, outcomeUnknown, err)
 	}
 	if resp.Succeeded {
 		return resp.Header.Revision, nil, nil

@@ -33,14 +33,14 @@ func (c *Client) History(ctx context.Context, name []byte) (History, error) {
 	}
 	etcd, err := c.conn()
 	if err != nil {
-		return History{}, fault(ctx, "read history", c.opts.DialTimeout, "", err)
+		return History{}, c.fault(ctx, "read history", c.opts.DialTimeout, "", err)
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
 	defer cancel()
 	start, end := c.keys.at(name)
 	h, err := c.history(timed, etcd, start, end)
 	if err != nil {
-		return History{}, fault(ctx, "read history", c.opts.Timeout, "", err)
+		return History{}, c.fault(ctx, "read history", c.opts.Timeout, "", err)
 	}
 	return h, nil
 }

@@ -103,7 +103,7 @@ func (c *Client) writeOutright(ctx context.Context, fence *Fence, edits []Edit) 
 	op := "write " + about(edits)
 	etcd, err := c.conn()
 	if err != nil {
-		return res, false, fault(ctx, op, c.opts.DialTimeout, nothingChanged, err)
+		return res, false, c.fault(ctx, op, c.opts.DialTimeout, nothingChanged, err)
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
 	defer cancel()

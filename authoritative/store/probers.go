@@ -40,13 +40,13 @@ func (c *Client) Register(ctx context.Context, name string, lease time.Duration,
 	op := "register prober " + name
 	etcd, err := c.conn()
 	if err != nil {
-		return nil, fault(ctx, op, c.opts.DialTimeout, "", err)
+		return nil, c.fault(ctx, op, c.opts.DialTimeout, "", err)
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
 	defer cancel()
 	granted, err := etcd.Grant(timed, int64(max(lease, time.Second)/time.Second))
 	if err != nil {
-		return nil, fault(ctx, op, c.opts.Timeout, "", err)
+		return nil, c.fault(ctx, op, c.opts.Timeout, "", err)
 	}
 	value, err := json.Marshal(map[string]string{"started": time.Now().UTC().Format(time.RFC3339)})
 	if err != nil {
@@ -63,7 +63,7 @@ func (c *Client) Register(ctx context.Context, name string, lease time.Duration,
 		return nil, fmt.Errorf("%s: %w", op, ErrNameTaken)
 	}
 	if err != nil {
-		return nil, fault(ctx, op, c.opts.Timeout, "", err)
+		return nil, c.fault(ctx, op, c.opts.Timeout, "", err)
 	}
 	r.revision = resp.Header.Revision
 	return r, r.keep()

@@ -28,7 +28,7 @@ func (c *Client) Reach(ctx context.Context, name, apex []byte, now bool) (Reach,
 	}
 	etcd, err := c.conn()
 	if err != nil {
-		return Reach{}, fault(ctx, "read etcd", c.opts.DialTimeout, "", err)
+		return Reach{}, c.fault(ctx, "read etcd", c.opts.DialTimeout, "", err)
 	}
 	var extra []clientv3.OpOption
 	if !now {
@@ -44,7 +44,7 @@ func (c *Client) Reach(ctx context.Context, name, apex []byte, now bool) (Reach,
 	defer cancel()
 	got, err := etcd.Txn(timed).Then(gets...).Commit()
 	if err != nil {
-		return Reach{}, fault(ctx, "read etcd", c.opts.Timeout, "", err)
+		return Reach{}, c.fault(ctx, "read etcd", c.opts.Timeout, "", err)
 	}
 	reach := Reach{Revision: got.Header.Revision, Exists: len(name) == len(apex)}
 	d := newDecoder(c.keys)

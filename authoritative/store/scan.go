@@ -51,14 +51,14 @@ func (p *pager) get(ctx context.Context, start string) (*clientv3.GetResponse, e
 func (p *pager) ask(ctx context.Context, of stretch) (*clientv3.GetResponse, error) {
 	etcd, err := p.c.conn()
 	if err != nil {
-		return nil, fault(ctx, "read etcd", p.c.opts.DialTimeout, "", err)
+		return nil, p.c.fault(ctx, "read etcd", p.c.opts.DialTimeout, "", err)
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), p.c.opts.Timeout)
 	defer cancel()
 	page, err := etcd.Get(timed, of.start, clientv3.WithRange(of.stop),
 		clientv3.WithLimit(pageKeys), clientv3.WithRev(p.revision))
 	if err != nil {
-		return nil, fault(ctx, "read etcd", p.c.opts.Timeout, "", err)
+		return nil, p.c.fault(ctx, "read etcd", p.c.opts.Timeout, "", err)
 	}
 	return page, nil
 }

@@ -211,7 +211,7 @@ func (w *Watcher) heard() {
 func (w *Watcher) follow(ctx context.Context, retry *retrying) (whole bool, err error) {
 	etcd, err := w.c.conn()
 	if err != nil {
-		return false, fault(ctx, "watch etcd", w.c.opts.DialTimeout, "", err)
+		return false, w.c.fault(ctx, "watch etcd", w.c.opts.DialTimeout, "", err)
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()

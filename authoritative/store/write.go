@@ -123,7 +123,7 @@ func (c *Client) commit(ctx context.Context, fence *Fence, must func(*view) erro
 	op := "write " + about(edits)
 	etcd, err := c.conn()
 	if err != nil {
-		return Result{}, fault(ctx, op, c.opts.DialTimeout, nothingChanged, err)
+		return Result{}, c.fault(ctx, op, c.opts.DialTimeout, nothingChanged, err)
 	}
 	timed, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.opts.Timeout)
 	defer cancel()
@@ -133,7 +133,7 @@ func (c *Client) commit(ctx context.Context, fence *Fence, must func(*view) erro
 			if try >= manyTries && timed.Err() != nil && ctx.Err() == nil {
 				return Result{}, fmt.Errorf("%s: %w for %s%s", op, ErrConflict, c.opts.Timeout, nothingChanged)
 			}
-			return Result{}, fault(ctx, op, c.opts.Timeout, nothingChanged, err)
+			return Result{}, c.fault(ctx, op, c.opts.Timeout, nothingChanged, err)
 		}
 		if must != nil {
 			if err := must(v); err != nil {
@@ -166,7 +166,7 @@ func (c *Client) unwritten(ctx context.Context, op string, err error) error {
 	if ctx.Err() == nil && !away(err) { // etcd refused: too large, no space, no permission
 		state = nothingChanged
 	}
-	return fault(ctx, op, c.opts.Timeout, state, err)
+	return c.fault(ctx, op, c.opts.Timeout, state, err)
 }
 
 // view reads all there is at the names of the edits, and the fence where there is
