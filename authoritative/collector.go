@@ -14,8 +14,10 @@ import (
 type collector struct {
 	percent int // by which the heap may grow, where that is more than leastGarbage
 	inForce int // Go's percentage
-	ended   atomic.Bool
 }
+
+// spacing is who spaces the collections: the last who was asked to.
+var spacing atomic.Pointer[collector]
 
 // leastGarbage is by how many octets the heap may grow between two collections at least.
 const leastGarbage = 32 << 20
@@ -36,10 +38,12 @@ func spaceCollections(percent int) (end func()) {
 		debug.SetGCPercent(-1)
 		return func() {}
 	}
+	spacing.Store(c)
 	c.arm()
 	return func() {
-		c.ended.Store(true)
-		debug.SetGCPercent(percent)
+		if spacing.CompareAndSwap(c, nil) {
+			debug.SetGCPercent(percent)
+		}
 	}
 }
 
@@ -59,7 +63,7 @@ func (c *collector) arm() {
 func (c *collector) collected() {
 	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(alive)
-	if c.ended.Load() {
+	if spacing.Load() != c {
 		return
 	}
 	want := c.share(alive[0].Value.Uint64())

@@ -27,6 +27,7 @@ func TestCollector(t *testing.T) {
 		}
 	}
 
+	spaceCollections(goShare) // a service of a test before this one, which does not end it
 	end := spaceCollections(25)
 	becomes := func(what string, holds func(percent int) bool) {
 		t.Helper()
@@ -47,7 +48,9 @@ func TestCollector(t *testing.T) {
 	large = make([]byte, 256<<20)
 	runtime.GC()
 	c.inForce = c.share(0)
+	spacing.Store(c)
 	c.collected()
+	spacing.Store(nil)
 	runtime.KeepAlive(large)
 	if got := gcPercent(); got != -1 {
 		t.Errorf("turned off by somebody else, it is %d %%", got)
