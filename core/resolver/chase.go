@@ -132,6 +132,7 @@ func (r *Resolver) rewrite(q *cache.Question) (target []byte, head *dns.Msg, ok 
 // follow resolves an alias's target, through rules and memory like any question,
 // and gives done the alias with what was found.
 func (r *Resolver) follow(q *cache.Question, head *dns.Msg, target []byte, done func(msg []byte, err error)) {
+	r.traces.alias(q, target)
 	from, to := questionText(q.Name, q), questionText(target, q)
 	if !r.chains.begin(from, to) {
 		done(nil, errAliases)

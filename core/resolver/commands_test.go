@@ -42,7 +42,7 @@ func (s *scene) ctl(t *testing.T) func(asJSON bool, args ...string) (string, err
 }
 
 func TestCommands(t *testing.T) {
-	up := serve(t, soa, "www.example. 300 IN A 192.0.2.1", "www.example. 300 IN TXT x", "a.sub.example. 300 IN A 192.0.2.2")
+	up := serve(t, soa, "www.example. 300 IN A 192.0.2.1", "www.example. 300 IN TXT x", "a.sub.example. 300 IN A 192.0.2.2", "away.example. 300 IN CNAME y.nowhere.")
 	s := play(t, plot{rest: up, policy: policy.Config{BlockAAAA: []string{"example"}}})
 	ctl := s.ctl(t)
 	must := func(words string, holds ...string) {
@@ -62,6 +62,11 @@ func TestCommands(t *testing.T) {
 	must("lookup www.example AAAA", "NOERROR from policy (aaaa example.)")
 	must("lookup x.nowhere A", "SERVFAIL from upstream", "extended error 22: No Reachable Authority")
 	must("flush x.nowhere", "flushed 1")
+	said := up.addr.String() + " answered REFUSED in "
+	must("lookup x.nowhere A", "asked for x.nowhere.: "+said)
+	must("lookup away.example A", "SERVFAIL from upstream", "asked for away.example.: "+up.addr.String()+" answered in ", "asked for y.nowhere.: "+said)
+	must("flush --type A", "flushed 4")
+	must("lookup www.example", "NOERROR from upstream")
 	must("lookup none.example A", "NXDOMAIN from upstream", "SOA")
 	must("lookup www.example TYPE16", "from upstream")
 	must("lookup a.sub.example", "from upstream")

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ type Hop struct {
 	Name   string  `json:"name"`
 	Server string  `json:"server,omitempty"`
 	RTT    float64 `json:"rtt_ms,omitempty"`
+	Rcode  string  `json:"rcode,omitempty"` // of an answer that says neither what there is nor that it is not
 	Error  string  `json:"error,omitempty"`
 }
 
@@ -25,7 +27,7 @@ func (h Hop) String() string {
 	if h.Error != "" {
 		return fmt.Sprintf("asked for %s: %s", h.Name, h.Error)
 	}
-	return fmt.Sprintf("asked for %s: %s answered in %gms", h.Name, h.Server, h.RTT)
+	return fmt.Sprintf("asked for %s: %s answered%s in %gms", h.Name, h.Server, strings.TrimSuffix(" "+h.Rcode, " "), h.RTT)
 }
 
 // traces note who is asked while somebody wants to know. Nobody does mostly: then
@@ -36,18 +38,20 @@ type traces struct {
 	open map[*trace]bool
 }
 
-// A trace is the questions of one type, in one view, that are asked while it is open, by name.
+// A trace is the questions of one type, in one view, that are asked while it is open, by
+// name, and where aliases led from there.
 type trace struct {
-	typ  uint16
-	view uint32
-	hops map[string]Hop
+	typ     uint16
+	view    uint32
+	hops    map[string]Hop
+	aliases map[string]string
 }
 
 // maxHops bounds a trace on a busy server.
 const maxHops = 10_000
 
 func (t *traces) begin(typ uint16, view uint32) *trace {
-	one := &trace{typ: typ, view: view, hops: map[string]Hop{}}
+	one := &trace{typ: typ, view: view, hops: map[string]Hop{}, aliases: map[string]string{}}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
@@ -66,6 +70,7 @@ func (t *traces) end(one *trace) {
 	t.n.Add(-1)
 }
 
+// note takes an answer, or the lack of one.
 func (t *traces) note(q *cache.Question, a upstream.Answer) {
 	if t.n.Load() == 0 {
 		return
@@ -75,22 +80,45 @@ func (t *traces) note(q *cache.Question, a upstream.Answer) {
 		h.Error = a.Err.Error()
 	} else {
 		h.Server, h.RTT = a.Server.String(), float64(a.RTT.Round(time.Microsecond).Microseconds())/1000
+		if rcode := int(a.Msg[3] & 0xf); rcode != dns.RcodeSuccess && rcode != dns.RcodeNameError {
+			h.Rcode = dns.RcodeToString[rcode]
+		}
 	}
+	t.each(q, func(one *trace) { one.hops[h.Name] = h })
+}
+
+// alias takes where a question goes on.
+func (t *traces) alias(q *cache.Question, target []byte) {
+	if t.n.Load() == 0 {
+		return
+	}
+	from, to := wire.NameString(q.Name), wire.NameString(target)
+	t.each(q, func(one *trace) { one.aliases[from] = to })
+}
+
+// each gives the open traces that a question belongs to and that have room.
+func (t *traces) each(q *cache.Question, do func(one *trace)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for one := range t.open {
-		if one.typ == q.Type && one.view == q.View && len(one.hops) < maxHops {
-			one.hops[h.Name] = h
+		if one.typ == q.Type && one.view == q.View && len(one.hops)+len(one.aliases) < maxHops {
+			do(one)
 		}
 	}
 }
 
-// along are the hops of a closed trace for a name and for what its aliases lead to.
+// along are the hops of a closed trace for a name and for what its aliases lead to, also
+// where that ended in nothing.
 func (t *trace) along(m *dns.Msg, name string) (hops []Hop) {
 	add := func(name string) {
-		if h, ok := t.hops[name]; ok {
-			hops = append(hops, h)
-			delete(t.hops, name)
+		for ok := true; ok; {
+			if h, asked := t.hops[name]; asked {
+				hops = append(hops, h)
+				delete(t.hops, name)
+			}
+			next, follows := t.aliases[name]
+			delete(t.aliases, name)
+			name, ok = next, follows
 		}
 	}
 	add(name)
