@@ -34,6 +34,7 @@ const rcodes = 24
 // A teller counts the RCODEs of what one lcore answers.
 type teller struct {
 	next plane.Handler
+	late lateTeller
 	now  [rcodes]uint32 // of the batch in hand
 	_    [64]byte
 	all  [rcodes]atomic.Uint64
@@ -42,7 +43,10 @@ type teller struct {
 
 // Answer implements plane.Handler.
 func (t *teller) Answer(batch []plane.Packet, late plane.Queue) {
-	t.next.Answer(batch, late)
+	if t.late.Queue == nil && late != nil { // it is the same one ever after
+		t.late = lateTeller{late, t}
+	}
+	t.next.Answer(batch, &t.late)
 	for i := range batch {
 		if reply := batch[i].Data; len(reply) >= wire.HeaderLen {
 			t.now[rcodeOf(reply)%rcodes]++
@@ -54,6 +58,23 @@ func (t *teller) Answer(batch []plane.Packet, late plane.Queue) {
 			t.now[code] = 0
 		}
 	}
+}
+
+// A lateTeller counts what is delivered to the lcore's queue later on.
+type lateTeller struct {
+	plane.Queue
+	teller *teller
+}
+
+// Deliver implements plane.Queue.
+func (l *lateTeller) Deliver(to plane.Return, reply []byte) error {
+	if err := l.Queue.Deliver(to, reply); err != nil {
+		return err
+	}
+	if len(reply) >= wire.HeaderLen {
+		l.teller.all[rcodeOf(reply)%rcodes].Add(1)
+	}
+	return nil
 }
 
 // alone are the counts of a header with a question, and one record in the additional section.

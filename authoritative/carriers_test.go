@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,46 @@ strata_dpdk_burst_frames_sum{lcore="2"} 106
 strata_dpdk_burst_frames_count{lcore="2"} 7
 `), "strata_dpdk_replies_total", "strata_dpdk_burst_frames"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A later is a handler that answers the first of a batch when it is told to, with NXDOMAIN.
+type later struct{ deliver func() error }
+
+func (l *later) Answer(batch []plane.Packet, late plane.Queue) {
+	to := batch[0].Return
+	l.deliver = func() error { return late.Deliver(to, []byte{0, 1, 0x84, 0x83, 0, 0, 0, 0, 0, 0, 0, 0}) }
+	for i := range batch {
+		batch[i].Data = nil
+	}
+}
+
+// A taker is a queue that takes what is delivered, until it is closed.
+type taker struct {
+	plane.Queue
+	err error
+}
+
+func (t *taker) Deliver(plane.Return, []byte) error { return t.err }
+
+// Replies that are delivered later count as all others do; those that nobody takes do not.
+func TestCarriersLate(t *testing.T) {
+	var l later
+	c := &carriers{plane: ported{}, tellers: make([]teller, 1)}
+	c.tellers[0].next = &l
+	q := new(taker)
+	for range 3 {
+		c.tellers[0].Answer(make([]plane.Packet, 2), q)
+		if err := l.deliver(); err != nil {
+			t.Error(err)
+		}
+	}
+	q.err = net.ErrClosed
+	if err := l.deliver(); err != q.err {
+		t.Error(err)
+	}
+	if got := c.tellers[0].rcodes(); len(got) != 1 || got["nxdomain"] != 3 {
+		t.Error(got)
 	}
 }
 
