@@ -112,6 +112,10 @@ func (b *builder) name(path, s string) []byte {
 		b.wrong(path, "%w", err)
 		return nil
 	}
+	if wire.IsWildcard(name) {
+		b.wrong(path, "%q: a rule holds for all below its name: leave the asterisk out", s)
+		return nil
+	}
 	return name
 }
 

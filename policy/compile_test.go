@@ -36,6 +36,8 @@ func TestProblems(t *testing.T) {
 		{"two zones", Config{Transparent: []string{"a.test"}, Refused: []string{"b.test", "A.test."}}, Env{},
 			"policy.refused[1]: a.test. is transparent already by policy.transparent[0]"},
 		{"empty", Config{BlockAAAA: []string{"example.com", ""}}, Env{}, "policy.block_aaaa[1]: no name given"},
+		{"asterisk", Config{BlockAAAA: []string{"*.example.com"}}, Env{}, `policy.block_aaaa[0]: "*.example.com": a rule holds for all below its name`},
+		{"wildcard", Config{Data: []string{"*.a.test A 10.0.0.1"}}, Env{}, `policy.data[0]: "*.a.test A 10.0.0.1": wildcards are for authoritative servers`},
 		{"label", Config{BlockAAAA: []string{"a..b"}}, Env{}, `policy.block_aaaa[0]: name "a..b": empty label`},
 		{"aaaa answer", Config{BlockAAAAAnswer: "drop"}, Env{}, `policy.block_aaaa_answer: unknown answer "drop"; known: nodata, nxdomain`},
 		{"search root", Config{Search: []string{"."}}, Env{}, "policy.search[0]: the root is no search domain"},

@@ -131,6 +131,9 @@ func parseRecord(s string) (name []byte, typ uint16, rr []byte, err error) {
 	if name, err = wire.ParseName(h.Name); err != nil {
 		return nil, 0, nil, err
 	}
+	if wire.IsWildcard(name) {
+		return nil, 0, nil, fmt.Errorf("%q: wildcards are for authoritative servers: give each name, or an address zone (policy.synth)", s)
+	}
 	buf := make([]byte, wire.MaxMessage)
 	n, err := dns.PackRR(r, buf, 0, nil, false)
 	if err != nil {

@@ -46,8 +46,10 @@ func (c *CacheConfig) Validate(report *config.Report) {
 		report.Add("stale_for", "%s is negative; 0 for no stale answers", c.StaleFor)
 	}
 	for i, n := range c.Negative {
-		if _, err := wire.ParseName(n.Under); err != nil || n.Under == "" {
+		if name, err := wire.ParseName(n.Under); err != nil || n.Under == "" {
 			report.Add(fmt.Sprintf("negative[%d].under", i), "%v", cmp.Or(err, errNoName))
+		} else if wire.IsWildcard(name) {
+			report.Add(fmt.Sprintf("negative[%d].under", i), "%q: %v", n.Under, errAsterisk)
 		}
 		if here := fmt.Sprintf("negative[%d].max", i); n.Max == nil {
 			report.Add(here, "missing; a time such as 1s, or 0s for never remembering")

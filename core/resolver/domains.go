@@ -20,7 +20,10 @@ type Domains struct {
 	manner  string            // how the servers are asked, where their answers differ by it
 }
 
-var errNoName = errors.New("no name given")
+var (
+	errNoName   = errors.New("no name given")
+	errAsterisk = errors.New("a name stands for all below it, too: leave the asterisk out")
+)
 
 // maxServers is how many servers an upstream.Set takes.
 const maxServers = 64
@@ -36,8 +39,11 @@ func ValidateDomains(list []Domains, key string, listen []netip.AddrPort, report
 		for j, n := range d.Names {
 			here := fmt.Sprintf("%s.names[%d]", at, j)
 			name, err := wire.ParseName(n)
-			if err == nil && n == "" { // the root is written as a dot
+			switch {
+			case err == nil && n == "": // the root is written as a dot
 				err = errNoName
+			case err == nil && wire.IsWildcard(name):
+				err = errAsterisk
 			}
 			if err != nil {
 				report.Add(here, "%q: %v", n, err)

@@ -147,6 +147,9 @@ func Labels(name []byte) int {
 	return n
 }
 
+// IsWildcard reports whether a valid name begins with an asterisk (RFC 4592 §2.1.1).
+func IsWildcard(name []byte) bool { return name[0] == 1 && name[1] == '*' }
+
 // IsSubdomain reports whether name is zone or below it. Both are folded.
 func IsSubdomain(name, zone []byte) bool {
 	skip := len(name) - len(zone)

@@ -66,6 +66,14 @@ func FuzzName(f *testing.F) {
 	})
 }
 
+func TestIsWildcard(t *testing.T) {
+	for name, want := range map[string]bool{"*.example": true, "*": true, "example": false, ".": false, "**.example": false, "a.*.example": false} {
+		if got := IsWildcard(MustName(name)); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestIsSubdomain(t *testing.T) {
 	for _, c := range []struct {
 		name, zone string
