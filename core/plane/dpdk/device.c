@@ -80,7 +80,7 @@ int strata_device(uint16_t nth, struct strata_device *d)
 		d->can_rx = info.rx_offload_capa;
 		d->can_tx = info.tx_offload_capa;
 		d->can_hash = info.flow_type_rss_offloads;
-		if (rte_is_zero_ether_addr(&mac)) { // a ring has none
+		if (!strcmp(d->driver, "net_ring")) { // it has none
 			mac.addr_bytes[0] = RTE_ETHER_LOCAL_ADMIN_ADDR;
 			mac.addr_bytes[5] = 1 + id;
 		}

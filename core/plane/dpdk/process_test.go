@@ -206,6 +206,7 @@ func TestRefused(t *testing.T) {
 		{"an lcore twice", "0,0", "--no-telemetry", "lcore 0 stands twice"},
 		{"an unknown argument", lastCPU(), "--nosuch", "Invalid argument: strata: unrecognized option '--nosuch'\n"},
 		{"a question", lastCPU(), "--help", "dpdk.eal has \"--help\": DPDK would print its arguments and end"},
+		{"an interface without an Ethernet address", lastCPU(), "--vdev=net_af_packet0,iface=lo", `port net_af_packet0: "00:00:00:00:00:00" is no station's Ethernet address`},
 		{"too little memory", lastCPU(), "--no-huge\n-m\n16\n--vdev=net_af_packet0,iface=" + portName, "port net_af_packet0: make its buffers: too few huge pages are free, or -m in dpdk.eal is too little: it takes about 25 MB for each queue: Cannot allocate memory"},
 		{"fewer queues than lcores", "0," + lastCPU(), "--vdev=net_af_packet0,iface=" + portName, "port net_af_packet0 has 1 queues, dpdk.lcores asks for 2"},
 	} {
