@@ -72,6 +72,16 @@ func TestUnitCommands(t *testing.T) {
 	}
 }
 
+// Master files that the example names are found from where the unit starts.
+func TestUnitFolder(t *testing.T) {
+	unit, err := os.ReadFile("../configs/systemd/strata-authoritative.service")
+	must(t, err)
+	config := regexp.MustCompile(`(?m)^ExecStart=.* --config (\S+)$`).FindSubmatch(unit)
+	if config == nil || !strings.Contains(string(unit), "\nWorkingDirectory="+filepath.Dir(string(config[1]))+"\n") {
+		t.Errorf("the config is %s, and master files are looked for elsewhere:\n%s", config, unit)
+	}
+}
+
 func analyze(t *testing.T, args ...string) {
 	t.Helper()
 	out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
