@@ -28,8 +28,14 @@ type NegativeCap struct {
 	Max   *time.Duration `mapstructure:"max"` // 0: not at all; must be given
 }
 
-// maxSize is more than any host gives its cache. Tables grow with the size from the start.
-const maxSize = 1 << 40
+const (
+	// maxSize is more than any host gives its cache.
+	maxSize = 1 << 40
+	// hopeless is how many times the machine's memory the size is no more than: the
+	// cache's tables alone, which are made at the start, would not fit. A small machine may
+	// well have a size that it never fills.
+	hopeless = 8
+)
 
 // Validate finds what types alone do not.
 func (c *CacheConfig) Validate(report *config.Report) {
@@ -61,8 +67,8 @@ func (c *CacheConfig) Validate(report *config.Report) {
 
 // options are the cache's, from the config. A client waits for budget in all.
 func (c *CacheConfig) options(budget time.Duration) (cache.Options, error) {
-	if machine := memory(); c.Size > machine {
-		return cache.Options{}, fmt.Errorf("cache.size: %s is more than the memory of this machine, %s", c.Size, machine)
+	if machine := memory(); c.Size/hopeless > machine {
+		return cache.Options{}, fmt.Errorf("cache.size: %s is too much for this machine, which has %s of memory", c.Size, machine)
 	}
 	o := cache.Options{Size: int64(c.Size), Off: c.Size == 0, Prefetch: c.Prefetch, StaleFor: c.StaleFor, ClientTimer: budget, Budget: budget + surrender}
 	if c.StaleFor == 0 {

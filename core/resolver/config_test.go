@@ -12,11 +12,11 @@ func TestCacheOfThisMachine(t *testing.T) {
 	if machine < 64<<20 {
 		t.Fatalf("%s of memory", machine)
 	}
-	c := CacheConfig{Size: machine}
+	c := CacheConfig{Size: hopeless * machine}
 	if _, err := c.options(time.Second); err != nil {
 		t.Error(err)
 	}
-	c.Size++
+	c.Size += hopeless
 	if _, err := c.options(time.Second); err == nil || !strings.HasPrefix(err.Error(), "cache.size: ") || !strings.Contains(err.Error(), machine.String()) {
 		t.Errorf("%s: %v", c.Size, err)
 	}
