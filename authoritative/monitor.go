@@ -93,8 +93,25 @@ func (m *Monitor) validate(report *config.Report, zones []Zone) {
 	}
 	if m.External.Zone != "" {
 		validateFed(report, "external.zone", m.External.Zone, zones)
+		m.validateApart(report)
 		if len(m.External.Sources) == 0 {
 			report.Add("external.sources", "missing; one of %s, %s, or both", loadBalancer, externalIPs)
+		}
+	}
+}
+
+// validateApart finds out whether names of Services as they are found from outside would be
+// those of the cluster itself.
+func (m *Monitor) validateApart(report *config.Report) {
+	outside, err1 := wire.ParseName(m.External.Zone)
+	cluster, err2 := wire.ParseName(m.Zone)
+	if err1 != nil || err2 != nil { // said already
+		return
+	}
+	for _, of := range []string{"svc", "pod"} {
+		if own := append([]byte{3}, of+string(cluster)...); string(outside) == string(cluster) || wire.IsSubdomain(outside, own) {
+			report.Add("external.zone", "%q holds names of the cluster's own; another one, such as ext.%s", m.External.Zone, m.Zone)
+			return
 		}
 	}
 }
