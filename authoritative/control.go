@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/daemon/control"
 	question "github.com/strata-dns/strata/core/daemon/lookup"
 	"github.com/strata-dns/strata/core/wire"
@@ -38,7 +40,7 @@ func (s *server) dumpCommand(_ context.Context, call *control.Call) error {
 	// Written first, sent afterwards: a slow client must not hold up the table's
 	// memory.
 	var b bytes.Buffer
-	if err := s.dump(&b, under); err != nil {
+	if err := s.dump(&b, under, call.JSON); err != nil {
 		return err
 	}
 	_, err = call.Write(b.Bytes())
@@ -46,11 +48,20 @@ func (s *server) dumpCommand(_ context.Context, call *control.Call) error {
 }
 
 // dump writes the records at and below a name, all owners', as lines of a master
-// file in no order.
-func (s *server) dump(w io.Writer, under []byte) (err error) {
+// file, or as one of JSON each, in no order.
+func (s *server) dump(w io.Writer, under []byte, asJSON bool) (err error) {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
 	s.table.Each(func(rec *zone.Record) bool {
 		if !wire.IsSubdomain(rec.Name, under) {
 			return true
+		}
+		if asJSON {
+			var j recordJSON
+			if j, err = jsonOf(store.Record{Name: rec.Name, Type: rec.Type, Owner: s.sourceName(rec.Source), TTL: rec.TTL, Data: rec.Data}, 0); err == nil {
+				err = out.Encode(j)
+			}
+			return err == nil
 		}
 		for _, data := range rec.Data {
 			var text string

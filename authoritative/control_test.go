@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +25,12 @@ func TestControl(t *testing.T) {
 	}
 	if got := lines(n.does("ctl", "dump")); len(got) != 7 {
 		t.Errorf("%q", got)
+	}
+	for _, line := range lines(n.does("ctl", "dump", "--json")) {
+		var rec recordJSON
+		if err := json.Unmarshal([]byte(line), &rec); err != nil || rec.Name == "" || rec.Type == "" || rec.Owner == "" || len(rec.Data) == 0 {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 	if out := n.does("ctl", "dump", "example.net"); out != "" {
 		t.Errorf("%q", out)

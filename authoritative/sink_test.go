@@ -222,7 +222,7 @@ func TestApplyAsReplace(t *testing.T) {
 func dumped(t testing.TB, s *server) string {
 	t.Helper()
 	var b strings.Builder
-	if err := s.dump(&b, []byte{0}); err != nil {
+	if err := s.dump(&b, []byte{0}, false); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.SplitAfter(b.String(), "\n")
