@@ -35,6 +35,7 @@ type nameServer struct {
 	addr    netip.AddrPort
 	address net.IP
 	silent  atomic.Bool  // as if the network were cut
+	quiet   atomic.Bool  // about names under quiet.example
 	rcode   atomic.Int32 // given to all, where not 0
 	checks  atomic.Int64 // questions under probe.example
 	streams atomic.Int64 // of those, over TCP
@@ -99,7 +100,7 @@ func (s *nameServer) handle(w dns.ResponseWriter, q *dns.Msg) {
 		s.last = q
 		s.mu.Unlock()
 	}
-	if s.silent.Load() {
+	if s.silent.Load() || s.quiet.Load() && dns.IsSubDomain("quiet.example.", name) {
 		return
 	}
 	m := new(dns.Msg).SetRcode(q, int(s.rcode.Load()))
