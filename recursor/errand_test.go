@@ -159,6 +159,11 @@ func TestGivenUpTooSoon(t *testing.T) {
 	if got := s.ask("www.example"); got != "192.0.2.2" {
 		t.Fatalf("%s, %s", got, s.mode())
 	}
+	// The loss of home has the other site looked at: a good check on its way would refute what comes.
+	s.until("the other site's check", func() bool { return s.external().fleet.Status().Sites[1].Servers[0].ChecksOK > 1 })
+	if got := s.mode(); got != "swung" {
+		t.Fatalf("before: %s", got)
+	}
 	away.rcode.Store(dns.RcodeRefused)
 	if got := s.ask("www.example"); got != "192.0.2.1" {
 		t.Errorf("with the last one ill: %s, %s", got, s.mode())
