@@ -90,7 +90,7 @@ func (c *Client) WriteTogether(ctx context.Context, expected []Expected, edits .
 		s := seen.slots[c.keys.key(e.Name, e.Type, e.Owner)]
 		step := Step{From: s.mod, To: s.mod}
 		switch {
-		case !s.present():
+		case len(s.Data) == 0: // also where what was there was none of ours
 			step.To = Absent
 		case s.changed():
 			step.To = res.Revision

@@ -50,6 +50,17 @@ func TestWriteTogether(t *testing.T) {
 	if err != nil || res.Unchanged != 1 || !slices.Equal(steps, []Step{{first, first}, {first, Absent}, {Absent, res.Revision}}) {
 		t.Error(res, steps, err)
 	}
+	bad := record(t, "bad.example.org", "A", "static", 30, "10.0.0.4")
+	etcd, err := c.conn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := etcd.Put(t.Context(), c.keys.key(bad.Name, bad.Type, bad.Owner), "none of ours"); err != nil {
+		t.Fatal(err)
+	}
+	if res, steps, err = c.WriteTogether(t.Context(), nil, Edit{Remove, Record{Name: bad.Name, Type: bad.Type, Owner: bad.Owner}}); err != nil || res.Deleted != 1 || steps[0].From == Absent || steps[0].To != Absent {
+		t.Error(res, steps, err)
+	}
 	if res, _, err := c.WriteTogether(t.Context(), nil, edits(Add, many(t, MaxTogether, "example.org", "static"))...); err != nil || res.Written != MaxTogether {
 		t.Error(res, err)
 	}
