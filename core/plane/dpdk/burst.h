@@ -98,6 +98,7 @@ uint64_t strata_buffers(const struct strata_device *d);
 void strata_stop(struct strata_device *d);
 void strata_close(struct strata_device *d);
 const char *strata_error(int code);
+int strata_linked(const struct strata_device *d);
 int strata_stats(const struct strata_device *d, struct strata_stats *s);
 int strata_can_wait(struct strata_lcore *l, uint8_t via);
 

@@ -147,6 +147,14 @@ uint64_t strata_buffers(const struct strata_device *d)
 	return d->pool ? (uint64_t)d->pool->populated_size * rte_mempool_calc_obj_size(d->pool->elt_size, d->pool->flags, NULL) : 0;
 }
 
+// strata_linked tells whether the port has a link.
+int strata_linked(const struct strata_device *d)
+{
+	struct rte_eth_link link;
+
+	return !rte_eth_link_get_nowait(d->id, &link) && link.link_status == RTE_ETH_LINK_UP;
+}
+
 // strata_stats reads what the port has counted.
 int strata_stats(const struct strata_device *d, struct strata_stats *s)
 {

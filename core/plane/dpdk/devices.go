@@ -16,10 +16,11 @@ import (
 
 // A named is a device that DPDK's arguments ask for.
 type named struct {
-	name    string // of its port: net_tap0, 0000:3b:00.1
-	iface   string // of this host, where a driver needs one
-	listens string // the path of the socket that net_memif makes
-	pci     bool
+	name     string // of its port: net_tap0, 0000:3b:00.1
+	iface    string // of this host, where a driver needs one
+	listens  string // the path of the socket that net_memif makes
+	connects bool   // it is net_memif's, and a client
+	pci      bool
 }
 
 // devices are those that the arguments name.
@@ -58,16 +59,18 @@ func device(value string, pci bool) (d named) {
 		}
 	}
 	if strings.HasPrefix(d.name, "net_memif") {
-		d.listens = memifSocket(parts[1:])
+		var server bool
+		d.listens, server = memifSocket(parts[1:])
+		d.connects = !server
 	}
 	return d
 }
 
-// memifSocket is the path of the socket that net_memif makes; "" where it makes none, or one
-// without a file.
-func memifSocket(arguments []string) (path string) {
+// memifSocket is the path of the socket that net_memif makes as a server; "" where it makes
+// none, or one without a file.
+func memifSocket(arguments []string) (path string, server bool) {
 	path = "/run/memif.sock" // the driver's own
-	server, file := false, false
+	file := false
 	for _, a := range arguments {
 		switch key, value, _ := strings.Cut(a, "="); key {
 		case "socket":
@@ -79,9 +82,9 @@ func memifSocket(arguments []string) (path string) {
 		}
 	}
 	if !server || !file {
-		return ""
+		path = ""
 	}
-	return path
+	return path, server
 }
 
 // checkDevices refuses arguments that would have two ports of one device, or lcores of

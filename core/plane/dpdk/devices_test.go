@@ -17,8 +17,8 @@ func TestDeviceArguments(t *testing.T) {
 		"--vdev=net_memif1,role=client,socket=/run/m,socket-abstract=no", "--vdev=net_memif2,role=server,socket=/run/m", "--vdev",
 	})
 	want := []named{
-		{"net_af_xdp0", "eth1", "", false}, {"net_tap0", "", "", false}, {"0000:3b:00.1", "", "", true}, {"0000:3b:00.2", "", "", true},
-		{"0000:3b:00.3", "", "", true}, {"net_memif0", "", "/run/m", false}, {"net_memif1", "", "", false}, {"net_memif2", "", "", false},
+		{name: "net_af_xdp0", iface: "eth1"}, {name: "net_tap0"}, {name: "0000:3b:00.1", pci: true}, {name: "0000:3b:00.2", pci: true},
+		{name: "0000:3b:00.3", pci: true}, {name: "net_memif0", listens: "/run/m"}, {name: "net_memif1", connects: true}, {name: "net_memif2"},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)

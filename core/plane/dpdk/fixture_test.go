@@ -150,7 +150,8 @@ func (shout) Answer(batch []plane.Packet, _ plane.Queue) {
 func child() int {
 	o := Options{
 		EAL: strings.Split(os.Getenv(childKey), "\n"), Addresses: []netip.Prefix{service4, service6}, Port: 53, Room: 1232, Idle: Backoff,
-		Handler: func(int) plane.Handler { return shout{} }, Log: slog.New(slog.DiscardHandler),
+		Handler: func(int) plane.Handler { return shout{} },
+		Log:     slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	for _, l := range strings.Split(os.Getenv(lcoresKey), ",") {
 		n, err := strconv.Atoi(l)
@@ -188,7 +189,7 @@ func child() int {
 	ended := make(chan error)
 	go func() { ended <- p.Run(ctx) }()
 	<-told
-	last, ports := p.Counts(), p.Ports()
+	last, ports, serving := p.Counts(), p.Ports(), p.Ready()
 	stop()
 	if err := <-ended; err != nil {
 		fmt.Println(err)
@@ -197,6 +198,7 @@ func child() int {
 	for _, c := range last {
 		fmt.Printf("received %d sent %d\n", c.Frames[0], c.Sent)
 	}
+	fmt.Println("serving", serving)
 	runtime.ReadMemStats(&after)
 	fmt.Printf("allocated %d in %d collections\n", after.TotalAlloc-before.TotalAlloc, after.NumGC-before.NumGC)
 	fmt.Printf("yielded %d waited %d\n", y.all, y.waited)

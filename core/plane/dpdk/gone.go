@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -94,5 +95,48 @@ func (i *served) look(log *slog.Logger, lost *atomic.Bool) {
 	case err == nil && i.attached != nil && !i.bare && !i.attached(l):
 		i.bare = true
 		log.Error("an interface has lost our XDP program: its queries are the kernel's until a restart", "port", i.port, "interface", i.name)
+	}
+}
+
+// clients are the ports of net_memif that have connected to another's socket, which the
+// driver does once, at its start.
+func (s *server) clients() (all []*port) {
+	for _, d := range devices(s.options.EAL) {
+		for _, p := range s.ports {
+			if d.connects && d.is(p.String()) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// lookEvery is how often it is looked whether clients are connected. One that is not,
+// twice in a row, has lost its server: to connect takes milliseconds.
+const lookEvery = time.Second
+
+func (s *server) watchServers(clients []*port) {
+	each := time.NewTicker(lookEvery)
+	defer each.Stop()
+	without := make([]int, len(clients))
+	for {
+		select {
+		case <-s.resting:
+			return
+		case <-each.C:
+		}
+		cut := false
+		for i, p := range clients {
+			if p.linked() {
+				without[i] = 0
+				continue
+			}
+			if without[i]++; without[i] == 2 {
+				s.cut.Store(true)
+				s.options.Log.Error("a port has no peer any more: it connects to the next when it is restarted", "port", p)
+			}
+			cut = cut || without[i] > 1
+		}
+		s.cut.Store(cut)
 	}
 }

@@ -75,3 +75,23 @@ func TestInterfaceGone(t *testing.T) {
 		t.Errorf("the log: %s", said)
 	}
 }
+
+// A client of net_memif whose server is gone says so: it has no way to the next.
+func TestServerGone(t *testing.T) {
+	p, socket := serveMemif(t)
+	c := start(t, "--no-huge", "--vdev=net_memif0,role=client,socket-abstract=no,mac=02:00:00:00:00:09,socket="+socket)
+	for until := time.Now().Add(time.Minute); !shares(t, c.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("not connected after a minute")
+		}
+	}
+	kill(p.Cmd)
+	slow := time.AfterFunc(time.Minute, func() { c.Process.Kill() })
+	defer slow.Stop()
+	if line, err := c.out.ReadString('\n'); !strings.Contains(line, "a port has no peer any more") || !strings.Contains(line, "port=net_memif0") {
+		t.Fatalf("%q: %v", line, err)
+	}
+	if said := c.end(t); !strings.Contains(said, "serving false\n") {
+		t.Errorf("it is ready:\n%s", said)
+	}
+}

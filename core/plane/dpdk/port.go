@@ -93,6 +93,9 @@ func (p *port) read() PortCounts {
 	}
 }
 
+// linked tells whether the port has a link.
+func (p *port) linked() bool { return C.strata_linked(&p.device) != 0 }
+
 // spread says how queries reach several queues.
 func (p *port) spread() string {
 	switch {

@@ -33,6 +33,7 @@ type server struct {
 	resting chan struct{}
 	serving atomic.Bool
 	lost    atomic.Bool // an interface
+	cut     atomic.Bool // from a server of net_memif
 	unwatch func()      // nil: nobody watches the interfaces
 	failed  chan error
 	reading sync.Mutex // the queues' memory is there to who holds it
@@ -174,6 +175,9 @@ func (s *server) start() {
 	}
 	s.keeper.Go(func() { s.threads.keep(s.resting) })
 	s.unwatch = s.watchInterfaces()
+	if all := s.clients(); len(all) > 0 {
+		s.keeper.Go(func() { s.watchServers(all) })
+	}
 	for i, q := range s.queues {
 		s.workers.Go(func() {
 			if err := s.work(i, q); err != nil {
@@ -202,8 +206,8 @@ func (s *server) work(i int, q *queue) error {
 	}
 }
 
-// Ready implements Plane: it polls, and its interfaces are there.
-func (s *server) Ready() bool { return s.serving.Load() && !s.lost.Load() }
+// Ready implements Plane: it polls, and its interfaces and peers that listen are there.
+func (s *server) Ready() bool { return s.serving.Load() && !s.lost.Load() && !s.cut.Load() }
 
 // String names the ports: "dpdk net_af_xdp0".
 func (s *server) String() string {
