@@ -41,6 +41,7 @@ func TestConfigProblems(t *testing.T) {
 		{"zones: [{names: [a..b], servers: [\"192.0.2.1:53\"]}]", "zones[0].names[0]", "empty label"},
 		{"zones: [{names: [\"*.a.example\"], servers: [\"192.0.2.1:53\"]}]", "zones[0].names[0]", "leave the asterisk out"},
 		{zone + "cache: {negative: [{under: \"*.a.example\", max: 1s}]}", "cache.negative[0].under", "leave the asterisk out"},
+		{zone + "cache: {negative: [{under: a.example, max: 1s}, {under: A.example., max: 2s}]}", "cache.negative[1].under", "stands twice"},
 		{zone[:len(zone)-2] + ", {names: [A.example.], servers: [\"192.0.2.3:53\"]}]", "zones[1].names[0]", "stands in zones[0].names[0] already"},
 		{"listen: [\"192.0.2.1:53\"]\n" + zone, "zones[0].servers[0]", "this process itself"},
 		{"listen: [\"0.0.0.0:53\"]\nzones: [{names: [a.example], servers: [\"127.0.0.1:53\"]}]", "zones[0].servers[0]", "this process itself"},

@@ -51,12 +51,18 @@ func (c *CacheConfig) Validate(report *config.Report) {
 	if c.StaleFor < 0 {
 		report.Add("stale_for", "%s is negative; 0 for no stale answers", c.StaleFor)
 	}
+	seen := map[string]bool{}
 	for i, n := range c.Negative {
-		if name, err := wire.ParseName(n.Under); err != nil || n.Under == "" {
-			report.Add(fmt.Sprintf("negative[%d].under", i), "%v", cmp.Or(err, errNoName))
-		} else if wire.IsWildcard(name) {
-			report.Add(fmt.Sprintf("negative[%d].under", i), "%q: %v", n.Under, errAsterisk)
+		name, err := wire.ParseName(n.Under)
+		switch here := fmt.Sprintf("negative[%d].under", i); {
+		case err != nil || n.Under == "":
+			report.Add(here, "%v", cmp.Or(err, errNoName))
+		case wire.IsWildcard(name):
+			report.Add(here, "%q: %v", n.Under, errAsterisk)
+		case seen[string(name)]:
+			report.Add(here, "%s stands twice", n.Under)
 		}
+		seen[string(name)] = true
 		if here := fmt.Sprintf("negative[%d].max", i); n.Max == nil {
 			report.Add(here, "missing; a time such as 1s, or 0s for never remembering")
 		} else if *n.Max < 0 {
