@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net"
 	"runtime"
 	"slices"
@@ -129,10 +128,8 @@ func (s *server) listen(d *daemon.Daemon, c *Config) error {
 		workers = max(1, runtime.NumCPU()-len(c.DPDK.Lcores)) // the lcores are taken
 	}
 	d.Add(by.plane)
+	d.IfNeverRun(by.plane.Close)
 	s.addExceptions(d, c, by.plane)
 	d.Registry().MustRegister(lcores{by})
-	if err := s.listenSockets(d, c, workers); err != nil {
-		return errors.Join(err, by.plane.Close())
-	}
-	return nil
+	return s.listenSockets(d, c, workers)
 }

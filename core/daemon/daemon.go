@@ -45,6 +45,7 @@ type Daemon struct {
 	started    time.Time
 
 	tasks    []Task
+	unrun    []func() error // gives back what tasks have that never run
 	page     *admin.Server
 	commands control.Commands
 	registry *prometheus.Registry

@@ -145,6 +145,24 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
+// What tasks hold is given back where they never run, and by themselves where they do.
+func TestNeverRun(t *testing.T) {
+	first := testDaemon(t)
+	begin(t, first)
+	first.IfNeverRun(func() error { t.Error("its tasks run"); return nil })
+	first.Leave()
+	second, given := testDaemon(t), 0
+	second.adminAddr = first.page.Addr().String()
+	second.IfNeverRun(func() error { given++; return errors.New("it was broken") })
+	second.IfNeverRun(func() error { given++; return nil })
+	if err := second.Run(t.Context()); err == nil {
+		t.Error("two have one address")
+	}
+	if second.Leave(); given != 2 {
+		t.Errorf("%d of 2 were given back", given)
+	}
+}
+
 // A second signal ends the process while it drains.
 func TestSecondSignal(t *testing.T) {
 	d, j := testDaemon(t), new(journal)

@@ -1,7 +1,10 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/spf13/pflag"
+
+	"github.com/strata-dns/strata/core/daemon"
 )
 
 func writeConfig(t *testing.T, text string) string {
@@ -51,6 +56,25 @@ func TestVersion(t *testing.T) {
 func TestExtraCommand(t *testing.T) {
 	if code, out, errs := runProgram(t, "say", "--config", writeConfig(t, "greeting: hi\n")); code != 0 || out != "hi\n" {
 		t.Errorf("%d %q %q", code, out, errs)
+	}
+}
+
+// What a build took is given back where it fails, and where the program was told to end meanwhile.
+func TestBuiltInVain(t *testing.T) {
+	for _, failure := range []error{nil, errors.New("no such thing")} {
+		spec, given := testSpec(), 0
+		ctx, told := context.WithCancel(t.Context())
+		spec.Build = func(_ context.Context, d *daemon.Daemon, _ *testConfig) (func(context.Context, *testConfig) error, error) {
+			d.IfNeverRun(func() error { given++; return nil })
+			if failure == nil {
+				told()
+			}
+			return nil, failure
+		}
+		code := Run(ctx, spec, []string{"serve", "--config", writeConfig(t, "greeting: hi\n")}, io.Discard, io.Discard)
+		if told(); given != 1 || (code == 0) != (failure == nil) {
+			t.Errorf("%v: %d, given back %d times", failure, code, given)
+		}
 	}
 }
 

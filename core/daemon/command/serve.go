@@ -66,6 +66,7 @@ func (s *Spec[C]) run(cmd *cobra.Command, service Service[C]) error {
 		Planes:     s.Planes,
 		Log:        log,
 	})
+	defer d.Leave()
 	if base.Takeover {
 		if err := d.TakeOver(ctx); err != nil {
 			return err
