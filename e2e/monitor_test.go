@@ -157,7 +157,8 @@ func TestMonitor(t *testing.T) {
 	// An endpoint becomes ready, a Service gets another address, another one goes.
 	m.put(t, "db.yaml", strings.Replace(database, "READY", "true", 1))
 	m.answers(t, "db.shop.svc.cluster.local", dns.TypeA, "10.1.0.1", "10.1.0.2")
-	m.put(t, "shop.yaml", strings.ReplaceAll(strings.Split(shop, "  - apiVersion: v1\n    kind: Service\n    metadata: {name: away")[0], "10.96.0.1", "10.96.0.7"))
+	smaller := strings.ReplaceAll(strings.Split(shop, "  - apiVersion: v1\n    kind: Service\n    metadata: {name: away")[0], "10.96.0.1", "10.96.0.7")
+	m.put(t, "shop.yaml", smaller)
 	m.answers(t, "web.shop.svc.cluster.local", dns.TypeA, "10.96.0.7")
 	m.denies(t, "1.0.96.10.in-addr.arpa")
 	m.denies(t, "away.shop.svc.cluster.local")
@@ -165,6 +166,12 @@ func TestMonitor(t *testing.T) {
 	if out := dig(t, m.server, "+short", "db.shop.svc.cluster.local"); strings.Count(out, "\n") != 2 {
 		t.Errorf("dig: %s", out)
 	}
+
+	// Annotations say how many of its addresses a Service is answered with, and which.
+	m.put(t, "shop.yaml", strings.Replace(smaller, "{name: db,", `{name: db, annotations: {strata-dns.io/order: fixed, strata-dns.io/max-answers: "1"},`, 1))
+	m.answers(t, "db.shop.svc.cluster.local", dns.TypeA, "10.1.0.1")
+	m.put(t, "shop.yaml", smaller)
+	m.answers(t, "db.shop.svc.cluster.local", dns.TypeA, "10.1.0.1", "10.1.0.2")
 
 	// What cannot be read is said, by file and line, and changes nothing.
 	m.put(t, "db.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n---\nkind: [\n")
