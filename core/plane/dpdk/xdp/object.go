@@ -3,6 +3,7 @@ package xdp
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 
@@ -63,7 +64,9 @@ func try(index int) error {
 	}
 	defer c.Close()
 	l, err := link.AttachXDP(link.XDPOptions{Program: c.Programs[programName], Interface: index})
-	if err != nil {
+	if errors.Is(err, unix.ERANGE) {
+		return fmt.Errorf("attach the program: the MTU (of a veth: its peer's) is too large for XDP: %w", err)
+	} else if err != nil {
 		return fmt.Errorf("attach the program: %w", err)
 	}
 	return l.Close()

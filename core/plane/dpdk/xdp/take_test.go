@@ -170,7 +170,7 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer i.Close()
-	if err := i.Explain(); err == nil || !strings.HasPrefix(err.Error(), "interface xdp0: attach the program: ") {
+	if err := i.Explain(); err == nil || !strings.HasPrefix(err.Error(), "interface xdp0: attach the program: the MTU (of a veth: its peer's) is too large for XDP: ") {
 		t.Errorf("%v", err)
 	}
 	ip(t, "link set xdp1 mtu 1500")
