@@ -74,6 +74,7 @@ func (r *Resolver) save() error {
 
 // Discard is Close without saving: for a resolver that never came to serve.
 func (r *Resolver) Discard(engine *upstream.Engine) error {
+	r.garbage.close()
 	err := engine.Close()
 	r.cache.Close()
 	return err

@@ -33,6 +33,7 @@ type Resolver struct {
 	traces   traces
 
 	ballast  []byte
+	garbage  *collector
 	circles  circles
 	observer *observe.Observer // of single queries
 
@@ -82,6 +83,7 @@ func New(o Options) (*Resolver, error) {
 		r.engine.Together(r.together)
 	}
 	r.load()
+	r.garbage = newCollector(r.Waiting)
 	return r, nil
 }
 
