@@ -20,31 +20,13 @@ import (
 	"github.com/strata-dns/strata/e2e/stack"
 )
 
-// A logText is what a program said, for more than one goroutine.
-type logText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logText) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // A node is `authoritative serve`, in this process.
 type node struct {
 	t       *testing.T
 	config  string // the file
 	address string // host:port for queries
 	admin   string
-	log     *logText
+	log     *stack.Text
 	stop    func() int // ends it and gives its exit status
 	done    chan int
 }
@@ -69,7 +51,7 @@ func (n *node) rewrite(config string) {
 func (n *node) start() {
 	n.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	n.log, n.done = &logText{}, make(chan int, 1)
+	n.log, n.done = &stack.Text{}, make(chan int, 1)
 	log, done := n.log, n.done
 	go func() { done <- run(ctx, []string{"serve", "--config", n.config}, log, log) }()
 	n.stop = sync.OnceValue(func() int {

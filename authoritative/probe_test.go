@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // How records are probed is said when they are added, shown, and taken away.
@@ -70,7 +72,7 @@ func TestReloadOfOthers(t *testing.T) {
 				"probe: {admin: \"\", control: " + sock + "}\nmonitor: {cluster: a, manifests: " + dir + ", admin: \"\", control: " + sock + "}\n"
 			write(t, n.config, text)
 			ctx, stop := context.WithCancel(t.Context())
-			log, ended := &logText{}, make(chan int, 1)
+			log, ended := &stack.Text{}, make(chan int, 1)
 			go func() { ended <- run(ctx, []string{command, "--config", n.config}, log, log) }()
 			until(t, "the control socket", func() bool { status, _, _ := n.run("ctl", "--control", sock, "status"); return status == 0 })
 			n.does("ctl", "--control", sock, "reload")

@@ -15,12 +15,13 @@ import (
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/wire"
 	"github.com/strata-dns/strata/core/zone"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // fed gives a server with zones from etcd, not filled yet.
-func fed(t testing.TB, zones ...string) (*server, *logText) {
+func fed(t testing.TB, zones ...string) (*server, *stack.Text) {
 	t.Helper()
-	log := &logText{}
+	log := &stack.Text{}
 	s, err := newServer(slog.New(slog.NewTextHandler(log, nil)), wire.DefaultUDP)
 	if err != nil {
 		t.Fatal(err)

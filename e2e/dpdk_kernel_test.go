@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/strata-dns/strata/e2e/hosts"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // besideConfig has the kernel on the service addresses, too.
@@ -195,7 +195,7 @@ func (b *beside) metric(begin string) (sum float64) {
 // given words, and returns what it saw.
 func (b *beside) sees(filter, words string, act func()) string {
 	b.t.Helper()
-	var seen sharedText
+	var seen stack.Text
 	cmd := exec.Command("tcpdump", append([]string{"-i", b.iface, "-n", "-l", "--immediate-mode"}, strings.Fields(filter)...)...)
 	cmd.Stdout = &seen
 	began, err := cmd.StderrPipe()
@@ -212,24 +212,6 @@ func (b *beside) sees(filter, words string, act func()) string {
 	<-said
 	must(b.t, cmd.Wait())
 	return seen.String()
-}
-
-// A sharedText is what a running program has written so far.
-type sharedText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *sharedText) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *sharedText) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
 }
 
 // kill has authoritative end without a chance to clean up.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/strata-dns/strata/e2e/hosts"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // needDPDK skips the test where authoritative was built without the plane, or where no
@@ -57,7 +58,7 @@ type dual struct {
 	program        string
 	cmd            *exec.Cmd
 	done           chan error
-	log            sharedText
+	log            stack.Text
 }
 
 // newDual starts one with the plane, on the device of the interface.

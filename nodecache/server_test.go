@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -62,26 +61,8 @@ func freePort(t *testing.T) netip.AddrPort {
 	return netip.MustParseAddrPort(stack.Loopback(stack.FreePort(t)))
 }
 
-// A lines is a log that can be read while it is written.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // start runs a whole nodecache and returns its reload. It is drained at the end.
-func start(t *testing.T, c *Config, log *lines) func(*Config) error {
+func start(t *testing.T, c *Config, log *stack.Text) func(*Config) error {
 	t.Helper()
 	d := daemon.New(daemon.Options{Name: "nodecache", Log: slog.New(slog.NewTextHandler(log, nil))})
 	reload, err := build(context.Background(), d, c)
@@ -129,7 +110,7 @@ func TestServeAndReload(t *testing.T) {
 	c := settings(t)
 	c.Upstreams = resolver.Plain(site)
 	c.Stubs = []resolver.Domains{{Names: []string{"cluster.local"}, Servers: resolver.Plain(stub)}}
-	var log lines
+	var log stack.Text
 	reload := start(t, c, &log)
 	see := func(name, want string) {
 		t.Helper()
@@ -274,7 +255,7 @@ func TestAsksItself(t *testing.T) {
 	c := settings(t)
 	c.Upstreams = resolver.Plain(c.Listen...)
 	c.Stubs = []resolver.Domains{{Names: []string{"good.example"}, Servers: resolver.Plain(answerer(t, "192.0.2.1"))}}
-	var log lines
+	var log stack.Text
 	start(t, c, &log)
 	begin := time.Now()
 	if m := ask(t, c.Listen[0], "udp", "www.example."); m.Rcode != dns.RcodeServerFailure {
@@ -296,7 +277,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	var log lines
+	var log stack.Text
 	d := daemon.New(daemon.Options{Name: "nodecache", Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if _, err := build(context.Background(), d, c); err == nil || !strings.Contains(err.Error(), c.Listen[0].String()) {
 		t.Errorf("got %v", err)

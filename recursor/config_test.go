@@ -10,6 +10,7 @@ import (
 
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/resolver/example"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 func TestExample(t *testing.T) {
@@ -104,7 +105,7 @@ func TestConfigProblems(t *testing.T) {
 func TestOpenResolver(t *testing.T) {
 	t.Parallel()
 	for allow, warned := range map[string]int{"": 0, "10.0.0.0/8 ::1": 0, "10.0.0.0/8 0.0.0.0/0": 1, "0.0.0.0/0 ::/0": 2} {
-		var log lines
+		var log stack.Text
 		c := defaults()
 		c.Allow = strings.Fields(allow)
 		c.warn(slog.New(slog.NewTextHandler(&log, nil)))

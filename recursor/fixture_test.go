@@ -22,6 +22,7 @@ import (
 	"github.com/strata-dns/strata/core/resolver"
 	"github.com/strata-dns/strata/core/upstream"
 	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -127,24 +128,6 @@ func (s *nameServer) lastAsked() *dns.Msg {
 	return s.last
 }
 
-// A lines is a log that can be read while it is written.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // settings of a recursor at dc1 with a quick pace.
 func settings(home, away *nameServer) *Config {
 	c := defaults()
@@ -170,13 +153,13 @@ func ours(list ...resolver.Domains) (zones []Zone) {
 type site struct {
 	*server
 	t   *testing.T
-	log *lines
+	log *stack.Text
 	ctl func(args ...string) (string, error)
 }
 
 func run(t *testing.T, c *Config) *site {
 	t.Helper()
-	s := &site{t: t, log: &lines{}}
+	s := &site{t: t, log: &stack.Text{}}
 	var err error
 	if s.server, err = newServer(c, slog.New(slog.NewTextHandler(s.log, nil))); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func freeAddress(t *testing.T) netip.AddrPort {
 // its pages.
 func start(t *testing.T, c *Config, address netip.AddrPort) (pages string) {
 	t.Helper()
-	var log lines
+	var log stack.Text
 	c.Listen, c.Workers, c.Control = []netip.AddrPort{address}, 1, ""
 	d := daemon.New(daemon.Options{Name: "recursor", Admin: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if _, err := build(context.Background(), d, c); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/strata-dns/strata/core/daemon/config"
 	"github.com/strata-dns/strata/core/resolver"
+	"github.com/strata-dns/strata/e2e/stack"
 	"github.com/strata-dns/strata/failover"
 )
 
@@ -255,7 +256,7 @@ func TestReloadNamesRestarts(t *testing.T) {
 	home := serve(t, "192.0.2.1")
 	c := settings(home, home)
 	c.External.Sites, c.Zones = nil, ours(resolver.Domains{Names: []string{"ours.example"}, Servers: resolver.Plain(home.addr)})
-	log := &lines{}
+	log := &stack.Text{}
 	s, err := newServer(c, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -313,7 +314,7 @@ func TestNowhere(t *testing.T) {
 	c.Cache.Size = 1 << 20
 	c.Zones = ours(resolver.Domains{Names: []string{"ours.example"}, Servers: resolver.Plain(home.addr)})
 	var err error
-	s := &site{t: t, log: &lines{}}
+	s := &site{t: t, log: &stack.Text{}}
 	if s.server, err = newServer(&c, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -12,10 +12,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // aloud starts an announcer on a fake API server.
-func aloud(t *testing.T, api API, log *testLog) (*State, *announcer) {
+func aloud(t *testing.T, api API, log *stack.Text) (*State, *announcer) {
 	b := &bench{t: t, log: log}
 	s := NewState(testOptions(), b.logger())
 	a := newAnnouncer(api, b.logger())
@@ -41,7 +43,7 @@ func TestEvents(t *testing.T) {
 		}
 		return list.Items
 	}
-	log := &testLog{}
+	log := &stack.Text{}
 	one, a := aloud(t, api, log)
 	two, b := aloud(t, api, log)
 	for _, s := range []*State{one, two} {
@@ -65,7 +67,7 @@ func TestEventsForbidden(t *testing.T) {
 		asked.Add(1)
 		return true, nil, apierrors.NewForbidden(corev1.Resource("events"), "", nil)
 	})
-	log := &testLog{}
+	log := &stack.Text{}
 	s, _ := aloud(t, api, log)
 	s.Change(1, objects(t, wrongTTL), nil)
 	until(t, func() bool { return strings.Contains(log.String(), "may not create them") }, log.String)

@@ -13,36 +13,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/strata-dns/strata/authoritative/store"
+	"github.com/strata-dns/strata/e2e/stack"
 )
-
-// testLog keeps what is logged.
-type testLog struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *testLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *testLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // A bench is an etcd of the test's own, and a client of it.
 type bench struct {
 	t      *testing.T
 	client *store.Client
-	log    *testLog
+	log    *stack.Text
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, log: &testLog{}}
+	b := &bench{t: t, log: &stack.Text{}}
 	log := slog.New(slog.NewTextHandler(b.log, nil))
 	etcd, err := store.Embed(t.Context(), store.EmbedOptions{Dir: t.TempDir(), ClientURL: "http://127.0.0.1:0", PeerURL: "http://127.0.0.1:0", Log: log})
 	if err != nil {

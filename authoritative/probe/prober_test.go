@@ -15,25 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/strata-dns/strata/authoritative/store"
+	"github.com/strata-dns/strata/e2e/stack"
 )
-
-// A logText is what a prober said, for more than one goroutine.
-type logText struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logText) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // etcd starts a member of the test's own.
 func etcd(t *testing.T) (endpoints []string) {
@@ -65,13 +48,13 @@ func client(t *testing.T, endpoints []string, log *slog.Logger) *store.Client {
 // A running is a Prober at work.
 type running struct {
 	*Prober
-	log  *logText
+	log  *stack.Text
 	stop func()
 }
 
 func prober(t *testing.T, endpoints []string, name string) *running {
 	t.Helper()
-	log := &logText{}
+	log := &stack.Text{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	p, err := New(Options{
 		Client: client(t, endpoints, logger), Name: name, Lease: 2 * time.Second, Interval: 300 * time.Millisecond, Timeout: 100 * time.Millisecond,
@@ -309,7 +292,7 @@ func TestSameName(t *testing.T) {
 // Records that cannot be probed are named.
 func TestTargets(t *testing.T) {
 	t.Parallel()
-	log := &logText{}
+	log := &stack.Text{}
 	targets := NewTargets(slog.New(slog.NewTextHandler(log, nil)))
 	rec := func(typ, probe string, data ...string) store.Change {
 		r, err := store.NewRecord("a.example.org", typ, probe+typ, 30, data...)

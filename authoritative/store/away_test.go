@@ -11,6 +11,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // A watcher is cut off while records change and etcd forgets how they did: it
@@ -97,7 +99,7 @@ func TestStartWithEtcdAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	urls := freeURLs(t, 2)
-	text := &logText{}
+	text := &stack.Text{}
 	c, err := Open(Options{Endpoints: urls[:1], Log: slog.New(slog.NewTextHandler(text, nil)), Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 func options(t *testing.T, dir string) EmbedOptions {
@@ -20,7 +22,7 @@ func options(t *testing.T, dir string) EmbedOptions {
 func TestEmbedKeepsData(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made", "here")
-	text := &logText{}
+	text := &stack.Text{}
 	for i := range 2 {
 		began := time.Now()
 		opts := options(t, dir)

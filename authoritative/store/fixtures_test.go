@@ -13,34 +13,18 @@ import (
 	"time"
 
 	"github.com/strata-dns/strata/core/wire"
+	"github.com/strata-dns/strata/e2e/stack"
 )
 
 // testLog keeps a logger's lines and shows them when the test has failed.
 func testLog(t testing.TB) *slog.Logger {
-	w := &logText{}
+	w := &stack.Text{}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(w.String())
 		}
 	})
 	return slog.New(slog.NewTextHandler(w, nil))
-}
-
-type logText struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (w *logText) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(b)
-}
-
-func (w *logText) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
 }
 
 // member starts an etcd of the test's own in this process.

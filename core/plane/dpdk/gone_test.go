@@ -5,28 +5,11 @@ package dpdk
 import (
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/strata-dns/strata/e2e/stack"
 )
-
-// A written is a log that is read while it is written.
-type written struct {
-	mu sync.Mutex
-	strings.Builder
-}
-
-func (w *written) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.Builder.Write(b)
-}
-
-func (w *written) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.Builder.String()
-}
 
 // A plane whose interface is taken away is ready no more, and says why.
 func TestInterfaceGone(t *testing.T) {
@@ -37,7 +20,7 @@ func TestInterfaceGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var log written
+	var log stack.Text
 	s := &server{kernel: new(kernel), resting: make(chan struct{}), options: Options{
 		EAL: []string{"--vdev=net_af_packet0,iface=" + name, "--vdev=net_af_packet1,iface=" + portName}, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}}
