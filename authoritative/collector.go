@@ -2,10 +2,10 @@ package main
 
 import (
 	"os"
-	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"sync/atomic"
+
+	"github.com/strata-dns/strata/core/garbage"
 )
 
 // A collector spaces Go's collections. By a share of the heap alone they are many where
@@ -22,9 +22,6 @@ var spacing atomic.Pointer[collector]
 // leastGarbage is by how many octets the heap may grow between two collections at least.
 const leastGarbage = 32 << 20
 
-// goShare is the percentage that Go begins with.
-const goShare = 100
-
 // spaceCollections lets the heap grow by percent between two collections, and by
 // leastGarbage where that is more. GOGC in the environment is stronger, and so is
 // whoever turns collections off. It returns what leaves it at percent.
@@ -34,12 +31,11 @@ func spaceCollections(percent int) (end func()) {
 	}
 	c := &collector{percent: percent}
 	c.inForce = c.share(0)
-	if debug.SetGCPercent(c.inForce) < 0 {
-		debug.SetGCPercent(-1)
+	if was := garbage.InForce(); was < 0 || !garbage.Replace(was, c.inForce) {
 		return func() {}
 	}
 	spacing.Store(c)
-	c.arm()
+	garbage.Behind(c.collected)
 	return func() {
 		if spacing.CompareAndSwap(c, nil) {
 			debug.SetGCPercent(percent)
@@ -47,32 +43,22 @@ func spaceCollections(percent int) (end func()) {
 	}
 }
 
-// share is the percentage at a number of octets alive. Go multiplies its least heap,
-// 4 MiB, by it, so that there is no less to take a share of.
+// share is the percentage at a number of octets alive.
 func (c *collector) share(alive uint64) int {
-	return max(c.percent, int(leastGarbage*100/max(alive, 4<<20)))
-}
-
-// arm waits for the next collection, by something that it will find dead.
-func (c *collector) arm() {
-	dead := new([8]*collector) // has pointers: small things without are kept together
-	runtime.AddCleanup(dead, (*collector).collected, c)
+	return max(c.percent, int(leastGarbage*100/max(alive, garbage.Least)))
 }
 
 // collected looks at what is alive after a collection.
 func (c *collector) collected() {
-	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(alive)
 	if spacing.Load() != c {
 		return
 	}
-	want := c.share(alive[0].Value.Uint64())
-	if off := want - c.inForce; off*8 > c.inForce || -off*8 > c.inForce || want == c.percent {
-		if want != c.inForce && debug.SetGCPercent(want) < 0 { // the plane has turned it off
-			debug.SetGCPercent(-1)
+	want := c.share(garbage.Alive())
+	if !garbage.Near(c.inForce, want) || want == c.percent {
+		if want != c.inForce && !garbage.Replace(c.inForce, want) { // the plane has turned it off
 			return
 		}
 		c.inForce = want
 	}
-	c.arm()
+	garbage.Behind(c.collected)
 }

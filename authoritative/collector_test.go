@@ -3,22 +3,17 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"testing"
 	"time"
-)
 
-func gcPercent() int {
-	s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
-	metrics.Read(s)
-	return int(int64(s[0].Value.Uint64()))
-}
+	"github.com/strata-dns/strata/core/garbage"
+)
 
 // A small heap may grow by leastGarbage, a large one by the share. Not parallel: the
 // collector is one for the process.
 func TestCollector(t *testing.T) {
 	t.Setenv("GOGC", "")
-	before := gcPercent()
+	before := garbage.InForce()
 	defer debug.SetGCPercent(before)
 	c := &collector{percent: 25}
 	for alive, want := range map[uint64]int{0: 800, 4 << 20: 800, 16 << 20: 200, 64 << 20: 50, 128 << 20: 25, 1 << 30: 25} {
@@ -27,13 +22,13 @@ func TestCollector(t *testing.T) {
 		}
 	}
 
-	spaceCollections(goShare) // a service of a test before this one, which does not end it
+	spaceCollections(garbage.Percent) // a service of a test before this one, which does not end it
 	end := spaceCollections(25)
 	becomes := func(what string, holds func(percent int) bool) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); !holds(gcPercent()); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(20 * time.Second); !holds(garbage.InForce()); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: %d %%", what, gcPercent())
+				t.Fatalf("%s: %d %%", what, garbage.InForce())
 			}
 			runtime.GC()
 		}
@@ -52,7 +47,7 @@ func TestCollector(t *testing.T) {
 	c.collected()
 	spacing.Store(nil)
 	runtime.KeepAlive(large)
-	if got := gcPercent(); got != -1 {
+	if got := garbage.InForce(); got != -1 {
 		t.Errorf("turned off by somebody else, it is %d %%", got)
 	}
 }
@@ -60,9 +55,9 @@ func TestCollector(t *testing.T) {
 // What the environment says of collections is left alone.
 func TestCollectorTold(t *testing.T) {
 	t.Setenv("GOGC", "77")
-	before := gcPercent()
+	before := garbage.InForce()
 	defer spaceCollections(25)()
-	if got := gcPercent(); got != before {
+	if got := garbage.InForce(); got != before {
 		t.Errorf("%d %%, was %d", got, before)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/strata-dns/strata/authoritative/store"
 	"github.com/strata-dns/strata/core/daemon"
+	"github.com/strata-dns/strata/core/garbage"
 )
 
 // openStore makes a client for the config's etcd.
@@ -30,7 +31,7 @@ func (s *server) addEtcd(d *daemon.Daemon, c *Config) error {
 	up := make(chan struct{})
 	var own *member
 	if c.Etcd.Embedded.Dir != "" {
-		spaceCollections(goShare) // a member allocates with each change
+		spaceCollections(garbage.Percent) // a member allocates with each change
 		own = &member{opts: c.embedOptions(s.log), log: s.log, up: up, users: s.etcdUsers}
 		d.Add(own)
 	} else {

@@ -2,11 +2,10 @@ package resolver
 
 import (
 	"os"
-	"runtime"
-	"runtime/debug"
-	"runtime/metrics"
 	"sync"
 	"time"
+
+	"github.com/strata-dns/strata/core/garbage"
 )
 
 // A collector keeps Go's collector from looking through questions that wait. They are most
@@ -25,14 +24,13 @@ const (
 	crowd        = 4096                  // questions that wait, from which on they are much of a heap
 	perWaiting   = 2 << 10               // octets of one, and some more
 	crowdedEvery = 20 * time.Millisecond // between looks at how many they are
-	goPercent    = 100                   // that Go begins with
 )
 
 // newCollector begins. GOGC in the environment is stronger.
 func newCollector(waiting func() int64) *collector {
 	c := &collector{waiting: waiting, ended: make(chan struct{})}
 	if os.Getenv("GOGC") == "" {
-		c.arm()
+		garbage.Behind(c.collected)
 	}
 	return c
 }
@@ -42,12 +40,6 @@ func (c *collector) close() {
 	close(c.ended)
 	c.mu.Unlock()
 	c.spacing.Wait()
-}
-
-// arm waits for the next collection, by something that it will find dead.
-func (c *collector) arm() {
-	dead := new([8]*collector) // has pointers: small things without are kept together
-	runtime.AddCleanup(dead, (*collector).collected, c)
 }
 
 // collected is called behind a collection: who needs none is not looked after between them.
@@ -60,7 +52,7 @@ func (c *collector) collected() {
 	default:
 	}
 	if c.waiting() < crowd {
-		c.arm()
+		garbage.Behind(c.collected)
 		return
 	}
 	c.spacing.Go(c.space)
@@ -70,14 +62,18 @@ func (c *collector) collected() {
 func (c *collector) space() {
 	look := time.NewTicker(crowdedEvery)
 	defer look.Stop()
-	defer c.arm()
-	defer crowds.leave(c)
-	for {
-		n := c.waiting()
-		if n < crowd/2 {
-			return
+	defer garbage.Behind(c.collected)
+	inForce, ours := garbage.Percent, true // until somebody else has set another
+	set := func(percent int) {
+		if ours = ours && garbage.Replace(inForce, percent); ours {
+			inForce = percent
 		}
-		crowds.count(c, n)
+	}
+	defer func() { set(garbage.Percent) }()
+	for n := c.waiting(); n >= crowd/2; n = c.waiting() {
+		if want := percent(n, garbage.Alive()); !garbage.Near(inForce, want) {
+			set(want)
+		}
 		select {
 		case <-c.ended:
 			return
@@ -86,59 +82,8 @@ func (c *collector) space() {
 	}
 }
 
-// crowds are those of all resolvers of the process, which has one collector.
-var crowds = crowded{waiting: map[*collector]int64{}}
-
-type crowded struct {
-	mu      sync.Mutex
-	waiting map[*collector]int64
-	inForce int
-}
-
-func (c *crowded) count(of *collector, n int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.waiting) == 0 {
-		c.inForce = goPercent
-	}
-	c.waiting[of] = n
-	var all int64
-	for _, n := range c.waiting {
-		all += n
-	}
-	c.set(percent(all, alive()))
-}
-
-func (c *crowded) leave(of *collector) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.waiting, of)
-	if len(c.waiting) == 0 {
-		c.set(goPercent)
-	}
-}
-
-// set has a percentage in force, but for small steps: each stops the world for a moment. Whoever
-// else has set one goes on with theirs.
-func (c *crowded) set(want int) {
-	if off := want - c.inForce; off*8 > -c.inForce && off*8 < c.inForce && want != goPercent {
-		return
-	}
-	if was := debug.SetGCPercent(want); was != c.inForce {
-		debug.SetGCPercent(was)
-		return
-	}
-	c.inForce = want
-}
-
 // percent is by how much a heap may grow when that much of it was alive behind the last
 // collection, and so many wait: as much as ever, or by what these take, whichever is more.
 func percent(waiting int64, alive uint64) int {
-	return max(goPercent, int(100*uint64(waiting)*perWaiting/max(alive, 4<<20))) // Go's least heap is 4 MiB
-}
-
-func alive() uint64 {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(s)
-	return s[0].Value.Uint64()
+	return max(garbage.Percent, int(100*uint64(waiting)*perWaiting/max(alive, garbage.Least)))
 }

@@ -3,16 +3,11 @@ package resolver
 import (
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"sync/atomic"
 	"testing"
-)
 
-func gcPercent() int {
-	s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
-	metrics.Read(s)
-	return int(int64(s[0].Value.Uint64()))
-}
+	"github.com/strata-dns/strata/core/garbage"
+)
 
 func TestPercent(t *testing.T) {
 	for _, c := range []struct {
@@ -29,24 +24,23 @@ func TestPercent(t *testing.T) {
 // Not parallel: the collector is one for the process.
 func TestCollector(t *testing.T) {
 	t.Setenv("GOGC", "")
-	defer debug.SetGCPercent(debug.SetGCPercent(goPercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage.Percent))
 	becomes := func(what string, holds func(percent int) bool) {
 		t.Helper()
 		until(t, what, func() bool {
 			runtime.GC()
-			return holds(gcPercent())
+			return holds(garbage.InForce())
 		})
 	}
-	more := func(percent int) bool { return percent > goPercent }
-	usual := func(percent int) bool { return percent == goPercent }
-	var waiting, others atomic.Int64
-	c, other := newCollector(waiting.Load), newCollector(others.Load)
-	defer other.close()
+	more := func(percent int) bool { return percent > garbage.Percent }
+	usual := func(percent int) bool { return percent == garbage.Percent }
+	var waiting atomic.Int64
+	c := newCollector(waiting.Load)
 	for range 2 { // it goes on looking
 		waiting.Store(crowd - 1)
 		for range 10 {
-			if runtime.GC(); !usual(gcPercent()) {
-				t.Fatalf("%d waiting: %d %%", waiting.Load(), gcPercent())
+			if runtime.GC(); !usual(garbage.InForce()) {
+				t.Fatalf("%d waiting: %d %%", waiting.Load(), garbage.InForce())
 			}
 		}
 		waiting.Store(1_000_000)
@@ -55,23 +49,23 @@ func TestCollector(t *testing.T) {
 		becomes("few wait", usual)
 	}
 	waiting.Store(1_000_000)
-	others.Store(1_000_000)
 	becomes("many wait", more)
 	c.close()
-	until(t, "the other's count", func() bool { return more(gcPercent()) })
-	others.Store(0)
-	becomes("none wait", usual)
+	if !usual(garbage.InForce()) {
+		t.Errorf("closed: %d %%", garbage.InForce())
+	}
 }
 
 // What the environment or somebody else says of collections is left alone.
 func TestCollectorTold(t *testing.T) {
-	many := func() int64 { return 1_000_000 }
-	before := gcPercent()
+	var looks atomic.Int64
+	many := func() int64 { looks.Add(1); return 1_000_000 }
+	before := garbage.InForce()
 	t.Setenv("GOGC", "77")
 	c := newCollector(many)
 	for range 10 {
-		if runtime.GC(); gcPercent() != before {
-			t.Fatalf("%d %%, was %d", gcPercent(), before)
+		if runtime.GC(); garbage.InForce() != before {
+			t.Fatalf("%d %%, was %d", garbage.InForce(), before)
 		}
 	}
 	c.close()
@@ -79,14 +73,12 @@ func TestCollectorTold(t *testing.T) {
 	t.Setenv("GOGC", "")
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	c = newCollector(many)
-	until(t, "it looks", func() bool {
+	until(t, "it looks on", func() bool {
 		runtime.GC()
-		crowds.mu.Lock()
-		defer crowds.mu.Unlock()
-		return len(crowds.waiting) > 0
+		return looks.Load() > 3
 	})
 	c.close()
-	if got := gcPercent(); got != -1 {
+	if got := garbage.InForce(); got != -1 {
 		t.Errorf("turned off by somebody else, it is %d %%", got)
 	}
 }
