@@ -22,6 +22,7 @@ var law = map[string][]string{
 	"core/wire/...":            {},
 	"core/plane/...":           {},
 	"core/daemon/...":          {},
+	"core/garbage/...":         {},
 	"failover/...":             {},
 	"core/cache/...":           {"core/wire"},
 	"core/zone/...":            {"core/wire"},
